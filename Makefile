@@ -1,0 +1,70 @@
+# Multiturn's commands; `make` alone lists them. A machine needs Python 3.11 or newer, git, make and a package index.
+#
+#   PYTHON=python3.13   the interpreter that .venv is made with      ARGS="..."   handed on to the command
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+# Quiet, and quick: bytecode is written when a module is first used.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --group build \
+	--no-annotate --no-emit-index-url --custom-compile-command "make lock" --quiet $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run dev test test-fast test-models test-crash check format bench lock clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
+
+run: $(RUNTIME)  ## start the server, with a model of its own, and print a key
+	@$(BIN)/multiturn serve $(ARGS)
+
+dev: $(RUNTIME)  ## start the server and restart it when a file changes
+	@$(BIN)/multiturn serve --reload $(ARGS)
+
+test: check  ## run the static checks and all tests but test-models and test-crash
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(DEV)  ## run what takes seconds: unit, house and contract tests, on SQLite
+	@$(BIN)/python -m pytest --ignore=tests/e2e -m "not (models or crash_long or postgres or node)" $(ARGS)
+
+test-models: $(DEV)  ## run the conversation over the default embedded model (fetches 491 MB once)
+	@$(BIN)/python -m pytest -m models $(ARGS)
+
+test-crash: $(DEV)  ## kill the server a hundred times and look for lost turns
+	@$(BIN)/python -m pytest -m crash_long $(ARGS)
+
+check: $(DEV)  ## run the static checks: ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(DEV)  ## format the code, and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(DEV)  ## measure the server on this machine
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(DEV)  ## pin what pyproject.toml and package.json ask for (UPGRADE=--upgrade takes the newest)
+	@$(LOCK) --output-file constraints/runtime.txt
+	@$(LOCK) --extra dev --constraints constraints/runtime.txt --output-file constraints/dev.txt
+	@$(BIN)/python -m tests.node
+
+clean:  ## remove the environment and everything that tools left here; the server's data stays
+	@rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp a set of pins, made anew when the pins or the package's own metadata change.
+$(VENV)/.%: constraints/%.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@echo "Installing into $(VENV) what constraints/$*.txt pins ..."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) --require-hashes -r constraints/$*.txt
+	@$(PIP_INSTALL) --no-build-isolation --no-deps -e .
+	@touch $@

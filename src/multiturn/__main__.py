@@ -1,0 +1,5 @@
+"""``python -m multiturn``: the command line."""
+
+from multiturn.cli import main
+
+main()

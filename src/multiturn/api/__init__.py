@@ -1,0 +1,1 @@
+"""HTTP: each dialect a translation of the same engine."""

@@ -1,0 +1,112 @@
+"""Errors on the wire: the one place that knows statuses, and the envelope of each dialect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from multiturn.errors import MultiturnError, UpstreamError, UpstreamRefused, UpstreamTimeout
+
+log = logging.getLogger(__name__)
+
+STATUSES: Mapping[str, int] = {
+    "invalid": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "missing": 404,
+    "conflict": 409,
+    "too_large": 413,
+    "limited": 429,
+    "upstream": 502,
+    "unavailable": 503,
+}
+# The types of OpenAI's envelope ("Error codes" in its API guide).
+TYPES: Mapping[str, str] = {
+    "invalid": "invalid_request_error",
+    "unauthenticated": "authentication_error",
+    "forbidden": "permission_error",
+    "missing": "invalid_request_error",
+    "conflict": "conflict_error",
+    "too_large": "invalid_request_error",
+    "limited": "rate_limit_error",
+    "upstream": "upstream_error",
+    "unavailable": "server_error",
+}
+TIMEOUT_STATUS = 504
+
+
+def status_of(error: MultiturnError) -> int:
+    """The status of an error; a provider's refusal of the request keeps its own."""
+    if isinstance(error, UpstreamRefused) and error.status:
+        return error.status
+    if isinstance(error, UpstreamError) and error.code == "context_length_exceeded":
+        return STATUSES["invalid"]
+    return TIMEOUT_STATUS if isinstance(error, UpstreamTimeout) else STATUSES[error.kind]
+
+
+def write_openai(error: MultiturnError) -> dict[str, Any]:
+    """An error in OpenAI's envelope; a provider's own error as it came."""
+    if isinstance(error, UpstreamRefused):
+        said = read_provider_error(error.body)
+        if said:
+            return {"error": said}
+    kind = "invalid" if error.code == "context_length_exceeded" else error.kind
+    return {"error": {"message": error.message, "type": TYPES[kind], "param": error.param, "code": error.code}}
+
+
+def read_provider_error(body: bytes) -> dict[str, Any] | None:
+    """The ``error`` object of a provider's body, when it is in OpenAI's envelope."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    error = said.get("error") if isinstance(said, dict) else None
+    return error if isinstance(error, dict) and isinstance(error.get("message"), str) else None
+
+
+def respond(error: MultiturnError, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The response to a request that failed."""
+    headers = dict(headers or {})
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.kind == "conflict":
+        # The official clients send a 409 again by themselves; what is meant here is that the caller decides.
+        headers["x-should-retry"] = "false"
+    return write_response(write_openai(error), status=status_of(error), headers=headers)
+
+
+def write_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(msgspec.json.encode(body), status, headers, "application/json")
+
+
+async def handle_error(_request: Request, error: Exception) -> Response:
+    """An error that was raised on purpose."""
+    assert isinstance(error, MultiturnError)
+    return respond(error)
+
+
+async def handle_http(request: Request, error: Exception) -> Response:
+    """What the router refuses: an unknown path or method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        text = f"{request.method} is not allowed on {request.url.path}."
+        code = "method_not_allowed"
+    else:
+        text = f"There is no {request.method} {request.url.path}. /docs lists what there is."
+        code = "not_found"
+    body = {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": code}}
+    return write_response(body, status=error.status_code, headers=error.headers)
+
+
+def write_internal() -> Response:
+    """The answer to a bug: that it happened, and nothing of what."""
+    text = "The server failed at this request. Its log has the request id."
+    body = {"error": {"message": text, "type": "server_error", "param": None, "code": "internal_error"}}
+    return write_response(body, status=500)

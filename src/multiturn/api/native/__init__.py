@@ -1,0 +1,1 @@
+"""Our own API beside OpenAI's paths: sessions, their items and runs."""

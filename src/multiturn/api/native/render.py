@@ -1,0 +1,124 @@
+"""The engine's nouns in the shapes of the native API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from multiturn.api.native.wire import EventBody, ItemBody, RunBody, RunErrorBody, SessionBody, UsageBody
+from multiturn.model.completion import ToolCallDelta
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
+from multiturn.model.event import Answered, Ended, Event, Spoke
+from multiturn.model.item import Item, Range
+from multiturn.model.run import Run
+from multiturn.model.session import Session
+
+
+def render_session(session: Session) -> SessionBody:
+    """A session."""
+    return SessionBody(
+        id=str(session.id),
+        external_id=session.external_id,
+        created_at=session.created_at,
+        active_at=session.active_at,
+        expires_at=session.expires_at,
+        idle_expiry_s=session.idle_expiry_s,
+        items=session.head,
+        shown_from=session.cut,
+        instructions=msgspec.json.decode(session.instructions) if session.instructions else None,
+        metadata=session.metadata,
+        running=str(session.run_id) if session.run_id else None,
+    )
+
+
+def render_item(item: Item) -> ItemBody:
+    """An item."""
+    return ItemBody(
+        seq=item.seq,
+        status=item.status,
+        run_id=str(item.run_id),
+        created_at=item.created_at,
+        tokens=item.tokens,
+        **render_content(item.content),
+    )
+
+
+def render_content(content: Content) -> dict[str, Any]:
+    """What an item holds, with its type."""
+    extra = {"extra": content.extra} if content.extra else {}
+    match content:
+        case Message(role, said):
+            return {"type": "message", "role": role, "content": said, **extra}
+        case FunctionCall(call_id, name, arguments):
+            return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **extra}
+        case FunctionCallOutput(call_id, output):
+            return {"type": "function_call_output", "call_id": call_id, "output": output, **extra}
+        case Reasoning(text):
+            return {"type": "reasoning", "text": text, **extra}
+
+
+def render_run(run: Run) -> RunBody:
+    """A run."""
+    usage, error = run.usage, run.error
+    return RunBody(
+        id=str(run.id),
+        session_id=str(run.session_id),
+        status=run.status,
+        model=run.model,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        input_items=render_range(run.input_items),
+        output_items=render_range(run.output_items),
+        input=[render_content(content) for content in run.input],
+        output=[render_content(content) for content in run.output],
+        settings=run.settings,
+        labels=run.labels,
+        usage=msgspec.convert(usage, UsageBody, from_attributes=True) if usage else None,
+        error=RunErrorBody(error.code, error.message) if error else None,
+        finish_reason=run.finish_reason,
+        first_token_ms=run.first_token_ms,
+    )
+
+
+def render_range(range_: Range | None) -> list[int] | None:
+    """First and last ``seq``."""
+    return [range_.first, range_.last] if range_ else None
+
+
+def render_events(event: Event) -> list[EventBody]:
+    """What an event tells, one body a number."""
+    match event:
+        case Spoke(first, deltas):
+            return [
+                EventBody(
+                    number=number,
+                    type="delta",
+                    text=delta.text,
+                    reasoning=delta.reasoning,
+                    tool_calls=render_calls(delta.tool_calls),
+                    finish_reason=delta.finish_reason,
+                )
+                for number, delta in enumerate(deltas, start=first)
+            ]
+        case Answered(number, completion):
+            answer = EventBody(
+                number=number,
+                type="answer",
+                text=completion.text or "",
+                reasoning=completion.reasoning,
+                tool_calls=render_calls(completion.tool_calls),
+                finish_reason=completion.finish_reason,
+            )
+            return [answer]
+        case Ended(number, run):
+            return [EventBody(number=number, type="end", run=render_run(run))]
+
+
+def render_calls(calls: Sequence[ToolCallDelta]) -> list[dict[str, Any]]:
+    """Tool calls, or pieces of them."""
+    return [
+        {"index": call.index, "call_id": call.id, "name": call.name, "arguments": call.arguments} for call in calls
+    ]

@@ -1,0 +1,39 @@
+"""What the handlers are given: the engine's services, and the few settings that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multiturn.engine.keys import Keys
+from multiturn.engine.ports import Upstream
+from multiturn.engine.runs import Runs
+from multiturn.engine.sessions import Sessions
+from multiturn.engine.turns import Turns
+from multiturn.engine.window.assemble import Assembler
+from multiturn.model.tenant import Caller
+from multiturn.observe import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The engine as the handlers see it.
+
+    ``default_model`` answers a request that names none; ``open_caller`` is who everybody is when authentication is off;
+    ``models_state`` tells how each upstream is, for ``/healthz``; ``is_ready`` whether turns can be taken.
+    """
+
+    turns: Turns
+    runs: Runs
+    sessions: Sessions
+    keys: Keys
+    upstream: Upstream
+    assembler: Assembler
+    metrics: Metrics
+    default_model: str | None
+    header_idle_expiry_s: int | None
+    body_bytes_max: int
+    open_caller: Caller | None
+    models_state: Callable[[], Sequence[dict[str, Any]]]
+    is_ready: Callable[[], bool]

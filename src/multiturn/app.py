@@ -1,0 +1,250 @@
+"""The composition root: makes every part, hands it on, closes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from multiturn.api.edge import Edge
+from multiturn.api.errors import handle_error, handle_http
+from multiturn.api.routes import list_routes
+from multiturn.api.services import Services
+from multiturn.config import Settings
+from multiturn.engine.execution import Parts
+from multiturn.engine.keys import DEFAULT_TENANT, Keys
+from multiturn.engine.ports import Upstream
+from multiturn.engine.retention import Recovery, Retention
+from multiturn.engine.runs import Runs
+from multiturn.engine.sessions import Sessions
+from multiturn.engine.turns import TurnLimits, Turns
+from multiturn.engine.window.assemble import Assembler, Budgets
+from multiturn.engine.window.cache import WindowCache
+from multiturn.engine.window.tokens import TokenRatios
+from multiturn.errors import MultiturnError
+from multiturn.model.ids import new_id
+from multiturn.model.notice import Topic
+from multiturn.model.tenant import Caller
+from multiturn.observe import Metrics
+from multiturn.store.database import Database
+from multiturn.store.keys import SqlKeyStore
+from multiturn.store.ownership import own_directory
+from multiturn.store.postgres import PostgresDatabase
+from multiturn.store.retention import SqlRetentionStore, SqlServerStore
+from multiturn.store.runs import SqlRunStore
+from multiturn.store.sessions import SqlItemStore, SqlSessionStore
+from multiturn.store.sqlite import SqliteDatabase
+from multiturn.store.turns import SqlTurnStore
+from multiturn.upstream import openai_wire
+from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
+from multiturn.upstream.http import CallLimits, open_session
+from multiturn.upstream.model_files import ModelFiles, find_shared_dir
+from multiturn.upstream.openai_chat import OpenAIChatUpstream
+from multiturn.upstream.router import RetryLimits, Route, Router
+from multiturn.worker.crew import Crew
+from multiturn.worker.rounds import Rounds
+
+WINDOW_CACHE_BYTES = 64 * 1024 * 1024
+# What a model's window is taken for when neither a setting nor its upstream tells.
+CONTEXT_TOKENS = 8192
+# The embedded model reads some 50 to 90 tokens a second where nothing is cached (docs/decisions/embedded-model.md).
+EMBEDDED_CONTEXT_TOKENS = 2048
+SHOWN_HEADERS = ("X-Session-Id", "X-Run-Id", "X-Request-Id", "Retry-After")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that is open: its ASGI application, and its keys for who starts it."""
+
+    app: ASGIApp
+    keys: Keys
+    models: Models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What answers: the upstream that turns call, and the state of what is behind it."""
+
+    upstream: Upstream
+    default_model: str | None
+    context_tokens: int
+    router: Router | None = None
+    embedded: EmbeddedUpstream | None = None
+
+    def states(self) -> Sequence[dict[str, Any]]:
+        """How each upstream is, for ``/healthz``."""
+        if self.embedded:
+            return [asdict(self.embedded.state())]
+        return [asdict(state) for state in self.router.states()] if self.router else []
+
+
+def read_clock() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_server(settings: Settings, *, upstream: Upstream | None = None) -> AsyncGenerator[Server]:
+    """Make a server of its settings, and close everything again. ``upstream`` stands in for the models of the settings.
+
+    Raises SettingsError when the data directory or the database cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.is_sqlite:
+            stack.enter_context(own_directory(settings.data_dir))
+        database = await open_database(settings, stack)
+        models = Models(upstream=upstream, default_model=settings.model, context_tokens=CONTEXT_TOKENS) if upstream else None
+        models = models or await open_models(settings, stack)
+        yield await assemble_server(settings, database, models, stack)
+
+
+async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    """Open the database and bring its tables to this version."""
+    database: Database
+    if settings.is_sqlite:
+        settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+        database = SqliteDatabase(settings.sqlite_path)
+    else:
+        database = PostgresDatabase(settings.database_url or "", connections_max=settings.database_connections_max)
+    stack.push_async_callback(database.close)
+    await database.migrate()
+    return database
+
+
+async def open_models(settings: Settings, stack: AsyncExitStack) -> Models:
+    """Open what answers: the upstreams of the settings, else the embedded model."""
+    if settings.upstream_url is None:
+        return await open_embedded(settings, stack)
+    session = await stack.enter_async_context(open_session(connections_max=settings.upstream_connections_max))
+    limits = CallLimits(connect_s=settings.connect_s, first_token_s=settings.first_token_s, idle_s=settings.idle_s)
+    chain = [(settings.upstream_url, settings.upstream_key, None), *((f.url, f.key, f.model) for f in settings.fallbacks)]
+    routes = [
+        Route(name=url, upstream=OpenAIChatUpstream(url, key, session, limits=limits), model=model)
+        for url, key, model in chain
+    ]
+    router = Router(routes, settings.model_aliases, RetryLimits(retries=settings.upstream_retries))
+    return Models(upstream=router, router=router, default_model=settings.model, context_tokens=CONTEXT_TOKENS)
+
+
+async def open_embedded(settings: Settings, stack: AsyncExitStack) -> Models:
+    """Start the embedded model; it loads while the server answers already."""
+    files = model_files(settings.data_dir)
+    name = settings.model or files.read_default()
+    order = EmbeddedOrder(model=name, threads=settings.model_threads, queue_max=settings.model_queue_max)
+    embedded = EmbeddedUpstream(order, files)
+    await embedded.start()
+    stack.push_async_callback(embedded.close)
+    tokens = EMBEDDED_CONTEXT_TOKENS
+    return Models(upstream=embedded, embedded=embedded, default_model=name, context_tokens=tokens)
+
+
+def model_files(data_dir: Path) -> ModelFiles:
+    """Where models are: in the data directory, and in the cache that all data directories of a user share."""
+    return ModelFiles(data_dir, shared_dir=find_shared_dir(os.environ))
+
+
+async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
+    """Put the engine together and begin its rounds."""
+    server_id, metrics, crew = new_id(), Metrics(), Crew()
+    turn_store, items = SqlTurnStore(database), SqlItemStore(database)
+    run_store, retention_store = SqlRunStore(database), SqlRetentionStore(database)
+    runs = Runs(run_store, items, openai_wire, read_clock)
+    assembler = Assembler(items, WindowCache(bytes_max=WINDOW_CACHE_BYTES))
+    parts = Parts(
+        store=turn_store,
+        items=items,
+        upstream=models.upstream,
+        assembler=assembler,
+        budgets=make_budgets(settings, models),
+        runs=runs,
+        metrics=metrics,
+        clock=read_clock,
+        spawn=crew.spawn,
+    )
+    turns = Turns(server_id, parts, turn_limits(settings))
+    keys = Keys(SqlKeyStore(database), read_clock)
+    database.listen(Ear(turns, runs, keys))
+    recovery = Recovery(server_id, SqlServerStore(database), turn_store, runs, read_clock)
+    retention = Retention(retention_store, read_clock, metrics)
+    rounds = Rounds(recovery, retention, runs, sweep_every_s=settings.sweep_every_s)
+    await rounds.begin()
+    stack.push_async_callback(rounds.end)
+    stack.push_async_callback(crew.finish, limit_s=settings.stop_s)
+    services = Services(
+        turns=turns,
+        runs=runs,
+        sessions=Sessions(SqlSessionStore(database), items, run_store, retention_store, read_clock),
+        keys=keys,
+        upstream=models.upstream,
+        assembler=assembler,
+        metrics=metrics,
+        default_model=models.default_model,
+        header_idle_expiry_s=settings.session_idle_expiry_s,
+        body_bytes_max=settings.body_bytes_max,
+        open_caller=await open_caller(keys) if settings.auth == "none" else None,
+        models_state=models.states,
+        is_ready=lambda: True,
+    )
+    return Server(app=make_app(services, settings), keys=keys, models=models)
+
+
+def make_budgets(settings: Settings, models: Models) -> Budgets:
+    """The budgets of contexts: what is set, else what the upstream tells, else a default."""
+    fixed = settings.context_tokens or (EMBEDDED_CONTEXT_TOKENS if models.embedded else None)
+    return Budgets(ratios=TokenRatios(), context_tokens=fixed, default_tokens=models.context_tokens)
+
+
+def turn_limits(settings: Settings) -> TurnLimits:
+    """The limits of turns."""
+    return TurnLimits(
+        concurrency=settings.concurrency,
+        on_disconnect=settings.on_disconnect,
+        queue_wait_s=settings.queue_wait_s,
+        queue_max=settings.queue_max,
+        turn_s=settings.turn_s,
+    )
+
+
+async def open_caller(keys: Keys) -> Caller:
+    """Who everybody is when authentication is off: the default user of the default tenant."""
+    tenant = await keys.store.ensure_tenant(DEFAULT_TENANT, read_clock())
+    return Caller(tenant_id=tenant.id, user_id=tenant.default_user_id, key_id=tenant.id, scopes=("admin",))
+
+
+def make_app(services: Services, settings: Settings) -> ASGIApp:
+    """The ASGI application."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=list(SHOWN_HEADERS),
+    )
+    app = Starlette(
+        routes=list_routes(services),
+        middleware=[cors],
+        exception_handlers={MultiturnError: handle_error, HTTPException: handle_http},
+    )
+    return Edge(app, metrics=services.metrics)
+
+
+class Ear:
+    """Hears what the servers on one database tell each other, and tells whom it concerns."""
+
+    def __init__(self, turns: Turns, runs: Runs, keys: Keys) -> None:
+        self.hearers = {"started": turns.hear_started, "cancel": runs.cancel_here, "revoked": keys.hear_revoked}
+
+    def __call__(self, topic: Topic, subject: Any) -> None:
+        """Hear one notice."""
+        self.hearers[topic](subject)

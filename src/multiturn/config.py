@@ -1,0 +1,183 @@
+"""Settings: read once, from ``MULTITURN_*`` and a TOML file, by a pure function. With no setting at all a working server starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from multiturn.errors import SettingsError
+
+PREFIX = "MULTITURN_"
+FILE_VARIABLE = "MULTITURN_CONFIG"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+MIB = 1024 * 1024
+
+
+class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another upstream, asked when those before it fail; ``model`` replaces the name that was asked for."""
+
+    url: str
+    key: str | None = None
+    model: str | None = None
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set; ``docs/settings.md`` explains each. ``MULTITURN_X`` in the environment is ``x`` in the file."""
+
+    data_dir: Path = Path("~/.local/share/multiturn")
+    database_url: str | None = None
+    database_connections_max: int = 16
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    auth: Literal["keys", "none"] = "keys"
+    api_key: str | None = None
+    cors_origins: tuple[str, ...] = ("*",)
+    body_bytes_max: int = 32 * MIB
+
+    upstream_url: str | None = None
+    upstream_key: str | None = None
+    model: str | None = None
+    model_aliases: dict[str, str] = {}
+    fallbacks: tuple[Fallback, ...] = ()
+    upstream_retries: int = 2
+    upstream_connections_max: int = 4096
+    connect_s: float = 10.0
+    first_token_s: float = 300.0
+    idle_s: float = 120.0
+    model_threads: int | None = None
+    model_queue_max: int = 32
+
+    context_tokens: int | None = None
+    concurrency: Literal["queue", "reject", "interrupt"] = "queue"
+    on_disconnect: Literal["finish", "cancel"] = "finish"
+    queue_wait_s: float = 120.0
+    queue_max: int = 100
+    turn_s: float = 1800.0
+    session_idle_expiry_s: int = 86400
+    sweep_every_s: float = 60.0
+    stop_s: float = 20.0
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    traces_url: str | None = None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this server owns its database, one SQLite file."""
+        return self.database_url is None or self.database_url.startswith("sqlite:")
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The SQLite file: ``sqlite:///relative``, ``sqlite:////absolute``, or ``multiturn.db`` in the data directory."""
+        if self.database_url is None:
+            return self.data_dir / "multiturn.db"
+        return Path(self.database_url.removeprefix("sqlite:///")).expanduser()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return self.host in LOOPBACK
+
+
+def read_settings(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings: the file that ``MULTITURN_CONFIG`` names, over it the environment, over it what the command line says.
+
+    Raises SettingsError for an unknown name or a value of the wrong type, naming it, and for settings that do not go together.
+    """
+    values: dict[str, Any] = {}
+    if path := environ.get(FILE_VARIABLE):
+        values |= read_file(Path(path).expanduser())
+    for variable, text in environ.items():
+        if variable.startswith(PREFIX) and variable != FILE_VARIABLE and text != "":
+            name = variable.removeprefix(PREFIX).lower()
+            values[name] = read_variable(variable, name, text)
+    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    return check(convert(values))
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from error
+    for name in values:
+        require_known(name, f"'{name}' in {path}")
+    return values
+
+
+def read_variable(variable: str, name: str, text: str) -> Any:
+    """Read one variable: lists are separated by commas, aliases are ``name=model``, fallbacks JSON."""
+    require_known(name, variable)
+    if name == "cors_origins":
+        return [part.strip() for part in text.split(",")]
+    if name == "model_aliases" and not text.lstrip().startswith("{"):
+        return dict(read_alias(variable, part) for part in text.split(","))
+    if name in ("model_aliases", "fallbacks"):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{variable} is not valid JSON: {error}.") from error
+    return text
+
+
+def read_alias(variable: str, text: str) -> Sequence[str]:
+    """Read ``name=model``."""
+    name, equals, model = text.partition("=")
+    if not (equals and name.strip() and model.strip()):
+        raise SettingsError(f"{variable} must be 'name=model,name=model' or JSON; it holds '{text}'.")
+    return name.strip(), model.strip()
+
+
+def require_known(name: str, where: str) -> None:
+    """Refuse a name that is not a setting: a typing error must not be a silent default."""
+    if name not in Settings.__struct_fields__:
+        known = ", ".join(sorted(Settings.__struct_fields__))
+        raise SettingsError(f"{where} is not a setting. Settings are: {known}.", code="unknown_setting")
+
+
+def convert(values: Mapping[str, Any]) -> Settings:
+    """Turn values into settings, texts into the type of each."""
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=read_path)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("$.", "")
+        raise SettingsError(f"A setting is wrong: {text} (in the environment: {PREFIX}…).") from error
+    return msgspec.structs.replace(settings, data_dir=settings.data_dir.expanduser().absolute())
+
+
+def read_path(type_: type, value: Any) -> Any:
+    """Read a path."""
+    if type_ is Path:
+        return Path(str(value))
+    raise NotImplementedError(type_)
+
+
+def check(settings: Settings) -> Settings:
+    """Refuse settings that do not go together."""
+    if settings.auth == "none" and not settings.is_loopback:
+        raise SettingsError(
+            f"Without authentication the server listens on this machine only; MULTITURN_HOST is '{settings.host}'. "
+            "Leave MULTITURN_AUTH at 'keys', or bind to 127.0.0.1."
+        )
+    if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise SettingsError("MULTITURN_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+    for name, url in (("UPSTREAM_URL", settings.upstream_url), ("PUBLIC_URL", settings.public_url)):
+        if url and urlsplit(url).scheme not in ("http", "https"):
+            raise SettingsError(f"{PREFIX}{name} must begin with http:// or https://; it is '{url}'.")
+    for name in ("context_tokens", "queue_max", "session_idle_expiry_s", "body_bytes_max", "database_connections_max"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1; it is {value}.")
+    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"{PREFIX}PORT must be from 0 to 65535; it is {settings.port}.")
+    return settings

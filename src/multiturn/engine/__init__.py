@@ -1,0 +1,1 @@
+"""What the server does: turns, sessions, runs, keys, and what is forgotten."""

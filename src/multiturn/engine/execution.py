@@ -1,0 +1,298 @@
+"""One turn at work: from its lease to its ending, of which exactly one is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from multiturn.engine.alignment import align, may_repeat
+from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
+from multiturn.engine.runs import LiveRun, Runs
+from multiturn.engine.window.assemble import Assembler, Budget, Budgets
+from multiturn.engine.window.tokens import count_bytes, count_tokens
+from multiturn.errors import ContextTooLong, InvalidRequest, MultiturnError, RunCancelled, TurnConflict, Unavailable
+from multiturn.model.completion import ModelRequest
+from multiturn.model.content import Content
+from multiturn.model.context import Context, Plan
+from multiturn.model.item import Item, ItemStatus, Range
+from multiturn.model.run import RunError, RunStatus
+from multiturn.model.session import Session
+from multiturn.model.turn import Begun, Ending, TurnOrder
+from multiturn.observe import Metrics
+
+# What stands in the context besides the messages.
+FIXED_FIELDS = ("tools", "functions", "response_format")
+# A database that is away for a moment does not cost an answer that is there already.
+END_RETRIES_S = (0.2, 1.0, 3.0)
+# Finish reasons of an answer that broke off (OpenAI, "The chat completion object").
+BROKEN_OFF = frozenset({"length", "content_filter"})
+INTERRUPTED = RunError("interrupted", "The server stopped before this turn ended.")
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What turns are made of."""
+
+    store: TurnStore
+    items: ItemStore
+    upstream: Upstream
+    assembler: Assembler
+    budgets: Budgets
+    runs: Runs
+    metrics: Metrics
+    clock: Clock
+    spawn: Spawn
+
+
+class Execution:
+    """A turn that runs on this server."""
+
+    def __init__(self, parts: Parts, live: LiveRun, order: TurnOrder) -> None:
+        self.parts = parts
+        self.live = live
+        self.order = order
+        self.began = time.perf_counter()
+        self.model_s = 0.0
+        self.held: Begun | None = None
+        self.plan: Plan | None = None
+        self.context: Context | None = None
+
+    async def run(self, held: Begun) -> None:
+        """Ask the model and store what it says. Raises what the upstream and the window raise; nothing is stored then."""
+        self.held = held
+        session = held.session
+        if self.order.instructions is not None:
+            session = replace(session, instructions=self.order.instructions)
+        self.plan = await self._reconcile(session)
+        try:
+            await self._ask(session, self.plan)
+        except ContextTooLong as error:
+            if self.live.count or self.order.overflow == "error" or self.context is None:
+                raise
+            self._learn_limit(error, self.context)
+            await self._ask(session, self.plan)
+        await self._complete(session, self.plan)
+
+    async def _reconcile(self, session: Session) -> Plan:
+        """Find out what of the input is new (decision 8.1)."""
+        if not (self.order.is_aligned and session.path and may_repeat(self.order.input)):
+            return Plan(path=session.path, input=self.order.input)
+        history = await self.parts.items.load(session.tenant_id, session.id, session.path)
+        plan = align(self.order.input, history, session.path)
+        if not plan.input and plan.asked is None:
+            raise InvalidRequest("The request brings nothing to answer.", code="nothing_to_answer", param="messages")
+        return plan
+
+    async def _ask(self, session: Session, plan: Plan) -> None:
+        """Show the model its context and listen to the answer."""
+        order, model = self.order, self.order.model
+        window = await self.parts.upstream.find_context_tokens(model)
+        budget = Budget(
+            tokens_max=self.parts.budgets.measure(model, window=window, output_max=order.output_tokens_max),
+            fixed_tokens=sum(count_bytes(len(bytes(order.fields[name]))) for name in FIXED_FIELDS if name in order.fields),
+            overflow=order.overflow or "truncate",
+        )
+        self.context = await self.parts.assembler.assemble(session, plan, budget)
+        request = ModelRequest(
+            model=model, messages=self.context.messages, fields=order.fields, cache_key=str(session.id)
+        )
+        began = time.perf_counter()
+        try:
+            await (self._listen(request) if order.is_streamed else self._receive(request))
+        finally:
+            self.model_s += time.perf_counter() - began
+
+    async def _listen(self, request: ModelRequest) -> None:
+        holds_end = "n" not in self.order.fields
+        async with aclosing(self.parts.upstream.stream(request)) as stream:
+            async for deltas in stream:
+                if self.live.first_token_s is None:
+                    self._note_first_token()
+                self.live.speak(deltas, holds_end=holds_end)
+
+    async def _receive(self, request: ModelRequest) -> None:
+        completion = await self.parts.upstream.complete(request)
+        self._note_first_token()
+        self.live.reply(completion)
+
+    def _note_first_token(self) -> None:
+        self.live.first_token_s = time.perf_counter() - self.began
+        self.parts.metrics.first_token.observe(self.live.first_token_s)
+
+    def _learn_limit(self, error: ContextTooLong, context: Context) -> None:
+        """The provider's limit is lower than we knew: the next context is cut to it."""
+        self.parts.budgets.learn_limit(self.order.model, tokens_max=error.tokens_max, tokens_sent=context.tokens)
+        self.parts.assembler.forget(context.session_id)
+
+    async def _complete(self, session: Session, plan: Plan) -> None:
+        """The model has answered: the turn enters the history whole."""
+        answer = self.live.answer
+        status: RunStatus = "incomplete" if answer.finish_reason in BROKEN_OFF else "completed"
+        output = answer.contents()
+        path = await self._settle(self._ending(session, plan, output, status), output, None)
+        if path is not None and self.context and self.order.is_stored:
+            self.parts.assembler.keep(self.context, path, output, sum(map(count_tokens, output)))
+        if answer.usage and self.context:
+            reported = answer.usage.input_tokens
+            self.parts.budgets.ratios.learn(self.order.model, estimated=self.context.tokens, reported=reported)
+
+    def _ending(self, session: Session, plan: Plan, output: Sequence[Content], status: RunStatus) -> Ending:
+        """What a turn leaves behind that enters the history (or nothing of it, when it is not to be stored)."""
+        live, now = self.live, self.parts.clock()
+        outcome = Ending(
+            status=status,
+            ended_at=now,
+            after=session.head,
+            input=(),
+            usage=live.answer.usage,
+            finish_reason=live.answer.finish_reason,
+            first_token_ms=None if live.first_token_s is None else int(live.first_token_s * 1000),
+        )
+        if not self.order.is_stored:
+            return outcome
+        broken_off = status == "cancelled"
+        items = self._number(session.head, plan.input, self.context.input_tokens if self.context else (), now)
+        items += self._number(session.head + len(items), output, tuple(map(count_tokens, output)), now, broken_off=broken_off)
+        first_output = session.head + len(plan.input) + 1
+        return replace(
+            outcome,
+            items=items,
+            path=self._path(session, plan, len(items)),
+            cut=self.context.cut if self.context and self.context.cut != session.cut else None,
+            instructions=self.order.instructions,
+            input_items=Range(session.head + 1, first_output - 1) if plan.input else plan.asked,
+            output_items=Range(first_output, session.head + len(items)),
+            events=live.unsaved(with_end=True),
+        )
+
+    def _number(
+        self, head: int, contents: Sequence[Content], tokens: Sequence[int], now: datetime, *, broken_off: bool = False
+    ) -> list[Item]:
+        """Contents as the items behind ``head``."""
+        status: ItemStatus = "incomplete" if broken_off else "completed"
+        return [
+            Item(seq=seq, run_id=self.live.run.id, content=content, tokens=count, created_at=now, status=status)
+            for seq, (content, count) in enumerate(zip(contents, tokens, strict=True), start=head + 1)
+        ]
+
+    def _path(self, session: Session, plan: Plan, added: int) -> tuple[Range, ...] | None:
+        """The session's path behind this turn; None while it is simply everything that is stored."""
+        if not plan.is_branch and is_whole(session):
+            return None
+        return extend(plan.path, session.head, added)
+
+    async def fail(self, error: MultiturnError) -> None:
+        """The turn failed: its run keeps the input and what was said so far, the history stays as it was."""
+        reason = RunError(error.code, error.message)
+        await self._abort("failed", error, reason)
+
+    async def stop(self) -> None:
+        """The turn was cancelled, or the server stops: what was said so far enters the history, or stays with the run."""
+        if not self.live.was_cancelled:
+            await self._abort("failed", Unavailable(INTERRUPTED.message, code=INTERRUPTED.code), INTERRUPTED)
+            return
+        error = RunCancelled("The run was cancelled.")
+        output = self.live.answer.contents(is_whole=False)
+        if self.held and self.plan and not self.live.answer.is_empty and output:
+            await self._settle(self._ending(self.held.session, self.plan, output, "cancelled"), output, error)
+            self.parts.assembler.forget(self.held.session.id)
+        else:
+            await self._abort("cancelled", error, None)
+
+    async def _abort(self, status: RunStatus, error: MultiturnError, reason: RunError | None) -> None:
+        said = self.live.answer
+        output = () if said.is_empty or not self.order.is_stored else said.contents(is_whole=False)
+        ending = Ending(
+            status=status,
+            ended_at=self.parts.clock(),
+            after=0,
+            output=output,
+            usage=said.usage,
+            error=reason,
+            events=self.live.unsaved(with_end=False) if self.order.is_stored else None,
+        )
+        await self._settle(ending, output, error)
+
+    async def _settle(
+        self, ending: Ending, output: tuple[Content, ...], error: MultiturnError | None
+    ) -> tuple[Range, ...] | None:
+        """Store the ending and tell it; the session's path afterwards, or None when the turn did not enter the history."""
+        self.live.is_ending = True
+        began = time.perf_counter()
+        try:
+            await self._store(ending)
+        except MultiturnError as failure:
+            error, ending = failure, replace(ending, status="failed", error=RunError(failure.code, failure.message))
+        run = replace(
+            self.live.run,
+            status=ending.status,
+            ended_at=ending.ended_at,
+            input_items=ending.input_items,
+            output_items=ending.output_items,
+            input=self.live.run.input if ending.input is None else (),
+            output=ending.output,
+            usage=ending.usage,
+            error=ending.error,
+            finish_reason=ending.finish_reason,
+            first_token_ms=ending.first_token_ms,
+        )
+        self.live.finish(run, output, error)
+        self._measure(ending, time.perf_counter() - began)
+        session = self.held.session if self.held else None
+        if session is None or error or not ending.items:
+            return None
+        return ending.path or extend(session.path, session.head, len(ending.items))
+
+    async def _store(self, ending: Ending) -> None:
+        """Store an ending, trying again while the database is away for a moment."""
+        for pause_s in (*END_RETRIES_S, None):
+            try:
+                await self._store_once(ending)
+                return
+            except Unavailable:
+                if pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
+
+    async def _store_once(self, ending: Ending) -> None:
+        run, store = self.live.run, self.parts.store
+        if self.held is None:
+            if await store.leave(run.tenant_id, run.id, ending):
+                return
+            # It got its session in this moment.
+            self.held = await store.find_turn(run.tenant_id, run.id)
+        if self.held is None or self.held.lease is None:
+            raise TurnConflict("The run had ended already.")
+        await store.end(run.tenant_id, self.held.lease, ending)
+
+    def _measure(self, ending: Ending, commit_s: float) -> None:
+        metrics = self.parts.metrics
+        metrics.commit.observe(commit_s)
+        if ending.status != "completed":
+            metrics.turns.labels(ending.status).inc()
+            return
+        metrics.completed.inc()
+        metrics.added_latency.observe(max(0.0, time.perf_counter() - self.began - self.model_s))
+        if usage := ending.usage:
+            metrics.input_tokens.inc(usage.input_tokens)
+            metrics.cached_tokens.inc(usage.cached_tokens)
+            metrics.output_tokens.inc(usage.output_tokens)
+
+
+def is_whole(session: Session) -> bool:
+    """Whether the session's path is everything that is stored: it never branched."""
+    return not session.head or session.path == (Range(1, session.head),)
+
+
+def extend(path: tuple[Range, ...], head: int, added: int) -> tuple[Range, ...]:
+    """A path with the items behind ``head`` added."""
+    if not added:
+        return path
+    if path and path[-1].last == head:
+        return (*path[:-1], Range(path[-1].first, head + added))
+    return (*path, Range(head + 1, head + added))

@@ -1,0 +1,230 @@
+"""The interfaces of what the engine needs from outside; the store and the upstreams fit them by shape."""
+
+from __future__ import annotations
+
+from asyncio import Task
+from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
+from multiturn.model.event import EventBatch
+from multiturn.model.item import Item, Range
+from multiturn.model.page import Page
+from multiturn.model.run import Run
+from multiturn.model.session import Session, SessionKey
+from multiturn.model.tenant import ApiKey, Tenant
+from multiturn.model.turn import Begun, Ending, Lease, RunOrder
+
+Clock = Callable[[], datetime]
+Spawn = Callable[[Coroutine[Any, Any, None]], Task[None]]
+
+
+class Upstream(Protocol):
+    """Calls models."""
+
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Ask for a whole answer.
+
+        Raises ModelNotFound, ContextTooLong, another UpstreamError, or Unavailable.
+        """
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
+        """Ask for an answer in pieces; those that arrived together come together.
+
+        Raises what ``complete`` raises; retries and fallbacks happen only before the first piece.
+        """
+        ...
+
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """List the models that would be answered."""
+        ...
+
+    async def find_context_tokens(self, model: str) -> int | None:
+        """Tell the context window of a model in tokens; None where nobody knows."""
+        ...
+
+
+class DeltaReader(Protocol):
+    """Reads back the pieces that a provider sent and the store kept."""
+
+    def read_delta(self, raw: bytes) -> Delta:
+        """Read one streamed piece."""
+        ...
+
+    def read_completion(self, raw: bytes) -> Completion:
+        """Read one whole answer."""
+        ...
+
+
+class TurnStore(Protocol):
+    """Keeps turns: one at a time per session, each whole in the history or absent from it."""
+
+    async def begin(self, tenant_id: UUID, order: RunOrder) -> Begun:
+        """Find or make the session, store the run with its input, and take the session's lease or a place in its queue.
+
+        Raises SessionBusy (``reject``), RateLimited (queue full), Conflict (an idempotency key with another body),
+        NotFound (another user's session).
+        """
+        ...
+
+    async def find_turn(self, tenant_id: UUID, run_id: UUID) -> Begun | None:
+        """Tell how a queued run stands now: still queued, or running with its lease; None when it has ended."""
+        ...
+
+    async def end(self, tenant_id: UUID, lease: Lease, ending: Ending) -> None:
+        """Store what the turn leaves behind, release the lease, and hand it to the next in the queue.
+
+        Raises TurnConflict, and stores nothing, when the lease was lost or the session's last item is not ``ending.after``.
+        """
+        ...
+
+    async def leave(self, tenant_id: UUID, run_id: UUID, ending: Ending) -> bool:
+        """End a run that is still queued; False when it is not queued any more."""
+        ...
+
+
+class RunStore(Protocol):
+    """Keeps runs and their events."""
+
+    async def find(self, tenant_id: UUID, run_id: UUID) -> Run | None:
+        """Find a run."""
+        ...
+
+    async def list_runs(self, tenant_id: UUID, session_id: UUID, *, before: int | None, limit: int) -> Page[Run]:
+        """List a session's runs, newest first, those before ticket ``before``."""
+        ...
+
+    async def list_events(self, tenant_id: UUID, run_id: UUID, *, after: int) -> Sequence[EventBatch]:
+        """List the stored events of a run behind number ``after``, oldest first."""
+        ...
+
+    async def save_events(self, batches: Sequence[tuple[UUID, UUID, EventBatch]], now: datetime) -> None:
+        """Store events of running turns: (tenant id, run id, events) each."""
+        ...
+
+    async def request_cancel(self, tenant_id: UUID, run_id: UUID) -> None:
+        """Ask the server that holds the run to cancel it; every server hears of it."""
+        ...
+
+    async def mark_vanished(self, run: Run, now: datetime) -> None:
+        """Note that the client of a run went away, so that the same request again joins it."""
+        ...
+
+
+class SessionStore(Protocol):
+    """Keeps sessions. One that has expired is not found."""
+
+    async def find(self, key: SessionKey, now: datetime) -> Session | None:
+        """Find a session by our id, else by the external id within the user."""
+        ...
+
+    async def list_sessions(
+        self, tenant_id: UUID, user_id: UUID | None, *, now: datetime, before: UUID | None, limit: int
+    ) -> Page[Session]:
+        """List sessions of a tenant, or of one of its users, newest first, those before the session ``before``."""
+        ...
+
+    async def delete(self, tenant_id: UUID, session_id: UUID) -> bool:
+        """Take a session away at once; what was in it is erased by ``RetentionStore.erase_batch``. False when there is none."""
+        ...
+
+
+class ItemStore(Protocol):
+    """Keeps the items of sessions, in order."""
+
+    async def load(self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range]) -> Sequence[Item]:
+        """Load the items of these ranges, oldest first."""
+        ...
+
+    async def list_items(
+        self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range], *, limit: int, newest_first: bool
+    ) -> Sequence[Item]:
+        """List at most ``limit`` items of these ranges from one end."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Keeps tenants, users and API keys."""
+
+    async def ensure_tenant(self, name: str, now: datetime) -> Tenant:
+        """Find the tenant of this name, or make it with its default user."""
+        ...
+
+    async def find_tenant(self, name: str) -> Tenant | None:
+        """Find the tenant of this name."""
+        ...
+
+    async def ensure_user(self, tenant_id: UUID, external_id: str, now: datetime) -> UUID:
+        """Find the user of this name in the tenant, or make it."""
+        ...
+
+    async def add(self, key: ApiKey, digest: bytes) -> bool:
+        """Store a key by the hash of its secret; False, and nothing stored, when that secret is known already."""
+        ...
+
+    async def find_by_digest(self, digest: bytes) -> ApiKey | None:
+        """Find a key by the hash of its secret, revoked ones too."""
+        ...
+
+    async def list_keys(self, tenant_id: UUID) -> Sequence[ApiKey]:
+        """List a tenant's keys, oldest first."""
+        ...
+
+    async def revoke(self, tenant_id: UUID, key_id: UUID, now: datetime) -> bool:
+        """Revoke a key; False when there is none. Every server hears of it."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Finds what has had its time, and erases in small batches so that turns never wait."""
+
+    async def retire_expired(self, now: datetime, *, limit: int) -> int:
+        """Take away sessions whose idle time is over; tells how many."""
+        ...
+
+    async def erase_batch(self, *, limit: int) -> int:
+        """Erase up to ``limit`` rows of sessions that were taken away; 0 when nothing is left."""
+        ...
+
+    async def expire_events(self, before: datetime, *, limit: int) -> int:
+        """Erase stored events from before this time; tells how many batches."""
+        ...
+
+    async def expire_idempotency(self, before: datetime, *, limit: int) -> int:
+        """Forget idempotency keys from before this time; tells how many."""
+        ...
+
+    async def vacuum(self) -> None:
+        """Leave no erased bytes behind in files of our own."""
+        ...
+
+
+class ServerStore(Protocol):
+    """Keeps which server processes live: a lease on a session is good as long as its server's heartbeat."""
+
+    async def beat(self, server_id: UUID, *, lease_s: float) -> None:
+        """Say that this server lives for another ``lease_s`` seconds."""
+        ...
+
+    async def list_orphans(self, server_id: UUID, *, limit: int) -> Sequence[tuple[Run, Lease | None]]:
+        """List unfinished runs of servers that no longer live, with the lease of those that hold one."""
+        ...
+
+    async def list_lost(
+        self, server_id: UUID, live: Container[UUID], *, before: datetime
+    ) -> Sequence[tuple[Run, Lease | None]]:
+        """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could not be stored."""
+        ...
+
+    async def list_cancelled(self, server_id: UUID) -> Sequence[UUID]:
+        """List this server's unfinished runs that somebody asked to cancel."""
+        ...
+
+    async def leave(self, server_id: UUID) -> None:
+        """Say that this server is gone."""
+        ...
+
+

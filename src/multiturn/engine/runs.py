@@ -1,0 +1,287 @@
+"""Runs as they happen and afterwards: who listens hears every event, from any number, while the run goes on and for an hour after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from uuid import UUID
+
+from multiturn.engine.answer import Answer, fold
+from multiturn.engine.ports import Clock, DeltaReader, ItemStore, RunStore
+from multiturn.errors import MultiturnError, NotFound, RunCancelled, UpstreamError
+from multiturn.model.completion import Completion, Delta
+from multiturn.model.content import Content
+from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke
+from multiturn.model.run import ENDED, Run
+from multiturn.model.session import OnDisconnect
+
+# How long one looks for news of a run that another server holds.
+POLL_S = 0.25
+
+
+class LiveRun:
+    """A run that this server executes. It keeps the events that are not yet surely stored; older ones are read from the store."""
+
+    def __init__(self, run: Run, on_disconnect: OnDisconnect) -> None:
+        self.run = run
+        self.on_disconnect = on_disconnect
+        self.answer = Answer()
+        self.deltas: list[Delta] = []
+        self.dropped = 0
+        self.saved = 0
+        self.held: list[Delta] = []
+        self.completion: Completion | None = None
+        self.ended: Ended | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.is_ending = False
+        self.was_cancelled = False
+        self.first_token_s: float | None = None
+        self.waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def count(self) -> int:
+        """The number of the last delta that was told."""
+        return self.dropped + len(self.deltas)
+
+    def speak(self, deltas: Sequence[Delta], *, holds_end: bool) -> None:
+        """Tell deltas that arrived together. Those from the finish reason on are held until the turn is stored:
+        who has read the end may rely on it.
+        """
+        for delta in deltas:
+            self.answer.add(delta)
+        if holds_end and (self.held or self.answer.finish_reason or self.answer.usage):
+            ready = 0 if self.held else next((n for n, d in enumerate(deltas) if d.finish_reason or d.usage), len(deltas))
+            self.held += deltas[ready:]
+            deltas = deltas[:ready]
+        self.deltas += deltas
+        if deltas:
+            self._wake()
+
+    def reply(self, completion: Completion) -> None:
+        """Take an answer in one piece; it is told when the turn is stored."""
+        self.completion = completion
+        self.answer.take(completion)
+
+    def finish(self, run: Run, output: tuple[Content, ...], error: MultiturnError | None) -> None:
+        """Tell that the run has ended and is stored."""
+        self.run = run
+        if error is None:
+            self.deltas += self.held
+        number = 1 + (1 if self.completion else self.count)
+        self.ended = Ended(number, run, output, error)
+        self._wake()
+
+    def unsaved(self, *, with_end: bool) -> EventBatch | None:
+        """The events that are not stored yet; those that are held only when the turn ends well."""
+        if self.completion:
+            return EventBatch(first=1, body=write_line(self.completion.raw), is_whole=True)
+        pending = self.deltas[self.saved - self.dropped :] + (self.held if with_end else [])
+        return write_batch(self.saved + 1, pending) if pending else None
+
+    def mark_saved(self, number: int) -> None:
+        """The events up to ``number`` are stored; those stored the time before are dropped here."""
+        del self.deltas[: self.saved - self.dropped]
+        self.dropped, self.saved = self.saved, number
+
+    def cancel(self) -> bool:
+        """Cancel the run, unless it is ending already."""
+        if self.task is None or self.is_ending or self.was_cancelled:
+            return False
+        self.was_cancelled = True
+        self.task.cancel()
+        return True
+
+    async def wait_news(self) -> None:
+        """Wait until something is told."""
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Runs:
+    """The runs of this server while they live, and every run of the store."""
+
+    def __init__(self, store: RunStore, items: ItemStore, reader: DeltaReader, clock: Clock) -> None:
+        self.store = store
+        self.items = items
+        self.reader = reader
+        self.clock = clock
+        self.live: dict[UUID, LiveRun] = {}
+
+    async def follow(self, run: Run, *, after: int = 0) -> AsyncGenerator[Event]:
+        """Hear the events of a run behind number ``after``, until it has ended."""
+        while True:
+            live = self.live.get(run.id)
+            if live is None:
+                news = self._follow_stored(run, after)
+            elif live.dropped > after:
+                news = self._read(run, after)
+            else:
+                news = self._follow_live(live, after)
+            async with aclosing(news):
+                async for event in news:
+                    yield event
+                    if isinstance(event, Ended):
+                        return
+                    after = last_number(event)
+
+    async def happened(self, run: Run, *, after: int = 0) -> AsyncGenerator[Event]:
+        """The events of a run behind number ``after`` that are there already."""
+        live = self.live.get(run.id)
+        if live is None or live.dropped > after:
+            async for event in self._read(run, after):
+                after = last_number(event)
+                yield event
+        live = self.live.get(run.id)
+        if live and live.count > after >= live.dropped:
+            yield Spoke(after + 1, live.deltas[after - live.dropped :])
+        elif run.status in ENDED:
+            yield Ended(after + 1, run, await self.load_output(run), error_of(run))
+
+    async def _follow_live(self, live: LiveRun, after: int) -> AsyncGenerator[Event]:
+        """Hear a run of this server; returns when what is next is only in the store."""
+        while live.dropped <= after or live.completion:
+            if live.count > after:
+                deltas = live.deltas[after - live.dropped :]
+                yield Spoke(after + 1, deltas)
+                after += len(deltas)
+            elif live.ended:
+                if live.completion and after < 1:
+                    yield Answered(1, live.completion)
+                yield live.ended
+                return
+            else:
+                await live.wait_news()
+
+    async def _follow_stored(self, run: Run, after: int) -> AsyncGenerator[Event]:
+        """Hear a run that has ended, or that another server executes."""
+        stored = await self.store.find(run.tenant_id, run.id)
+        if stored is None:
+            raise NotFound("The run was deleted.", code="run_not_found")
+        async for event in self._read(run, after):
+            after = last_number(event)
+            yield event
+        if stored.status in ENDED:
+            output = await self.load_output(stored)
+            yield Ended(after + 1, stored, output, error_of(stored))
+        else:
+            await asyncio.sleep(POLL_S)
+
+    async def _read(self, run: Run, after: int) -> AsyncGenerator[Event]:
+        """Read stored events behind ``after``."""
+        while batches := await self.store.list_events(run.tenant_id, run.id, after=after):
+            before = after
+            for batch in batches:
+                event = self._decode(batch, after)
+                if event:
+                    after = last_number(event)
+                    yield event
+            if after == before:
+                return
+
+    def _decode(self, batch: EventBatch, after: int) -> Event | None:
+        """Read a stored batch; the part up to ``after`` was heard already."""
+        lines = batch.body.encode().split(b"\n")
+        if batch.is_whole:
+            return Answered(1, self.reader.read_completion(lines[0])) if after < 1 else None
+        new = lines[max(0, after + 1 - batch.first) :]
+        return Spoke(max(batch.first, after + 1), [self.reader.read_delta(line) for line in new]) if new else None
+
+    async def load_output(self, run: Run) -> tuple[Content, ...]:
+        """What a run said: from the history, or from the run itself when it did not enter it."""
+        if run.output_items is None:
+            return run.output
+        items = await self.items.load(run.tenant_id, run.session_id, [run.output_items])
+        return tuple(item.content for item in items)
+
+    async def load_partial(self, run: Run) -> tuple[Content, ...]:
+        """What a run that was interrupted had said, up to a second before."""
+        deltas: list[Delta] = []
+        async for event in self._read(run, 0):
+            if isinstance(event, Spoke):
+                deltas += event.deltas
+        answer = fold(deltas)
+        return () if answer.is_empty else answer.contents(is_whole=False)
+
+    async def cancel(self, run: Run) -> Run:
+        """Cancel a run wherever it is executed; one that has ended stays as it is.
+
+        The text said so far enters the history, its item marked incomplete. Returns the run as it stands afterwards.
+        """
+        if run.status in ENDED:
+            return run
+        await self.request_cancel(run.tenant_id, run.id)
+        async with aclosing(self.follow(run)) as events:
+            async for event in events:
+                if isinstance(event, Ended):
+                    return event.run
+        return run
+
+    async def request_cancel(self, tenant_id: UUID, run_id: UUID) -> None:
+        """Ask whoever executes a run to cancel it."""
+        live = self.live.get(run_id)
+        if live is None or not live.cancel():
+            await self.store.request_cancel(tenant_id, run_id)
+
+    def cancel_here(self, run_id: UUID) -> None:
+        """Cancel a run if this server executes it: somebody asked another server to."""
+        if live := self.live.get(run_id):
+            live.cancel()
+
+    async def abandon(self, live: LiveRun) -> None:
+        """The client of a run went away: the run goes on, or is cancelled where that was asked for."""
+        if live.ended:
+            return
+        if live.on_disconnect == "cancel":
+            live.cancel()
+        else:
+            await self.store.mark_vanished(live.run, self.clock())
+
+    async def checkpoint(self) -> None:
+        """Store what was streamed since the last time, of all runs together."""
+        batches, saved = [], []
+        for live in self.live.values():
+            if live.completion or live.ended or live.is_ending or live.count <= live.saved:
+                continue
+            batch = write_batch(live.saved + 1, live.deltas[live.saved - live.dropped :])
+            batches.append((live.run.tenant_id, live.run.id, batch))
+            saved.append((live, live.count))
+        if batches:
+            await self.store.save_events(batches, self.clock())
+        for live, number in saved:
+            live.mark_saved(number)
+
+
+def last_number(event: Event) -> int:
+    """The number of the last thing that an event tells."""
+    return event.first + len(event.deltas) - 1 if isinstance(event, Spoke) else event.number
+
+
+def write_batch(first: int, deltas: Sequence[Delta]) -> EventBatch:
+    """Deltas as they are stored."""
+    return EventBatch(first=first, body="\n".join([write_line(delta.raw) for delta in deltas]))
+
+
+def write_line(raw: bytes) -> str:
+    """A provider's JSON on one line: outside its strings a line break means nothing."""
+    return raw.decode("utf-8", "replace").replace("\n", " ")
+
+
+def error_of(run: Run) -> MultiturnError | None:
+    """The error that a stored run is told to have failed with."""
+    if run.status == "failed" and run.error:
+        return UpstreamError(run.error.message, code=run.error.code)
+    if run.status == "cancelled":
+        return RunCancelled("The run was cancelled.")
+    return None

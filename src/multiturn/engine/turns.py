@@ -1,0 +1,142 @@
+"""Takes turns: the one path on which every dialect asks a model something and remembers the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from uuid import UUID
+
+from msgspec import Struct
+
+from multiturn.engine.execution import Execution, Parts
+from multiturn.engine.runs import LiveRun
+from multiturn.errors import MultiturnError, RunCancelled, Unavailable
+from multiturn.model.completion import Completion, Delta, ModelRequest
+from multiturn.model.ids import new_id
+from multiturn.model.run import Run
+from multiturn.model.session import Concurrency, OnDisconnect, Session, SessionKey
+from multiturn.model.turn import Begun, RunOrder, TurnOrder
+
+# A waiting turn is told when the session is free; it looks by itself as well, should the notice be lost.
+LOOK_S = 1.0
+
+
+class TurnLimits(Struct, frozen=True, kw_only=True):
+    """Defaults and limits of turns: what a session does with concurrent turns, how long one waits, how many may wait."""
+
+    concurrency: Concurrency = "queue"
+    on_disconnect: OnDisconnect = "finish"
+    queue_wait_s: float = 120.0
+    queue_max: int = 100
+    turn_s: float = 1800.0
+
+
+class Turn(Struct, frozen=True):
+    """A turn that was taken: its session, and its run, which ``Runs.follow`` tells of."""
+
+    session: Session
+    run: Run
+
+
+class Turns:
+    """Takes turns on this server, one at a time per session across all servers."""
+
+    def __init__(self, server_id: UUID, parts: Parts, limits: TurnLimits) -> None:
+        self.server_id = server_id
+        self.parts = parts
+        self.limits = limits
+        self.started: dict[UUID, asyncio.Event] = {}
+
+    async def take(self, key: SessionKey, order: TurnOrder, *, idle_expiry_s: int | None) -> Turn:
+        """Begin a turn in the session; it goes on by itself, whoever listens.
+
+        The run and its input are durable when this returns. Input and answer enter the history together, when the run ends: a run
+        that failed leaves the history as it was and can be read under the session's runs.
+
+        Raises SessionBusy, RateLimited (the session's queue is full), Conflict (an idempotency key was used with another body).
+        """
+        began = time.perf_counter()
+        begun = await self.parts.store.begin(key.tenant_id, self._order(key, order, idle_expiry_s))
+        if begun.state != "joined":
+            self.parts.metrics.commit.observe(time.perf_counter() - began)
+            live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
+            self.parts.runs.live[begun.run.id] = live
+            if begun.state == "queued":
+                self.started[begun.run.id] = asyncio.Event()
+            self.parts.metrics.live.inc()
+            live.task = self.parts.spawn(self._execute(live, begun, order))
+        return Turn(begun.session, begun.run)
+
+    def _order(self, key: SessionKey, order: TurnOrder, idle_expiry_s: int | None) -> RunOrder:
+        return RunOrder(
+            run_id=new_id(),
+            server_id=self.server_id,
+            session=key,
+            new_session_id=new_id(),
+            turn=order,
+            concurrency=order.concurrency or self.limits.concurrency,
+            idle_expiry_s=order.idle_expiry_s or idle_expiry_s,
+            queue_max=self.limits.queue_max,
+            now=self.parts.clock(),
+        )
+
+    def hear_started(self, run_id: UUID) -> None:
+        """A waiting run got its session."""
+        if started := self.started.get(run_id):
+            started.set()
+
+    async def _execute(self, live: LiveRun, begun: Begun, order: TurnOrder) -> None:
+        """Bring a turn to its end, whatever happens on the way; exactly one ending is stored."""
+        turn = Execution(self.parts, live, order)
+        try:
+            async with asyncio.timeout(self.limits.turn_s):
+                held = begun if begun.lease else await self._wait(live, begun, order)
+                live.run = held.run
+                await turn.run(held)
+        except TimeoutError:
+            await turn.fail(Unavailable(f"The turn took longer than {self.limits.turn_s:g} s.", code="turn_timeout"))
+        except asyncio.CancelledError:
+            # Not the end of this task: it was asked to end its turn, and does.
+            await turn.stop()
+        except MultiturnError as error:
+            await turn.fail(error)
+        except BaseException:
+            await turn.fail(Unavailable("The server failed at this turn.", code="internal_error"))
+            raise
+        finally:
+            self.started.pop(live.run.id, None)
+            self.parts.runs.live.pop(live.run.id, None)
+            self.parts.metrics.live.dec()
+
+    async def _wait(self, live: LiveRun, begun: Begun, order: TurnOrder) -> Begun:
+        """Wait for the session, first come first served; with ``interrupt`` the turn that holds it is cancelled."""
+        began = time.perf_counter()
+        if (order.concurrency or self.limits.concurrency) == "interrupt" and begun.blocking_run_id:
+            await self.parts.runs.request_cancel(begun.run.tenant_id, begun.blocking_run_id)
+        started = self.started[live.run.id]
+        while time.perf_counter() - began < self.limits.queue_wait_s:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await started.wait()
+            held = await self.parts.store.find_turn(begun.run.tenant_id, begun.run.id)
+            if held is None:
+                raise RunCancelled("The run was ended while it waited for its session.")
+            if held.lease:
+                self.parts.metrics.queue_wait.observe(time.perf_counter() - began)
+                return held
+            started.clear()
+        raise Unavailable(
+            f"Other turns of this session took longer than {self.limits.queue_wait_s:g} s.", code="queue_timeout", retry_after_s=5
+        )
+
+    async def relay(self, request: ModelRequest) -> Completion:
+        """Ask a model without a session; nothing is stored."""
+        return await self.parts.upstream.complete(request)
+
+    async def relay_stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
+        """Ask a model without a session, as a stream; nothing is stored."""
+        async with aclosing(self.parts.upstream.stream(request)) as stream:
+            async for deltas in stream:
+                yield deltas

@@ -1,0 +1,73 @@
+"""Counting tokens: an estimate from bytes, corrected per model by what its provider reports.
+
+An item's count is made once, when it is stored, in tokens of four bytes, which is what English text takes in the byte-pair
+vocabularies of today's models. How many of a model's own tokens that is, the provider tells with every answer; the ratio is kept per model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Reasoning
+
+BYTES_PER_TOKEN = 4
+# Role and separators of one message, as OpenAI's cookbook counts them ("How to count tokens with tiktoken").
+FRAME_TOKENS = 4
+# A 1024x1024 picture in high detail costs 765 tokens with OpenAI's models ("Images and vision"); sound is far dearer than its id.
+MEDIA_TOKENS = 800
+# The newest report weighs this much; a single odd one does not move the budget far.
+NEWEST_WEIGHT = 0.2
+RATIO_MIN, RATIO_MAX = 0.5, 4.0
+ESTIMATE_MIN = 64
+
+
+def count_tokens(content: Content) -> int:
+    """Estimate the tokens of one item. Reasoning counts nothing: it is not shown."""
+    if isinstance(content, Reasoning):
+        return 0
+    if isinstance(content, FunctionCall):
+        return FRAME_TOKENS + count_text(content.name) + count_text(content.arguments)
+    said = content.output if isinstance(content, FunctionCallOutput) else content.content
+    extra = count_bytes(len(msgspec.json.encode(content.extra))) if content.extra else 0
+    return FRAME_TOKENS + count_said(said) + extra
+
+
+def count_said(said: str | Sequence[Mapping[str, Any]] | None) -> int:
+    """Estimate a text or a list of parts."""
+    if said is None:
+        return 0
+    if isinstance(said, str):
+        return count_text(said)
+    return sum(count_text(part["text"]) if isinstance(part.get("text"), str) else MEDIA_TOKENS for part in said)
+
+
+def count_text(text: str) -> int:
+    """Estimate a text."""
+    return count_bytes(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")))
+
+
+def count_bytes(length: int) -> int:
+    """Estimate so many bytes of text."""
+    return -(-length // BYTES_PER_TOKEN)
+
+
+class TokenRatios:
+    """How many tokens of a model one of ours is, learned from what providers report."""
+
+    def __init__(self) -> None:
+        self.ratios: dict[str, float] = {}
+
+    def ratio(self, model: str) -> float:
+        """Tokens of the model per token of ours; 1 before the first report."""
+        return self.ratios.get(model, 1.0)
+
+    def learn(self, model: str, *, estimated: int, reported: int) -> None:
+        """Correct the ratio by one report; short contexts are mostly frame and teach nothing."""
+        if estimated < ESTIMATE_MIN or reported <= 0:
+            return
+        newest = min(RATIO_MAX, max(RATIO_MIN, reported / estimated))
+        known = self.ratios.get(model)
+        self.ratios[model] = newest if known is None else known + NEWEST_WEIGHT * (newest - known)

@@ -1,0 +1,71 @@
+"""What we ask a model and what it says: the exchange with an upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Raw, Struct
+
+from multiturn.model.usage import Usage
+
+
+class ModelRequest(Struct, frozen=True, kw_only=True):
+    """One call of a model.
+
+    ``messages`` is the context as a JSON array in the shape of OpenAI's chat completions, which every upstream speaks;
+    ``fields`` are the request's other fields (tools, temperature, ones that do not exist yet), each as the JSON that came;
+    ``headers`` go to the provider as they are.
+    """
+
+    model: str
+    messages: Raw
+    fields: Mapping[str, Raw] = {}
+    headers: Mapping[str, str] = {}
+    cache_key: str | None = None
+
+
+class ToolCallDelta(Struct, frozen=True):
+    """A piece of the call at ``index``: the first piece brings id and name, every piece more of the arguments."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    kind: str = "function"
+
+
+class Delta(Struct, frozen=True, kw_only=True):
+    """A streamed piece of an answer. ``raw`` is the provider's JSON as it came, so that fields we do not know are passed on.
+
+    Text, reasoning, tool calls and the finish reason are those of choice 0, which is the one that enters the history.
+    """
+
+    raw: bytes
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: Sequence[ToolCallDelta] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    has_choices: bool = True
+
+
+class Completion(Struct, frozen=True, kw_only=True):
+    """A whole answer: ``raw`` is the provider's JSON as it came, the other fields are those of choice 0."""
+
+    raw: bytes
+    text: str | None = None
+    reasoning: str = ""
+    refusal: str | None = None
+    tool_calls: Sequence[ToolCallDelta] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class ModelInfo(Struct, frozen=True, kw_only=True):
+    """A model that an upstream serves; ``context_tokens`` is its window where the upstream tells it."""
+
+    id: str
+    owned_by: str = ""
+    created: int = 0
+    context_tokens: int | None = None

@@ -1,0 +1,23 @@
+"""Ids: inside there is one form, a UUIDv7, which sorts by the time it was made."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+
+def new_id() -> UUID:
+    """Make an id (UUIDv7, RFC 9562): unique, and later ones sort behind earlier ones."""
+    return uuid7()
+
+
+def find_id(text: str) -> UUID | None:
+    """Read an id from any form that a client may send: plain, without dashes, or behind a prefix such as ``sess_``."""
+    _, _, tail = text.rpartition("_")
+    if len(tail) not in (32, 36):
+        return None
+    try:
+        return UUID(tail)
+    except ValueError:
+        return None

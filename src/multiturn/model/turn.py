@@ -1,0 +1,111 @@
+"""A turn on its way: what is asked, the lease that it holds, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Raw, Struct
+
+from multiturn.model.content import Content
+from multiturn.model.event import EventBatch
+from multiturn.model.item import Item, Range
+from multiturn.model.run import Run, RunError, RunStatus
+from multiturn.model.session import Concurrency, OnDisconnect, OverflowStrategy, Session, SessionKey
+from multiturn.model.usage import Usage
+
+
+class IdempotencyKey(Struct, frozen=True):
+    """A key under which a request may be repeated, on one route."""
+
+    route: str
+    key: str
+
+
+class TurnOrder(Struct, frozen=True, kw_only=True):
+    """What a dialect asks of a turn, parsed.
+
+    ``instructions`` is None to keep the session's own, else the JSON of the leading messages that replace them.
+    ``is_aligned`` says that the input may repeat the history (chat completions). ``digest`` is a hash of the body:
+    the same body again is how a retry is known. ``output_tokens_max`` is what the answer may take of the window.
+    """
+
+    input: tuple[Content, ...]
+    model: str
+    digest: bytes
+    fields: Mapping[str, Raw] = {}
+    instructions: str | None = None
+    output_tokens_max: int | None = None
+    is_streamed: bool = False
+    is_aligned: bool = False
+    is_stored: bool = True
+    is_retry: bool = False
+    idempotency: IdempotencyKey | None = None
+    concurrency: Concurrency | None = None
+    on_disconnect: OnDisconnect | None = None
+    overflow: OverflowStrategy | None = None
+    idle_expiry_s: int | None = None
+    labels: Mapping[str, str] = {}
+
+
+class RunOrder(Struct, frozen=True, kw_only=True):
+    """What the store needs to begin a run: the session is found or made, the run and its input become durable."""
+
+    run_id: UUID
+    server_id: UUID
+    session: SessionKey
+    new_session_id: UUID
+    turn: TurnOrder
+    concurrency: Concurrency
+    idle_expiry_s: int | None
+    queue_max: int
+    now: datetime
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """The right to be the one turn of a session; a later lease has a higher ``fencing`` number and ends this one."""
+
+    tenant_id: UUID
+    session_id: UUID
+    run_id: UUID
+    fencing: int
+
+
+class Begun(Struct, frozen=True, kw_only=True):
+    """How a run began. ``running``: it holds the lease. ``queued``: it waits. ``joined``: it is an earlier run, asked for again.
+
+    ``blocking_run_id`` is the run that holds the session when this one waits.
+    """
+
+    state: Literal["running", "queued", "joined"]
+    session: Session
+    run: Run
+    lease: Lease | None = None
+    blocking_run_id: UUID | None = None
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """What a turn leaves behind, stored in one transaction.
+
+    ``items`` enter the history behind ``after``; ``path``, ``cut`` and ``instructions`` are the session's from then on (None: unchanged).
+    ``input`` and ``output`` stay with a run that does not enter the history; an input of None stays as it was stored.
+    """
+
+    status: RunStatus
+    ended_at: datetime
+    after: int
+    items: Sequence[Item] = ()
+    path: tuple[Range, ...] | None = None
+    cut: int | None = None
+    instructions: str | None = None
+    input_items: Range | None = None
+    output_items: Range | None = None
+    input: tuple[Content, ...] | None = None
+    output: tuple[Content, ...] = ()
+    usage: Usage | None = None
+    error: RunError | None = None
+    finish_reason: str | None = None
+    first_token_ms: int | None = None
+    events: EventBatch | None = None

@@ -1,0 +1,1 @@
+"""The only place with SQL: sessions, items, runs, keys and leases on SQLite or PostgreSQL."""

@@ -1,0 +1,120 @@
+"""What has had its time: found and erased in small batches, so that turns never wait."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from multiturn.model.run import Run
+from multiturn.model.session import SessionKey
+from multiturn.model.turn import Lease
+from multiturn.store.database import Database, Transaction
+from multiturn.store.rows import as_id, as_ms, read_run
+from multiturn.store.sessions import lock_session, remove_session
+
+RUNS_PER_BATCH = 20
+
+UnfinishedRun = tuple[Run, Lease | None]
+
+
+class SqlRetentionStore:
+    """Erases in a SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def retire_expired(self, now: datetime, *, limit: int) -> int:
+        """Take away sessions whose idle time is over; tells how many were looked at."""
+        at = as_ms(now)
+        async with self.database.transaction() as tx:
+            due = await tx.fetch_all("list_due_sessions", {"now": at, "limit": limit})
+            for tenant, id_, active_at, expiry_s, run_id in due:
+                tenant_id, session_id = as_id(tenant), as_id(id_)
+                expires_at = None if expiry_s is None else active_at + expiry_s * 1000
+                if expires_at is not None and expires_at <= at and run_id is None:
+                    await remove_session(tx, tenant_id, session_id)
+                    continue
+                later = None if expires_at is None else max(expires_at, at + 1000)
+                await tx.execute("move_sweep", {"tenant_id": tenant_id, "id": session_id, "sweep_at": later})
+        return len(due)
+
+    async def erase_batch(self, *, limit: int) -> int:
+        """Erase some rows of a session that was taken away; 0 when nothing is left of any."""
+        async with self.database.transaction() as tx:
+            row = await tx.fetch_one("next_erasure", {})
+            if row is None:
+                return 0
+            return await self._erase(tx, as_id(row[0]), as_id(row[1]), limit)
+
+    async def _erase(self, tx: Transaction, tenant_id: UUID, session_id: UUID, limit: int) -> int:
+        what = {"tenant_id": tenant_id, "session_id": session_id}
+        erased = await tx.execute("erase_items", {**what, "limit": limit})
+        runs = {**what, "limit": RUNS_PER_BATCH}
+        await tx.execute("erase_events", runs)
+        erased += await tx.execute("erase_runs", runs)
+        if not erased:
+            await tx.execute("erase_idempotency_keys", what)
+            await tx.execute("end_erasure", what)
+        return erased + 1
+
+    async def expire_events(self, before: datetime, *, limit: int) -> int:
+        """Erase stored events from before this time; tells how many batches."""
+        async with self.database.transaction() as tx:
+            return await tx.execute("expire_events", {"before": as_ms(before), "limit": limit})
+
+    async def expire_idempotency(self, before: datetime, *, limit: int) -> int:
+        """Forget idempotency keys from before this time; tells how many."""
+        async with self.database.transaction() as tx:
+            return await tx.execute("expire_idempotency_keys", {"before": as_ms(before), "limit": limit})
+
+    async def vacuum(self) -> None:
+        """Leave no erased bytes behind in files of our own."""
+        await self.database.vacuum()
+
+
+class SqlServerStore:
+    """Keeps in a SQL database which servers live."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def beat(self, server_id: UUID, *, lease_s: float) -> None:
+        """Say that this server lives for another ``lease_s`` seconds."""
+        async with self.database.transaction() as tx:
+            await tx.execute("beat", {"id": server_id, "lease_ms": int(lease_s * 1000)})
+
+    async def list_orphans(self, server_id: UUID, *, limit: int) -> Sequence[UnfinishedRun]:
+        """List unfinished runs of servers that no longer live, with the lease of those that hold one."""
+        async with self.database.reading() as tx:
+            rows = await tx.fetch_all("list_orphaned_runs", {"server_id": server_id, "limit": limit})
+            return [await find_unfinished(tx, as_id(tenant), as_id(id_)) for tenant, id_ in rows]
+
+    async def list_lost(self, server_id: UUID, live: Container[UUID], *, before: datetime) -> Sequence[UnfinishedRun]:
+        """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could not be stored."""
+        async with self.database.reading() as tx:
+            rows = await tx.fetch_all("list_own_runs", {"server_id": server_id, "before": as_ms(before)})
+            lost = [(as_id(tenant), as_id(id_)) for tenant, id_ in rows if as_id(id_) not in live]
+            return [await find_unfinished(tx, tenant_id, run_id) for tenant_id, run_id in lost]
+
+    async def list_cancelled(self, server_id: UUID) -> Sequence[UUID]:
+        """List this server's unfinished runs that somebody asked to cancel."""
+        async with self.database.reading() as tx:
+            return [as_id(row[0]) for row in await tx.fetch_all("list_cancelled_runs", {"server_id": server_id})]
+
+    async def leave(self, server_id: UUID) -> None:
+        """Say that this server is gone."""
+        async with self.database.transaction() as tx:
+            await tx.execute("forget_server", {"id": server_id})
+            await tx.execute("forget_dead_servers", {})
+
+
+async def find_unfinished(tx: Transaction, tenant_id: UUID, run_id: UUID) -> UnfinishedRun:
+    """A run, and the lease that it holds on its session."""
+    row = await tx.fetch_one("find_run", {"tenant_id": tenant_id, "id": run_id})
+    run = read_run(row or ())
+    key = SessionKey(tenant_id=tenant_id, user_id=run.session_id, id=run.session_id)
+    locked = await lock_session(tx, key)
+    if locked is None or locked.session.run_id != run.id:
+        return run, None
+    return run, Lease(tenant_id=tenant_id, session_id=run.session_id, run_id=run.id, fencing=locked.fencing)

@@ -1,0 +1,98 @@
+-- name: insert_run
+-- The run and its input, durable before the model is called.
+INSERT INTO runs (tenant_id, id, session_id, ticket, status, server_id, model, digest, created_at, started_at, input, settings, labels,
+    is_cancelled)
+VALUES (:tenant_id, :id, :session_id, :ticket, :status, :server_id, :model, :digest, :created_at, :started_at, :input, :settings, :labels,
+    0);
+
+-- name: find_run
+-- One run of the tenant.
+SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
+    output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms
+FROM runs WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: list_runs
+-- A session's runs, newest first.
+SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
+    output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms
+FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket < :before ORDER BY ticket DESC LIMIT :limit;
+
+-- name: end_run
+-- What entered the history is named by range, not kept twice.
+UPDATE runs SET status = :status, ended_at = :ended_at, input_first = :input_first, input_last = :input_last,
+    output_first = :output_first, output_last = :output_last, input = CASE WHEN :keeps_input = 1 THEN input ELSE :input END,
+    output = :output, usage = :usage, error = :error, finish_reason = :finish_reason, first_token_ms = :first_token_ms
+WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'in_progress');
+
+-- name: next_in_queue
+-- The waiting turn with the lowest ticket.
+SELECT id, server_id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND status = 'queued' ORDER BY ticket LIMIT 1;
+
+-- name: start_run
+-- The waiting turn got the session.
+UPDATE runs SET status = 'in_progress', started_at = :now WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: take_from_queue
+-- A waiting turn gave up; nothing happens when it has got the session meanwhile.
+UPDATE runs SET status = 'in_progress' WHERE tenant_id = :tenant_id AND id = :id AND status = 'queued';
+
+-- name: find_retried_run
+-- A recent run of this session that was asked with the same body and may still answer it.
+SELECT id FROM runs
+WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket > :after_ticket AND digest = :digest AND created_at > :since
+    AND status IN ('queued', 'in_progress', 'completed', 'incomplete')
+ORDER BY ticket DESC LIMIT 1;
+
+-- name: find_vanished_run
+-- The run whose client went away, if it was asked with the same body and may still answer it.
+SELECT id FROM runs
+WHERE tenant_id = :tenant_id AND id = :id AND digest = :digest
+    AND (status IN ('queued', 'in_progress') OR (status IN ('completed', 'incomplete') AND vanished_at > :since));
+
+-- name: mark_run_vanished
+-- Its client went away.
+UPDATE runs SET vanished_at = :now WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: request_cancel
+-- Whoever holds the run cancels it.
+UPDATE runs SET is_cancelled = 1 WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'in_progress');
+
+-- name: list_cancelled_runs
+-- across tenants: a server looks at all the runs that it holds.
+SELECT id FROM runs WHERE server_id = :server_id AND status IN ('queued', 'in_progress') AND is_cancelled = 1;
+
+-- name: list_orphaned_runs
+-- across tenants: whose server has not been heard of for the length of a lease.
+SELECT tenant_id, id FROM runs
+WHERE status IN ('queued', 'in_progress') AND server_id <> :server_id
+    AND NOT EXISTS (SELECT 1 FROM servers WHERE servers.id = runs.server_id AND servers.expires_at > {now_ms})
+ORDER BY server_id LIMIT :limit;
+
+-- name: list_own_runs
+-- across tenants: a server compares the runs that are its own with those that it executes.
+SELECT tenant_id, id FROM runs WHERE server_id = :server_id AND status IN ('queued', 'in_progress') AND created_at < :before;
+
+-- name: save_events
+-- What the model said so far, at most a second old when the process dies.
+INSERT INTO run_events (tenant_id, run_id, first, is_whole, created_at, body)
+VALUES (:tenant_id, :run_id, :first, :is_whole, :created_at, :body)
+ON CONFLICT (tenant_id, run_id, first) DO NOTHING;
+
+-- name: list_events
+-- The last batch that began at or before the number, and all behind it.
+SELECT first, is_whole, body FROM run_events
+WHERE tenant_id = :tenant_id AND run_id = :run_id AND first >= coalesce(
+    (SELECT max(first) FROM run_events WHERE tenant_id = :tenant_id AND run_id = :run_id AND first <= :after + 1), 0)
+ORDER BY first LIMIT :limit;
+
+-- name: find_idempotent_run
+-- The run that this key stands for.
+SELECT run_id, digest FROM idempotency_keys
+WHERE tenant_id = :tenant_id AND user_id = :user_id AND route = :route AND key = :key AND created_at > :since;
+
+-- name: save_idempotency_key
+-- From now on this key stands for this run; an older entry has had its time.
+INSERT INTO idempotency_keys (tenant_id, user_id, route, key, digest, run_id, session_id, created_at)
+VALUES (:tenant_id, :user_id, :route, :key, :digest, :run_id, :session_id, :now)
+ON CONFLICT (tenant_id, user_id, route, key)
+DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, session_id = excluded.session_id, created_at = excluded.created_at;

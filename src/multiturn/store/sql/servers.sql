@@ -1,0 +1,16 @@
+-- name: beat
+-- The server lives; the database's own clock decides for how long, so that servers need not agree on the time.
+INSERT INTO servers (id, expires_at) VALUES (:id, {now_ms} + :lease_ms) ON CONFLICT (id) DO UPDATE SET expires_at = {now_ms} + :lease_ms;
+
+-- name: find_live_server
+-- Whether a server was heard of within the length of a lease.
+SELECT 1 FROM servers WHERE id = :id AND expires_at > {now_ms};
+
+-- name: forget_server
+-- The server said goodbye.
+DELETE FROM servers WHERE id = :id;
+
+-- name: forget_dead_servers
+-- Nothing unfinished is theirs any more.
+DELETE FROM servers WHERE expires_at < {now_ms} AND NOT EXISTS (
+    SELECT 1 FROM runs WHERE runs.server_id = servers.id AND runs.status IN ('queued', 'in_progress'));

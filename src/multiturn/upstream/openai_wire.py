@@ -1,0 +1,315 @@
+"""OpenAI's chat completions as bytes: requests written, answers, their pieces and errors read.
+
+Only the fields that the server needs are decoded; the JSON itself is passed on in ``raw``, as it came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from multiturn.errors import ContextTooLong, InvalidRequest, UpstreamError, UpstreamRefused
+from multiturn.model.completion import Completion, Delta, ModelRequest, ToolCallDelta
+from multiturn.model.usage import Usage
+
+REASON_CHARS_MAX = 1000
+
+
+class ModelMissing(UpstreamRefused):
+    """The provider does not serve the model; the router, which knows all names, makes ModelNotFound of it."""
+
+    default_code = "model_not_found"
+
+
+class _Part(Struct, gc=False):
+    text: str | None = None
+
+
+class _Function(Struct, gc=False):
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class _Custom(Struct, gc=False):
+    name: str | None = None
+    input: str | None = None
+
+
+class _ToolCall(Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+    custom: _Custom | None = None
+
+
+class _Said(Struct, gc=False):
+    """A message, or the piece of one: both have the same fields, which may be null or missing."""
+
+    content: str | list[_Part] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(Struct, gc=False):
+    index: int = 0
+    delta: _Said | None = None
+    message: _Said | None = None
+    finish_reason: str | None = None
+
+
+class _InputDetails(Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+
+class _Answer(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_answers = msgspec.json.Decoder(_Answer)
+_SILENCE = _Choice()
+
+
+def write_request(request: ModelRequest, *, stream: bool) -> bytes:
+    """Write the body of a call; a stream always asks for its usage, beside what the client asked of it.
+
+    Raises InvalidRequest when the client's ``stream_options`` are not an object.
+    """
+    body: dict[str, Any] = {"model": request.model, "messages": request.messages, **request.fields}
+    body.pop("stream", None)
+    asked = body.pop("stream_options", None)
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {**_read_stream_options(asked), "include_usage": True}
+    return msgspec.json.encode(body)
+
+
+def _read_stream_options(asked: Raw | None) -> dict[str, Raw]:
+    if asked is None:
+        return {}
+    try:
+        return msgspec.json.decode(asked, type=dict[str, Raw] | None) or {}
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest("stream_options must be an object.", param="stream_options") from error
+
+
+def read_delta(raw: bytes) -> Delta:
+    """Read one piece of a streamed answer.
+
+    Raises what ``read_error`` makes of an error that arrives as a piece, and UpstreamError
+    (``upstream_invalid``) on nonsense.
+    """
+    answer = _read_answer(raw)
+    usage = None if answer.usage is None else _read_usage(answer.usage)
+    if not answer.choices:
+        return Delta(raw=raw, usage=usage, has_choices=False)
+    choice = _find_first(answer.choices)
+    said = choice.delta
+    if said is None:
+        return Delta(raw=raw, finish_reason=choice.finish_reason, usage=usage)
+    return Delta(
+        raw=raw,
+        text=_join(said.content),
+        reasoning=said.reasoning_content or said.reasoning or "",
+        refusal=said.refusal or "",
+        tool_calls=_read_tool_calls(said.tool_calls) if said.tool_calls else (),
+        finish_reason=choice.finish_reason,
+        usage=usage,
+    )
+
+
+def read_completion(raw: bytes) -> Completion:
+    """Read a whole answer. Raises as ``read_delta`` does; an answer without a choice is nonsense too."""
+    answer = _read_answer(raw)
+    if not answer.choices:
+        raise UpstreamError("The upstream's answer has no choices.", code="upstream_invalid")
+    choice = _find_first(answer.choices)
+    said = choice.message or _Said()
+    return Completion(
+        raw=raw,
+        text=None if said.content is None else _join(said.content),
+        reasoning=said.reasoning_content or said.reasoning or "",
+        refusal=said.refusal,
+        tool_calls=_read_tool_calls(said.tool_calls or ()),
+        finish_reason=choice.finish_reason,
+        usage=None if answer.usage is None else _read_usage(answer.usage),
+    )
+
+
+def cut_completion(raw: bytes) -> list[bytes]:
+    """Cut a whole answer into the pieces of a stream, for a provider that was asked for one and cannot.
+
+    Raises as ``read_completion`` does.
+    """
+    read_completion(raw)
+    body = msgspec.json.decode(raw)
+    usage = body.pop("usage", None)
+    body["object"] = "chat.completion.chunk"
+    body["choices"] = [_cut_choice(choice) for choice in body["choices"]]
+    pieces = [body] if usage is None else [body, {**body, "choices": [], "usage": usage}]
+    return [msgspec.json.encode(piece) for piece in pieces]
+
+
+def _cut_choice(choice: dict[str, Any]) -> dict[str, Any]:
+    said = choice.pop("message", None) or {}
+    calls = said.get("tool_calls")
+    if calls:
+        said = {**said, "tool_calls": [{"index": place, **call} for place, call in enumerate(calls)]}
+    return {"index": 0, **choice, "delta": said}
+
+
+def _read_answer(raw: bytes) -> _Answer:
+    try:
+        answer = _answers.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        text = f"The upstream's answer cannot be read: {error}"
+        raise UpstreamError(text, code="upstream_invalid") from error
+    if answer.error:
+        code = answer.error.get("code") if isinstance(answer.error, dict) else None
+        raise read_error(code if isinstance(code, int) and 400 <= code < 600 else 500, raw)
+    return answer
+
+
+def _find_first(choices: Sequence[_Choice]) -> _Choice:
+    """Find choice 0, which need not come first, or at all, in a piece of a stream with ``n`` above 1."""
+    if choices[0].index == 0:
+        return choices[0]
+    return next((choice for choice in choices if choice.index == 0), _SILENCE)
+
+
+def _join(content: str | Sequence[_Part] | None) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part.text or "" for part in content or ())
+
+
+def _read_tool_calls(calls: Sequence[_ToolCall]) -> tuple[ToolCallDelta, ...]:
+    return tuple(_read_tool_call(place, call) for place, call in enumerate(calls))
+
+
+def _read_tool_call(place: int, call: _ToolCall) -> ToolCallDelta:
+    index = place if call.index is None else call.index
+    if call.custom is not None:
+        return ToolCallDelta(index, call.id, call.custom.name, call.custom.input or "", "custom")
+    function = call.function or _Function()
+    arguments = function.arguments or ""
+    if isinstance(arguments, dict):  # Some providers send the arguments as an object instead of its text.
+        arguments = msgspec.json.encode(arguments).decode()
+    return ToolCallDelta(index, call.id, function.name, arguments)
+
+
+def _read_usage(usage: _Usage) -> Usage:
+    given, made = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        cached_tokens=(given.cached_tokens or 0) if given else 0,
+        output_tokens=usage.completion_tokens or 0,
+        reasoning_tokens=(made.reasoning_tokens or 0) if made else 0,
+    )
+
+
+class _Reason(Struct):
+    """Why a provider refused, drawn from whichever shape its error has."""
+
+    message: str
+    words: str
+    """The message and the names of the error, for recognising it."""
+    tokens_max: int | None = None
+
+
+# The wordings of OpenAI, vLLM, SGLang, llama.cpp, Ollama, LM Studio, Anthropic, Gemini, Mistral, xAI, TGI
+# and OpenRouter; a test holds one of each.
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size"
+    r"|max(?:imum)? (?:context|prompt|model) length"
+    r"|context (?:size|length|window|limit)|context the overflows"
+    r"|(?:prompt|input) (?:is )?too long|tokens exceed the configured limit|maximum number of tokens allowed"
+    r"|`inputs` tokens \+",
+    re.IGNORECASE,
+)
+_TOKENS_MAX = re.compile(
+    r"(?:> ?"  # Anthropic: "250000 tokens > 200000 maximum"
+    r"|(?:(?:context|prompt|model) length|context (?:size|window|limit)|configured limit)"
+    r"(?: of| is)?(?: only)? \(?"
+    r"|tokens allowed \("  # Gemini
+    r"|must be <= "  # TGI
+    r"|model with (?=\d+ maximum context length)"  # Mistral
+    r")(\d+)",
+    re.IGNORECASE,
+)
+_MODEL_MISSING = re.compile(
+    r"model_not_found|model_not_available|invalid_model|DeploymentNotFound|not_found_error model:"
+    r"|\bmodels?\b.{0,160}?\b(?:does not exist|not exist|not found)\b"
+    r"|(?:invalid|unknown|no such) model\b|not a valid model|no endpoints found for",
+    re.IGNORECASE,
+)
+
+
+def read_error(status: int, body: bytes, *, retry_after_s: float | None = None) -> UpstreamError:
+    """Translate a provider's error into ours.
+
+    A key that the provider refuses is the server's, never the client's, and the provider may quote it: that
+    answer is not passed on.
+    """
+    if status in (401, 403):
+        text = f"The upstream refused the server's key ({status}): check MULTITURN_UPSTREAM_KEY."
+        return UpstreamError(text, code="upstream_unauthorized", status=status)
+    reason = _read_reason(body)
+    if status in (400, 413, 422, 500) and _TOO_LONG.search(reason.words):
+        return ContextTooLong(reason.message, status=status, tokens_max=reason.tokens_max)
+    if status in (400, 404, 422) and _MODEL_MISSING.search(reason.words):
+        return ModelMissing(reason.message, status=status, body=body)
+    if 400 <= status < 500:
+        return UpstreamRefused(reason.message, status=status, body=body, retry_after_s=retry_after_s)
+    text = f"The upstream failed ({status}): {reason.message}"
+    return UpstreamError(text, status=status, retry_after_s=retry_after_s)
+
+
+def _read_reason(body: bytes) -> _Reason:
+    try:
+        shape = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        text = body[:REASON_CHARS_MAX].decode(errors="replace").strip() or "it gave no reason."
+        return _Reason(message=text, words=text)
+    if isinstance(shape, list) and shape:  # Gemini wraps its error in a list.
+        shape = shape[0]
+    error = shape.get("error") or shape if isinstance(shape, dict) else shape
+    facts: dict[str, Any] = error if isinstance(error, dict) else {"message": error}
+    message = _write_message(facts)
+    words = " ".join(str(facts.get(name) or "") for name in ("code", "type")) + " " + message
+    return _Reason(message=message, words=words, tokens_max=_find_tokens_max(facts, message))
+
+
+def _write_message(facts: dict[str, Any]) -> str:
+    """Write the reason as one text; a gateway (OpenRouter) keeps the provider's own in ``metadata.raw``."""
+    message = facts.get("message") or facts.get("detail") or facts
+    text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
+    metadata = facts.get("metadata")
+    inner = metadata.get("raw") if isinstance(metadata, dict) else None
+    return (f"{text}: {inner}" if isinstance(inner, str) else text)[:REASON_CHARS_MAX]
+
+
+def _find_tokens_max(facts: dict[str, Any], message: str) -> int | None:
+    named = facts.get("n_ctx")  # llama.cpp
+    if isinstance(named, int):
+        return named
+    found = _TOKENS_MAX.search(message)
+    return int(found[1]) if found else None

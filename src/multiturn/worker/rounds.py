@@ -1,0 +1,51 @@
+"""The rounds of a server: heartbeat, recovery, checkpoints of streams, and the sweeper."""
+
+from __future__ import annotations
+
+import asyncio
+
+from multiturn.engine.retention import Recovery, Retention
+from multiturn.engine.runs import Runs
+from multiturn.worker.crew import Crew, repeat
+
+BEAT_S = 2.5
+# DESIGN section 2: when the process is killed, what was streamed is lost for at most one second.
+CHECKPOINT_S = 0.5
+# Between two small batches the sweeper lets turns pass.
+BREATH_S = 0.01
+
+
+class Rounds:
+    """Begins and ends the background work of one server."""
+
+    def __init__(self, recovery: Recovery, retention: Retention, runs: Runs, *, sweep_every_s: float) -> None:
+        self.recovery = recovery
+        self.retention = retention
+        self.runs = runs
+        self.sweep_every_s = sweep_every_s
+        self.crew = Crew()
+
+    async def begin(self) -> None:
+        """Say that this server lives, then begin the rounds. What a server that died left behind is ended on the first of them."""
+        await self._beat()
+        self.crew.spawn(repeat(self._beat, every_s=BEAT_S))
+        self.crew.spawn(repeat(self.runs.checkpoint, every_s=CHECKPOINT_S))
+        self.crew.spawn(repeat(self._sweep, every_s=self.sweep_every_s))
+
+    async def _beat(self) -> None:
+        await self.recovery.beat()
+        while await self.recovery.recover():
+            await asyncio.sleep(BREATH_S)
+
+    async def _sweep(self) -> None:
+        found = False
+        while await self.retention.sweep():
+            found = True
+            await asyncio.sleep(BREATH_S)
+        if found:
+            await self.retention.vacuum()
+
+    async def end(self) -> None:
+        """End the rounds."""
+        await self.crew.finish(limit_s=0)
+        await self.recovery.leave()

@@ -1,0 +1,307 @@
+"""The embedded model answers, stops when it is told to, survives its own death and does not survive the server's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from multiturn.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    RateLimited,
+    Unavailable,
+    UpstreamError,
+    UpstreamRefused,
+)
+from multiturn.model.completion import Delta, ModelRequest
+from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
+from multiturn.upstream.model_files import ModelFiles, find_shared_dir
+
+MODEL = "SmolLM2-135M-Instruct"
+STORY = ({"role": "user", "content": "Tell me a long story about a fox and a hare."},)
+LONG_ANSWER = 2000
+SOON_S = 3.0
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+def ask(messages: Sequence[Mapping[str, Any]] = STORY, **fields: Any) -> ModelRequest:
+    raw = {name: Raw(msgspec.json.encode(value)) for name, value in {"temperature": 0, **fields}.items()}
+    return ModelRequest(model="gpt-4o", messages=Raw(msgspec.json.encode(messages)), fields=raw)
+
+
+def make_files(folder: Path) -> ModelFiles:
+    return ModelFiles(folder, shared_dir=find_shared_dir(os.environ))
+
+
+@pytest.fixture
+async def model(tmp_path: Path) -> AsyncIterator[EmbeddedUpstream]:
+    """A small model that is fetched when this machine has none."""
+    files = make_files(tmp_path)
+    await files.pull(MODEL)
+    upstream = EmbeddedUpstream(EmbeddedOrder(model=MODEL, queue_max=2), files)
+    await upstream.start()
+    yield upstream
+    await upstream.close()
+
+
+async def collect(model: EmbeddedUpstream, request: ModelRequest) -> list[Delta]:
+    async with aclosing(model.stream(request)) as stream:
+        return [delta async for batch in stream for delta in batch]
+
+
+def find_child(parent: int) -> int:
+    """Find the model's process below a server's."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    return next(child for child, line in lines.items() if b"embedded_process.py" in line)
+
+
+async def test_answer_is_openai_json(model: EmbeddedUpstream) -> None:
+    completion = await model.complete(ask(max_tokens=8))
+    answer = json.loads(completion.raw)
+    assert answer["object"] == "chat.completion"
+    assert answer["model"] == MODEL
+    assert answer["choices"][0]["message"]["content"] == completion.text
+    assert completion.finish_reason == "length"
+    assert completion.usage
+    assert completion.usage.output_tokens == 8
+    assert set(answer) == {"id", "object", "created", "model", "choices", "usage", "system_fingerprint"}
+
+
+async def test_stream_says_what_the_answer_says(model: EmbeddedUpstream) -> None:
+    whole = await model.complete(ask(max_tokens=12, seed=1))
+    deltas = await collect(model, ask(max_tokens=12, seed=1))
+    assert "".join(delta.text for delta in deltas) == whole.text
+    assert [delta.finish_reason for delta in deltas if delta.finish_reason] == ["length"]
+    assert deltas[-1].usage
+    assert deltas[-1].usage.output_tokens == 12
+    assert {json.loads(delta.raw)["model"] for delta in deltas} == {MODEL}
+    assert not any(b"timings" in delta.raw for delta in deltas)
+
+
+async def test_second_turn_reuses_the_first(model: EmbeddedUpstream) -> None:
+    first = await model.complete(ask(max_tokens=40))
+    history = [*STORY, {"role": "assistant", "content": first.text}, {"role": "user", "content": "Go on."}]
+    second = await model.complete(ask(history, max_tokens=4))
+    assert first.usage
+    assert second.usage
+    assert second.usage.cached_tokens >= first.usage.input_tokens + 30
+
+
+async def test_answer_without_limit_ends(tmp_path: Path) -> None:
+    files = make_files(tmp_path)
+    await files.pull(MODEL)
+    model = EmbeddedUpstream(EmbeddedOrder(model=MODEL, answer_tokens_max=16), files)
+    await model.start()
+    completion = await model.complete(ask(max_tokens=None))
+    await model.close()
+    assert completion.usage
+    assert completion.usage.output_tokens == 16
+
+
+async def test_schema_binds_the_answer(model: EmbeddedUpstream) -> None:
+    schema = {"type": "object", "properties": {"animal": {"enum": ["fox", "hare"]}}, "required": ["animal"]}
+    form = {"type": "json_schema", "json_schema": {"name": "animal", "schema": schema}}
+    completion = await model.complete(ask(response_format=form, max_tokens=30))
+    assert completion.text
+    assert json.loads(completion.text)["animal"] in ("fox", "hare")
+
+
+async def test_stop_and_logprobs_reach_the_model(model: EmbeddedUpstream) -> None:
+    completion = await model.complete(ask(max_tokens=40, stop=[" "], logprobs=True, top_logprobs=2))
+    assert completion.finish_reason == "stop"
+    assert " " not in (completion.text or "")
+    assert json.loads(completion.raw)["choices"][0]["logprobs"]["content"]
+
+
+async def test_required_call_is_made(model: EmbeddedUpstream) -> None:
+    question = [{"role": "user", "content": "How is the weather in Paris?"}]
+    request = ask(question, tools=[TOOL], tool_choice="required", max_tokens=60)
+    completion = await model.complete(request)
+    assert completion.text is None
+    assert completion.finish_reason == "tool_calls"
+    assert completion.tool_calls[0].name == "get_weather"
+    assert "city" in json.loads(completion.tool_calls[0].arguments)
+    deltas = await collect(model, request)
+    assert [call.arguments for delta in deltas for call in delta.tool_calls] == [
+        completion.tool_calls[0].arguments
+    ]
+    assert "".join(delta.text for delta in deltas) == ""
+
+
+async def test_closed_stream_frees_the_model(model: EmbeddedUpstream) -> None:
+    async with aclosing(model.stream(ask(max_tokens=LONG_ANSWER))) as stream:
+        await anext(stream)
+    begun = time.monotonic()
+    await model.complete(ask(max_tokens=1))
+    assert time.monotonic() - begun < SOON_S
+
+
+async def test_cancelled_answer_frees_the_model(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    running = asyncio.create_task(model.complete(ask([{"role": "user", "content": "fox and hare " * 1000}])))
+    await asyncio.sleep(0.5)
+    running.cancel()
+    begun = time.monotonic()
+    await model.complete(ask(max_tokens=1))
+    assert running.cancelled()
+    assert time.monotonic() - begun < SOON_S
+
+
+async def test_full_queue_refuses_with_a_time(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    taken = [asyncio.create_task(model.complete(ask(max_tokens=LONG_ANSWER))) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    assert model.state().queue_length == 2
+    with pytest.raises(RateLimited) as error:
+        await model.complete(ask())
+    assert error.value.code == "model_busy"
+    assert error.value.retry_after_s
+    for task in taken:
+        task.cancel()
+    await asyncio.gather(*taken, return_exceptions=True)
+    assert model.state().queue_length == 0
+
+
+async def test_killed_model_is_named_and_comes_back(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    running = asyncio.create_task(collect(model, ask(max_tokens=LONG_ANSWER)))
+    await asyncio.sleep(0.3)
+    os.kill(find_child(os.getpid()), signal.SIGKILL)
+    with pytest.raises(UpstreamError, match="was killed by SIGKILL") as error:
+        await running
+    assert error.value.code == "model_crashed"
+    assert (await model.complete(ask(max_tokens=4))).text
+    assert model.state().state == "ready"
+
+
+async def test_interrupt_is_left_to_the_server(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    child = find_child(os.getpid())
+    os.kill(child, signal.SIGINT)
+    await model.complete(ask(max_tokens=4))
+    assert find_child(os.getpid()) == child
+
+
+async def test_model_opens_no_port(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    child = find_child(os.getpid())
+    inodes = {
+        os.readlink(link).removeprefix("socket:[").removesuffix("]")
+        for link in Path(f"/proc/{child}/fd").iterdir()
+        if link.exists() or link.is_symlink()
+    }
+    tables = [Path(f"/proc/{child}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    assert not [line for table in tables for line in table if line.split()[9] in inodes]
+
+
+async def test_long_context_is_told_with_its_limit(model: EmbeddedUpstream) -> None:
+    with pytest.raises(ContextTooLong) as error:
+        await model.complete(ask([{"role": "user", "content": "fox " * 5000}]))
+    assert error.value.status == 400
+    assert error.value.tokens_max == await model.find_context_tokens("any") == 4096
+
+
+@pytest.mark.parametrize(
+    ("messages", "fields"),
+    [
+        ([{"content": "no role"}], {}),
+        (STORY, {"temperature": "warm"}),
+        (STORY, {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "fox"}}}}),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}], {}),
+    ],
+)
+async def test_bad_request_is_the_callers_fault(
+    model: EmbeddedUpstream, messages: Sequence[Mapping[str, Any]], fields: dict[str, Any]
+) -> None:
+    with pytest.raises(UpstreamRefused) as error:
+        await model.complete(ask(messages, **fields))
+    assert error.value.status == 400
+    assert json.loads(error.value.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("fields", [{"tools": 5}, {"tools": [TOOL], "tool_choice": {"type": "fox"}}])
+async def test_tools_of_another_shape_are_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
+    model = EmbeddedUpstream(EmbeddedOrder(model=MODEL), make_files(tmp_path))
+    with pytest.raises(InvalidRequest, match="tool"):
+        await model.complete(ask(**fields))
+
+
+async def test_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
+    model = EmbeddedUpstream(EmbeddedOrder(model=str(tmp_path / "none.gguf")), make_files(tmp_path))
+    await model.start()
+    await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable, match=r"not on this machine. There is no file .*none\.gguf") as error:
+        await model.complete(ask())
+    assert error.value.code == "model_not_ready"
+    assert model.state().state == "missing"
+    await model.close()
+
+
+async def test_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "none.gguf").write_bytes(b"not a model")
+    model = EmbeddedUpstream(EmbeddedOrder(model=str(tmp_path / "none.gguf")), make_files(tmp_path))
+    await model.start()
+    with pytest.raises(Unavailable, match="does not start"):
+        await model.complete(ask())
+    assert model.state().state == "failed"
+    await model.close()
+
+
+SERVER = """
+import asyncio, os, pathlib, sys
+from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
+from multiturn.upstream.model_files import ModelFiles, find_shared_dir
+
+async def main():
+    files = ModelFiles(pathlib.Path(sys.argv[1]), shared_dir=find_shared_dir(os.environ))
+    model = EmbeddedUpstream(EmbeddedOrder(model=sys.argv[2]), files)
+    await model.start()
+    while model.state().state != "ready":
+        await asyncio.sleep(0.02)
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_killed_server_takes_its_model_along(tmp_path: Path) -> None:
+    await make_files(tmp_path).pull(MODEL)
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        SERVER,
+        str(tmp_path),
+        MODEL,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert server.stdout
+    assert await server.stdout.readline() == b"ready\n"
+    child = find_child(server.pid)
+    assert list(tmp_path.glob("multiturn-*/model.sock"))
+    server.kill()
+    await server.wait()
+    async with asyncio.timeout(SOON_S):
+        while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes():
+            await asyncio.sleep(0.02)
+    assert not list(tmp_path.glob("multiturn-*"))
