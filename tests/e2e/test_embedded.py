@@ -1,4 +1,4 @@
-"""The embedded model answers, stops when it is told to, survives its own death and does not survive the server's."""
+"""The embedded model answers, stops when told to, comes back when killed, and ends with its server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +51,22 @@ def make_files(folder: Path) -> ModelFiles:
     return ModelFiles(folder, shared_dir=find_shared_dir(os.environ))
 
 
+@asynccontextmanager
+async def run(order: EmbeddedOrder, folder: Path) -> AsyncIterator[EmbeddedUpstream]:
+    model = EmbeddedUpstream(order, make_files(folder))
+    await model.start()
+    try:
+        yield model
+    finally:
+        await model.close()
+
+
 @pytest.fixture
 async def model(tmp_path: Path) -> AsyncIterator[EmbeddedUpstream]:
-    """A small model that is fetched when this machine has none."""
-    files = make_files(tmp_path)
-    await files.pull(MODEL)
-    upstream = EmbeddedUpstream(EmbeddedOrder(model=MODEL, queue_max=2), files)
-    await upstream.start()
-    yield upstream
-    await upstream.close()
+    """A small model, which is fetched when this machine has none."""
+    await make_files(tmp_path).pull(MODEL)
+    async with run(EmbeddedOrder(model=MODEL, queue_max=2), tmp_path) as model:
+        yield model
 
 
 async def collect(model: EmbeddedUpstream, request: ModelRequest) -> list[Delta]:
@@ -72,6 +79,24 @@ def find_child(parent: int) -> int:
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
     return next(child for child, line in lines.items() if b"embedded_process.py" in line)
+
+
+def list_ports(process: int) -> list[str]:
+    """List the local addresses of a process's TCP sockets."""
+    links = [os.readlink(f"/proc/{process}/fd/{name}") for name in os.listdir(f"/proc/{process}/fd")]
+    tables = [Path(f"/proc/{process}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [row.split() for table in tables for row in table.splitlines()[1:]]
+    return [row[1] for row in rows if f"socket:[{row[9]}]" in links]
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether a process still runs; one that has ended may stay in the table without a command line."""
+    line = Path(f"/proc/{process}/cmdline")
+    return line.exists() and bool(line.read_bytes())
+
+
+def list_sockets(folder: Path) -> list[Path]:
+    return list(folder.glob("multiturn-*/model.sock"))
 
 
 async def test_answer_is_openai_json(model: EmbeddedUpstream) -> None:
@@ -107,12 +132,9 @@ async def test_second_turn_reuses_the_first(model: EmbeddedUpstream) -> None:
 
 
 async def test_answer_without_limit_ends(tmp_path: Path) -> None:
-    files = make_files(tmp_path)
-    await files.pull(MODEL)
-    model = EmbeddedUpstream(EmbeddedOrder(model=MODEL, answer_tokens_max=16), files)
-    await model.start()
-    completion = await model.complete(ask(max_tokens=None))
-    await model.close()
+    await make_files(tmp_path).pull(MODEL)
+    async with run(EmbeddedOrder(model=MODEL, answer_tokens_max=16), tmp_path) as model:
+        completion = await model.complete(ask(max_tokens=None))
     assert completion.usage
     assert completion.usage.output_tokens == 16
 
@@ -141,9 +163,7 @@ async def test_required_call_is_made(model: EmbeddedUpstream) -> None:
     assert completion.tool_calls[0].name == "get_weather"
     assert "city" in json.loads(completion.tool_calls[0].arguments)
     deltas = await collect(model, request)
-    assert [call.arguments for delta in deltas for call in delta.tool_calls] == [
-        completion.tool_calls[0].arguments
-    ]
+    assert [call.arguments for delta in deltas for call in delta.tool_calls] == [completion.tool_calls[0].arguments]
     assert "".join(delta.text for delta in deltas) == ""
 
 
@@ -203,14 +223,7 @@ async def test_interrupt_is_left_to_the_server(model: EmbeddedUpstream) -> None:
 
 async def test_model_opens_no_port(model: EmbeddedUpstream) -> None:
     await model.complete(ask(max_tokens=1))
-    child = find_child(os.getpid())
-    inodes = {
-        os.readlink(link).removeprefix("socket:[").removesuffix("]")
-        for link in Path(f"/proc/{child}/fd").iterdir()
-        if link.exists() or link.is_symlink()
-    }
-    tables = [Path(f"/proc/{child}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
-    assert not [line for table in tables for line in table if line.split()[9] in inodes]
+    assert not list_ports(find_child(os.getpid()))
 
 
 async def test_long_context_is_told_with_its_limit(model: EmbeddedUpstream) -> None:
@@ -246,24 +259,20 @@ async def test_tools_of_another_shape_are_refused(tmp_path: Path, fields: dict[s
 
 
 async def test_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
-    model = EmbeddedUpstream(EmbeddedOrder(model=str(tmp_path / "none.gguf")), make_files(tmp_path))
-    await model.start()
-    await asyncio.sleep(0.05)
-    with pytest.raises(Unavailable, match=r"not on this machine. There is no file .*none\.gguf") as error:
-        await model.complete(ask())
-    assert error.value.code == "model_not_ready"
-    assert model.state().state == "missing"
-    await model.close()
+    async with run(EmbeddedOrder(model=str(tmp_path / "none.gguf")), tmp_path) as model:
+        await asyncio.sleep(0.05)
+        with pytest.raises(Unavailable, match=r"not on this machine. There is no file .*none\.gguf") as error:
+            await model.complete(ask())
+        assert error.value.code == "model_not_ready"
+        assert model.state().state == "missing"
 
 
 async def test_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "none.gguf").write_bytes(b"not a model")
-    model = EmbeddedUpstream(EmbeddedOrder(model=str(tmp_path / "none.gguf")), make_files(tmp_path))
-    await model.start()
-    with pytest.raises(Unavailable, match="does not start"):
-        await model.complete(ask())
-    assert model.state().state == "failed"
-    await model.close()
+    async with run(EmbeddedOrder(model=str(tmp_path / "none.gguf")), tmp_path) as model:
+        with pytest.raises(Unavailable, match="does not start"):
+            await model.complete(ask())
+        assert model.state().state == "failed"
 
 
 SERVER = """
@@ -287,21 +296,18 @@ asyncio.run(main())
 async def test_killed_server_takes_its_model_along(tmp_path: Path) -> None:
     await make_files(tmp_path).pull(MODEL)
     server = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        SERVER,
-        str(tmp_path),
-        MODEL,
+        *(sys.executable, "-c", SERVER, str(tmp_path), MODEL),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert server.stdout
     assert await server.stdout.readline() == b"ready\n"
     child = find_child(server.pid)
-    assert list(tmp_path.glob("multiturn-*/model.sock"))
+    assert list_sockets(tmp_path)
     server.kill()
     await server.wait()
-    async with asyncio.timeout(SOON_S):
-        while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes():
-            await asyncio.sleep(0.02)
-    assert not list(tmp_path.glob("multiturn-*"))
+    deadline = time.monotonic() + SOON_S
+    while is_alive(child) and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    assert not is_alive(child)
+    assert not list_sockets(tmp_path)

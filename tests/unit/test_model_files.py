@@ -28,9 +28,7 @@ def write_wheel(folder: Path, name: str, member: str, data: bytes) -> None:
     with zipfile.ZipFile(folder / f"{module}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
         wheel.writestr(f"{module}/__init__.py", "raise SystemExit('imported')")
         wheel.writestr(member, data)
-        wheel.writestr(
-            f"{module}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-        )
+        wheel.writestr(f"{module}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         wheel.writestr(
             f"{module}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -68,9 +66,7 @@ def describe(*, sha256: str = hashlib.sha256(WHOLE).hexdigest(), hub: HubFile | 
 
 
 def make_files(root: Path, model: Model | None = None, *, hub_url: str = NO_HUB) -> ModelFiles:
-    return ModelFiles(
-        root / "data", shared_dir=root / "shared", hub_url=hub_url, models=[model or describe()]
-    )
+    return ModelFiles(root / "data", shared_dir=root / "shared", hub_url=hub_url, models=[model or describe()])
 
 
 class Hub:
@@ -194,9 +190,7 @@ async def test_hub_continues_where_a_pull_ended(tmp_path: Path, hub: tuple[Hub, 
     assert hub[0].ranges == ["bytes=0-", "bytes=4000-"]
 
 
-async def test_packages_replace_a_changed_hub_file(
-    tmp_path: Path, hub: tuple[Hub, str], wheels: Path
-) -> None:
+async def test_packages_replace_a_changed_hub_file(tmp_path: Path, hub: tuple[Hub, str], wheels: Path) -> None:
     hub[0].data = b"z" * len(WHOLE)
     files = make_files(tmp_path, describe(hub=ON_HUB), hub_url=hub[1])
     assert (await files.pull("tiny")).read_bytes() == WHOLE

@@ -90,9 +90,7 @@ class EmbeddedUpstream:
 
     def state(self) -> EmbeddedState:
         """Tell what the model is doing."""
-        return EmbeddedState(
-            name=self._name, state=self._state, detail=self._detail, queue_length=self._waiting
-        )
+        return EmbeddedState(name=self._name, state=self._state, detail=self._detail, queue_length=self._waiting)
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """List the one model that answers."""
@@ -133,7 +131,7 @@ class EmbeddedUpstream:
         if not self._is_own:
             request, tools = show_tools(request)
         fields = dict(request.fields)
-        if all(fields.get(name, b"null") == b"null" for name in ("max_tokens", "max_completion_tokens")):
+        if all(bytes(fields.get(name, b"null")) == b"null" for name in ("max_tokens", "max_completion_tokens")):
             fields["max_tokens"] = Raw(str(self._order.answer_tokens_max).encode())
         request = msgspec.structs.replace(request, model=self._name, fields=fields)
         return write_request(request, stream=stream), tools

@@ -214,7 +214,7 @@ def _render(call: Call) -> dict[str, Any]:
 
 
 class CallReader:
-    """Reads the chunks of a streamed answer: holds them while they may be a call, then gives them or the calls."""
+    """Reads a streamed answer: holds its chunks while they may be a call, then gives them or the calls."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
@@ -249,8 +249,6 @@ class CallReader:
             return held
         chunk = msgspec.json.decode(last)
         pieces = [{"tool_calls": [{"index": place, **_render(call)}]} for place, call in enumerate(calls)]
-        choices: list[dict[str, Any]] = [
-            {"index": 0, "delta": piece, "finish_reason": None} for piece in pieces
-        ]
+        choices: list[dict[str, Any]] = [{"index": 0, "delta": piece, "finish_reason": None} for piece in pieces]
         choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
         return [msgspec.json.encode({**chunk, "choices": [choice]}) for choice in choices]

