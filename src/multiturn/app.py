@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ from multiturn.engine.turns import TurnLimits, Turns
 from multiturn.engine.window.assemble import Assembler, Budgets
 from multiturn.engine.window.cache import WindowCache
 from multiturn.engine.window.tokens import TokenRatios
-from multiturn.errors import MultiturnError
+from multiturn.errors import MultiturnError, SettingsError
 from multiturn.model.ids import new_id
 from multiturn.model.notice import Topic
 from multiturn.model.tenant import Caller
-from multiturn.observe import Metrics
+from multiturn.observe import Metrics, Tracer, open_tracer
 from multiturn.store.database import Database
 from multiturn.store.keys import SqlKeyStore
 from multiturn.store.ownership import own_directory
@@ -104,7 +104,9 @@ async def open_server(settings: Settings, *, upstream: Upstream | None = None) -
         if settings.is_sqlite:
             stack.enter_context(own_directory(settings.data_dir))
         database = await open_database(settings, stack)
-        models = Models(upstream=upstream, default_model=settings.model, context_tokens=CONTEXT_TOKENS) if upstream else None
+        models = (
+            Models(upstream=upstream, default_model=settings.model, context_tokens=CONTEXT_TOKENS) if upstream else None
+        )
         models = models or await open_models(settings, stack)
         yield await assemble_server(settings, database, models, stack)
 
@@ -128,7 +130,10 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> Models:
         return await open_embedded(settings, stack)
     session = await stack.enter_async_context(open_session(connections_max=settings.upstream_connections_max))
     limits = CallLimits(connect_s=settings.connect_s, first_token_s=settings.first_token_s, idle_s=settings.idle_s)
-    chain = [(settings.upstream_url, settings.upstream_key, None), *((f.url, f.key, f.model) for f in settings.fallbacks)]
+    chain = [
+        (settings.upstream_url, settings.upstream_key, None),
+        *((f.url, f.key, f.model) for f in settings.fallbacks),
+    ]
     routes = [
         Route(name=url, upstream=OpenAIChatUpstream(url, key, session, limits=limits), model=model)
         for url, key, model in chain
@@ -157,6 +162,8 @@ def model_files(data_dir: Path) -> ModelFiles:
 async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
     """Put the engine together and begin its rounds."""
     server_id, metrics, crew = new_id(), Metrics(), Crew()
+    tracer = make_tracer(settings.traces_url)
+    stack.callback(tracer.close)
     turn_store, items = SqlTurnStore(database), SqlItemStore(database)
     run_store, retention_store = SqlRunStore(database), SqlRetentionStore(database)
     runs = Runs(run_store, items, openai_wire, read_clock)
@@ -169,6 +176,7 @@ async def assemble_server(settings: Settings, database: Database, models: Models
         budgets=make_budgets(settings, models),
         runs=runs,
         metrics=metrics,
+        tracer=tracer,
         clock=read_clock,
         spawn=crew.spawn,
     )
@@ -176,7 +184,7 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     keys = Keys(SqlKeyStore(database), read_clock)
     database.listen(Ear(turns, runs, keys))
     recovery = Recovery(server_id, SqlServerStore(database), turn_store, runs, read_clock)
-    retention = Retention(retention_store, read_clock, metrics)
+    retention = Retention(retention_store, read_clock, metrics, events_life=timedelta(seconds=settings.events_life_s))
     rounds = Rounds(recovery, retention, runs, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
@@ -197,6 +205,15 @@ async def assemble_server(settings: Settings, database: Database, models: Models
         is_ready=lambda: True,
     )
     return Server(app=make_app(services, settings), keys=keys, models=models)
+
+
+def make_tracer(url: str | None) -> Tracer:
+    """The tracer of the settings. Raises SettingsError when OpenTelemetry is asked for and not installed."""
+    try:
+        return open_tracer(url)
+    except ImportError as error:
+        text = "MULTITURN_TRACES_URL is set and OpenTelemetry is not installed: pip install 'multiturn[otel]'."
+        raise SettingsError(text) from error
 
 
 def make_budgets(settings: Settings, models: Models) -> Budgets:

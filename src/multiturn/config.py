@@ -1,9 +1,12 @@
-"""Settings: read once, from ``MULTITURN_*`` and a TOML file, by a pure function. With no setting at all a working server starts."""
+"""Settings: read once, from ``MULTITURN_*`` and a TOML file, by a pure function.
+
+With no setting at all a working server starts.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -28,7 +31,10 @@ class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set; ``docs/settings.md`` explains each. ``MULTITURN_X`` in the environment is ``x`` in the file."""
+    """Everything that can be set.
+
+    ``docs/settings.md`` explains each. ``MULTITURN_X`` in the environment is ``x`` in the file.
+    """
 
     data_dir: Path = Path("~/.local/share/multiturn")
     database_url: str | None = None
@@ -62,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_max: int = 100
     turn_s: float = 1800.0
     session_idle_expiry_s: int = 86400
+    events_life_s: float = 3600.0
     sweep_every_s: float = 60.0
     stop_s: float = 20.0
 
@@ -75,7 +82,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def sqlite_path(self) -> Path:
-        """The SQLite file: ``sqlite:///relative``, ``sqlite:////absolute``, or ``multiturn.db`` in the data directory."""
+        """The SQLite file.
+
+        ``sqlite:///relative``, ``sqlite:////absolute``, or ``multiturn.db`` in the data directory.
+        """
         if self.database_url is None:
             return self.data_dir / "multiturn.db"
         return Path(self.database_url.removeprefix("sqlite:///")).expanduser()
@@ -87,9 +97,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_settings(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings: the file that ``MULTITURN_CONFIG`` names, over it the environment, over it what the command line says.
-
-    Raises SettingsError for an unknown name or a value of the wrong type, naming it, and for settings that do not go together.
+    """Read the settings: the file that ``MULTITURN_CONFIG`` names, over it the environment, over it what the command
+    line says. Raises SettingsError for an unknown name or a value of the wrong type, naming it, and for settings
+    that do not go together.
     """
     values: dict[str, Any] = {}
     if path := environ.get(FILE_VARIABLE):
@@ -130,7 +140,7 @@ def read_variable(variable: str, name: str, text: str) -> Any:
     return text
 
 
-def read_alias(variable: str, text: str) -> Sequence[str]:
+def read_alias(variable: str, text: str) -> tuple[str, str]:
     """Read ``name=model``."""
     name, equals, model = text.partition("=")
     if not (equals and name.strip() and model.strip()):

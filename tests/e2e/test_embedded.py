@@ -30,7 +30,7 @@ from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 
 MODEL = "SmolLM2-135M-Instruct"
-STORY = ({"role": "user", "content": "Tell me a long story about a fox and a hare."},)
+STORY: Sequence[Mapping[str, Any]] = ({"role": "user", "content": "Tell me a long story about a fox and a hare."},)
 LONG_ANSWER = 2000
 SOON_S = 3.0
 TOOL = {
@@ -124,7 +124,8 @@ async def test_stream_says_what_the_answer_says(model: EmbeddedUpstream) -> None
 
 async def test_second_turn_reuses_the_first(model: EmbeddedUpstream) -> None:
     first = await model.complete(ask(max_tokens=40))
-    history = [*STORY, {"role": "assistant", "content": first.text}, {"role": "user", "content": "Go on."}]
+    said: Mapping[str, Any] = {"role": "assistant", "content": first.text}
+    history = [*STORY, said, {"role": "user", "content": "Go on."}]
     second = await model.complete(ask(history, max_tokens=4))
     assert first.usage
     assert second.usage

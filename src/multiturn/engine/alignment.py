@@ -1,7 +1,8 @@
 """Reconciles a client that resends the whole conversation with what is stored (DESIGN 8.1).
 
-Both sides are compared item by item in a normal form. What the request adds behind the history is appended; where it leaves the
-history, an edit or a regeneration begins a branch; a client that trimmed the front is aligned with the part it still has.
+Both sides are compared item by item in a normal form. What the request adds behind the history is appended; where it
+leaves the history, an edit or a regeneration begins a branch; a client that trimmed the front is aligned with the
+part it still has.
 """
 
 from __future__ import annotations

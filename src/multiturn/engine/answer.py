@@ -48,7 +48,10 @@ class Answer:
         return not (self.texts or self.refusals or self.calls)
 
     def contents(self, *, is_whole: bool = True) -> tuple[Content, ...]:
-        """What was said, as items. Of an answer that broke off, the last call may lack half its arguments: calls are left out."""
+        """What was said, as items.
+
+        Of an answer that broke off, the last call may lack half its arguments: calls are left out.
+        """
         said: list[Content] = []
         if self.thoughts:
             said.append(Reasoning("".join(self.thoughts)))

@@ -24,7 +24,8 @@ from multiturn.model.item import Item, ItemStatus, Range
 from multiturn.model.run import RunError, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, TurnOrder
-from multiturn.observe import Metrics
+from multiturn.model.usage import Usage
+from multiturn.observe import Metrics, Tracer
 
 # What stands in the context besides the messages.
 FIXED_FIELDS = ("tools", "functions", "response_format")
@@ -45,6 +46,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     budgets: Budgets
     runs: Runs
     metrics: Metrics
+    tracer: Tracer
     clock: Clock
     spawn: Spawn
 
@@ -61,9 +63,23 @@ class Execution:
         self.held: Begun | None = None
         self.plan: Plan | None = None
         self.context: Context | None = None
+        self.span = parts.tracer.begin(f"chat {order.model}", self._facts(), parent=order.labels.get("traceparent"))
+
+    def _facts(self) -> dict[str, str]:
+        """The turn in the names of OpenTelemetry's conventions for generative AI."""
+        run = self.live.run
+        return {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": self.order.model,
+            "gen_ai.conversation.id": str(run.session_id),
+            "multiturn.run.id": str(run.id),
+        }
 
     async def run(self, held: Begun) -> None:
-        """Ask the model and store what it says. Raises what the upstream and the window raise; nothing is stored then."""
+        """Ask the model and store what it says.
+
+        Raises what the upstream and the window raise; nothing is stored then.
+        """
         self.held = held
         session = held.session
         if self.order.instructions is not None:
@@ -94,7 +110,9 @@ class Execution:
         window = await self.parts.upstream.find_context_tokens(model)
         budget = Budget(
             tokens_max=self.parts.budgets.measure(model, window=window, output_max=order.output_tokens_max),
-            fixed_tokens=sum(count_bytes(len(bytes(order.fields[name]))) for name in FIXED_FIELDS if name in order.fields),
+            fixed_tokens=sum(
+                count_bytes(len(bytes(order.fields[name]))) for name in FIXED_FIELDS if name in order.fields
+            ),
             overflow=order.overflow or "truncate",
         )
         self.context = await self.parts.assembler.assemble(session, plan, budget)
@@ -122,6 +140,7 @@ class Execution:
 
     def _note_first_token(self) -> None:
         self.live.first_token_s = time.perf_counter() - self.began
+        self.span.note("first token")
         self.parts.metrics.first_token.observe(self.live.first_token_s)
 
     def _learn_limit(self, error: ContextTooLong, context: Context) -> None:
@@ -157,7 +176,9 @@ class Execution:
             return outcome
         broken_off = status == "cancelled"
         items = self._number(session.head, plan.input, self.context.input_tokens if self.context else (), now)
-        items += self._number(session.head + len(items), output, tuple(map(count_tokens, output)), now, broken_off=broken_off)
+        items += self._number(
+            session.head + len(items), output, tuple(map(count_tokens, output)), now, broken_off=broken_off
+        )
         first_output = session.head + len(plan.input) + 1
         return replace(
             outcome,
@@ -192,7 +213,9 @@ class Execution:
         await self._abort("failed", error, reason)
 
     async def stop(self) -> None:
-        """The turn was cancelled, or the server stops: what was said so far enters the history, or stays with the run."""
+        """The turn was cancelled, or the server stops: what was said so far enters the history, or stays with the
+        run.
+        """
         if not self.live.was_cancelled:
             await self._abort("failed", Unavailable(INTERRUPTED.message, code=INTERRUPTED.code), INTERRUPTED)
             return
@@ -221,7 +244,9 @@ class Execution:
     async def _settle(
         self, ending: Ending, output: tuple[Content, ...], error: MultiturnError | None
     ) -> tuple[Range, ...] | None:
-        """Store the ending and tell it; the session's path afterwards, or None when the turn did not enter the history."""
+        """Store the ending and tell it; the session's path afterwards, or None when the turn did not enter the
+        history.
+        """
         self.live.is_ending = True
         began = time.perf_counter()
         try:
@@ -271,17 +296,18 @@ class Execution:
         await store.end(run.tenant_id, self.held.lease, ending)
 
     def _measure(self, ending: Ending, commit_s: float) -> None:
-        metrics = self.parts.metrics
+        metrics, usage = self.parts.metrics, ending.usage or Usage()
+        spent = {"gen_ai.usage.input_tokens": usage.input_tokens, "gen_ai.usage.output_tokens": usage.output_tokens}
+        self.span.end(spent, error=ending.error.code if ending.error else None)
         metrics.commit.observe(commit_s)
         if ending.status != "completed":
             metrics.turns.labels(ending.status).inc()
             return
         metrics.completed.inc()
         metrics.added_latency.observe(max(0.0, time.perf_counter() - self.began - self.model_s))
-        if usage := ending.usage:
-            metrics.input_tokens.inc(usage.input_tokens)
-            metrics.cached_tokens.inc(usage.cached_tokens)
-            metrics.output_tokens.inc(usage.output_tokens)
+        metrics.input_tokens.inc(usage.input_tokens)
+        metrics.cached_tokens.inc(usage.cached_tokens)
+        metrics.output_tokens.inc(usage.output_tokens)
 
 
 def is_whole(session: Session) -> bool:

@@ -77,7 +77,8 @@ class TurnStore(Protocol):
     async def end(self, tenant_id: UUID, lease: Lease, ending: Ending) -> None:
         """Store what the turn leaves behind, release the lease, and hand it to the next in the queue.
 
-        Raises TurnConflict, and stores nothing, when the lease was lost or the session's last item is not ``ending.after``.
+        Raises TurnConflict, and stores nothing, when the lease was lost or the session's last item is not
+        ``ending.after``.
         """
         ...
 
@@ -128,7 +129,10 @@ class SessionStore(Protocol):
         ...
 
     async def delete(self, tenant_id: UUID, session_id: UUID) -> bool:
-        """Take a session away at once; what was in it is erased by ``RetentionStore.erase_batch``. False when there is none."""
+        """Take a session away at once; what was in it is erased by ``RetentionStore.erase_batch``.
+
+        False when there is none.
+        """
         ...
 
 
@@ -216,7 +220,9 @@ class ServerStore(Protocol):
     async def list_lost(
         self, server_id: UUID, live: Container[UUID], *, before: datetime
     ) -> Sequence[tuple[Run, Lease | None]]:
-        """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could not be stored."""
+        """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could
+        not be stored.
+        """
         ...
 
     async def list_cancelled(self, server_id: UUID) -> Sequence[UUID]:
@@ -226,5 +232,3 @@ class ServerStore(Protocol):
     async def leave(self, server_id: UUID) -> None:
         """Say that this server is gone."""
         ...
-
-

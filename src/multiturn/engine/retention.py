@@ -13,8 +13,7 @@ from multiturn.model.run import Run
 from multiturn.model.turn import Ending, Lease
 from multiturn.observe import Metrics
 
-# DESIGN section 2: events can be replayed for an hour; 8.8: an idempotency key lives a day.
-EVENTS_LIFE = timedelta(hours=1)
+# DESIGN 8.8: an idempotency key lives a day.
 KEYS_LIFE = timedelta(hours=24)
 BATCH_ROWS = 200
 # DESIGN section 2: a session is usable again when the lease of a server that died lapses.
@@ -27,8 +26,9 @@ ORPHANS_PER_LOOK = 50
 class Retention:
     """Forgets what has had its time, in small batches so that turns never wait."""
 
-    def __init__(self, store: RetentionStore, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: RetentionStore, clock: Clock, metrics: Metrics, *, events_life: timedelta) -> None:
         self.store = store
+        self.events_life = events_life
         self.clock = clock
         self.metrics = metrics
 
@@ -37,7 +37,7 @@ class Retention:
         now = self.clock()
         retired = await self.store.retire_expired(now, limit=BATCH_ROWS)
         erased = await self.store.erase_batch(limit=BATCH_ROWS)
-        events = await self.store.expire_events(now - EVENTS_LIFE, limit=BATCH_ROWS)
+        events = await self.store.expire_events(now - self.events_life, limit=BATCH_ROWS)
         keys = await self.store.expire_idempotency(now - KEYS_LIFE, limit=BATCH_ROWS)
         self.metrics.erased.inc(erased + events + keys)
         return retired + erased + events + keys
@@ -64,9 +64,9 @@ class Recovery:
             self.runs.cancel_here(run_id)
 
     async def recover(self) -> int:
-        """End the unfinished runs that nobody executes any more, with what they had said; their sessions go on. Tells how many.
+        """End the unfinished runs that nobody executes any more, with what they had said; their sessions go on.
 
-        They belong to servers that died, or are our own whose end the database did not take.
+        Tells how many. They belong to servers that died, or are our own whose end the database did not take.
         """
         orphans = await self.servers.list_orphans(self.server_id, limit=ORPHANS_PER_LOOK)
         lost = await self.servers.list_lost(self.server_id, self.runs.live, before=self.clock() - LOST_AFTER)

@@ -1,4 +1,6 @@
-"""Runs as they happen and afterwards: who listens hears every event, from any number, while the run goes on and for an hour after."""
+"""Runs as they happen and afterwards: who listens hears every event, from any number, while the run goes on and for
+an hour after.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ POLL_S = 0.25
 
 
 class LiveRun:
-    """A run that this server executes. It keeps the events that are not yet surely stored; older ones are read from the store."""
+    """A run that this server executes.
+
+    It keeps the events that are not yet surely stored; older ones are read from the store.
+    """
 
     def __init__(self, run: Run, on_disconnect: OnDisconnect) -> None:
         self.run = run
@@ -51,7 +56,9 @@ class LiveRun:
         for delta in deltas:
             self.answer.add(delta)
         if holds_end and (self.held or self.answer.finish_reason or self.answer.usage):
-            ready = 0 if self.held else next((n for n, d in enumerate(deltas) if d.finish_reason or d.usage), len(deltas))
+            ready = (
+                0 if self.held else next((n for n, d in enumerate(deltas) if d.finish_reason or d.usage), len(deltas))
+            )
             self.held += deltas[ready:]
             deltas = deltas[:ready]
         self.deltas += deltas

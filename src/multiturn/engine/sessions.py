@@ -60,7 +60,9 @@ class Sessions:
     async def list_items(
         self, session: Session, *, cursor: int | None, limit: int, newest_first: bool, all_branches: bool
     ) -> Page[Item]:
-        """List a session's items from one end, those behind the ``seq`` ``cursor``: of its active branch, or of all of them."""
+        """List a session's items from one end, those behind the ``seq`` ``cursor``: of its active branch, or of all
+        of them.
+        """
         path: Sequence[Range] = (Range(1, session.head),) if all_branches and session.head else session.path
         if cursor is not None:
             path = until(path, cursor - 1) if newest_first else clip(path, cursor + 1)

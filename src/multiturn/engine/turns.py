@@ -24,7 +24,7 @@ LOOK_S = 1.0
 
 
 class TurnLimits(Struct, frozen=True, kw_only=True):
-    """Defaults and limits of turns: what a session does with concurrent turns, how long one waits, how many may wait."""
+    """Defaults and limits: what a session does with concurrent turns, how long one waits, how many may wait."""
 
     concurrency: Concurrency = "queue"
     on_disconnect: OnDisconnect = "finish"
@@ -52,10 +52,11 @@ class Turns:
     async def take(self, key: SessionKey, order: TurnOrder, *, idle_expiry_s: int | None) -> Turn:
         """Begin a turn in the session; it goes on by itself, whoever listens.
 
-        The run and its input are durable when this returns. Input and answer enter the history together, when the run ends: a run
-        that failed leaves the history as it was and can be read under the session's runs.
+        The run and its input are durable when this returns. Input and answer enter the history together, when the run
+        ends: a run that failed leaves the history as it was and can be read under the session's runs.
 
-        Raises SessionBusy, RateLimited (the session's queue is full), Conflict (an idempotency key was used with another body).
+        Raises SessionBusy, RateLimited (the session's queue is full), Conflict (an idempotency key was used with
+        another body).
         """
         began = time.perf_counter()
         begun = await self.parts.store.begin(key.tenant_id, self._order(key, order, idle_expiry_s))
@@ -128,7 +129,9 @@ class Turns:
                 return held
             started.clear()
         raise Unavailable(
-            f"Other turns of this session took longer than {self.limits.queue_wait_s:g} s.", code="queue_timeout", retry_after_s=5
+            f"Other turns of this session took longer than {self.limits.queue_wait_s:g} s.",
+            code="queue_timeout",
+            retry_after_s=5,
         )
 
     async def relay(self, request: ModelRequest) -> Completion:

@@ -12,9 +12,9 @@ from multiturn.model.usage import Usage
 class ModelRequest(Struct, frozen=True, kw_only=True):
     """One call of a model.
 
-    ``messages`` is the context as a JSON array in the shape of OpenAI's chat completions, which every upstream speaks;
-    ``fields`` are the request's other fields (tools, temperature, ones that do not exist yet), each as the JSON that came;
-    ``headers`` go to the provider as they are.
+    ``messages`` is the context as a JSON array in the shape of OpenAI's chat completions, which every upstream
+    speaks; ``fields`` are the request's other fields (tools, temperature, ones that do not exist yet), each as the
+    JSON that came; ``headers`` go to the provider as they are.
     """
 
     model: str
@@ -35,9 +35,10 @@ class ToolCallDelta(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True, kw_only=True):
-    """A streamed piece of an answer. ``raw`` is the provider's JSON as it came, so that fields we do not know are passed on.
+    """A streamed piece of an answer.
 
-    Text, reasoning, tool calls and the finish reason are those of choice 0, which is the one that enters the history.
+    ``raw`` is the provider's JSON as it came, so that fields we do not know are passed on. Text, reasoning, tool
+    calls and the finish reason are those of choice 0, which is the one that enters the history.
     """
 
     raw: bytes

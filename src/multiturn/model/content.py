@@ -14,7 +14,9 @@ Extra = dict[str, Any]
 
 
 class Message(Struct, frozen=True, tag="message", tag_field="type", omit_defaults=True):
-    """Something said: a role and either a text, a list of content parts (text, image_url, input_audio, file …), or nothing."""
+    """Something said: a role and either a text, a list of content parts (text, image_url, input_audio, file …), or
+    nothing.
+    """
 
     role: Role
     content: str | list[dict[str, Any]] | None = None
@@ -22,7 +24,10 @@ class Message(Struct, frozen=True, tag="message", tag_field="type", omit_default
 
 
 class FunctionCall(Struct, frozen=True, tag="function_call", tag_field="type", omit_defaults=True):
-    """The model's call of a tool; ``arguments`` is the text the model wrote, usually JSON. ``kind`` is ``custom`` for free-text tools."""
+    """The model's call of a tool.
+
+    ``arguments`` is the text the model wrote, usually JSON. ``kind`` is ``custom`` for free-text tools.
+    """
 
     call_id: str
     name: str

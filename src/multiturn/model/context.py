@@ -11,9 +11,10 @@ from multiturn.model.item import Range
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A turn after its input was reconciled with the history: ``path`` is the branch it continues, ``input`` what is new.
+    """A turn after its input was reconciled with the history.
 
-    ``asked`` are stored items that this turn answers again (a regeneration), ``is_branch`` says that it leaves the active branch.
+    ``path`` is the branch it continues, ``input`` what is new. ``asked`` are stored items that this turn answers
+    again (a regeneration), ``is_branch`` says that it leaves the active branch.
     """
 
     path: tuple[Range, ...]
@@ -25,8 +26,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 class Context(Struct, frozen=True, kw_only=True):
     """The messages of one call of a model, as JSON, with their tokens.
 
-    ``cut`` is the first ``seq`` that is shown, ``body`` the history and the new input without the instructions: what the next
-    context begins with unless it is cut. ``is_closed`` says that every tool call in it has its result.
+    ``cut`` is the first ``seq`` that is shown, ``body`` the history and the new input without the instructions: what
+    the next context begins with unless it is cut. ``is_closed`` says that every tool call in it has its result.
     """
 
     session_id: UUID

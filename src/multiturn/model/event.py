@@ -13,7 +13,9 @@ from multiturn.model.run import Run
 
 
 class Spoke(Struct, frozen=True):
-    """The model spoke: the deltas are the events ``first``, ``first + 1`` … of the run; those that arrived together stay together."""
+    """The model spoke: the deltas are the events ``first``, ``first + 1`` … of the run; those that arrived together
+    stay together.
+    """
 
     first: int
     deltas: Sequence[Delta]
@@ -39,7 +41,10 @@ Event = Spoke | Answered | Ended
 
 
 class EventBatch(Struct, frozen=True, kw_only=True):
-    """Events as they are stored: the provider's JSON of events ``first`` …, one a line. ``is_whole`` marks an answer in one piece."""
+    """Events as they are stored: the provider's JSON of events ``first`` …, one a line.
+
+    ``is_whole`` marks an answer in one piece.
+    """
 
     first: int
     body: str

@@ -29,7 +29,9 @@ class SessionKey(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A conversation. ``head`` is the last ``seq`` stored, ``path`` the ranges of ``seq`` that are its active branch, oldest first,
+    """A conversation.
+
+    ``head`` is the last ``seq`` stored, ``path`` the ranges of ``seq`` that are its active branch, oldest first,
     ``cut`` the first ``seq`` of that branch that the model is still shown.
 
     ``instructions`` are the leading system and developer messages, as JSON, that stand first in every context.

@@ -74,8 +74,9 @@ class Lease(Struct, frozen=True, kw_only=True):
 
 
 class Begun(Struct, frozen=True, kw_only=True):
-    """How a run began. ``running``: it holds the lease. ``queued``: it waits. ``joined``: it is an earlier run, asked for again.
+    """How a run began.
 
+    ``running``: it holds the lease. ``queued``: it waits. ``joined``: it is an earlier run, asked for again.
     ``blocking_run_id`` is the run that holds the session when this one waits.
     """
 
@@ -89,8 +90,9 @@ class Begun(Struct, frozen=True, kw_only=True):
 class Ending(Struct, frozen=True, kw_only=True):
     """What a turn leaves behind, stored in one transaction.
 
-    ``items`` enter the history behind ``after``; ``path``, ``cut`` and ``instructions`` are the session's from then on (None: unchanged).
-    ``input`` and ``output`` stay with a run that does not enter the history; an input of None stays as it was stored.
+    ``items`` enter the history behind ``after``; ``path``, ``cut`` and ``instructions`` are the session's from then
+    on (None: unchanged). ``input`` and ``output`` stay with a run that does not enter the history; an input of None
+    stays as it was stored.
     """
 
     status: RunStatus

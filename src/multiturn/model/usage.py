@@ -6,7 +6,10 @@ from msgspec import Struct
 
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Tokens of one run as the provider counted them; ``cached_tokens`` are those of the input that a prefix cache held."""
+    """Tokens of one run as the provider counted them.
+
+    ``cached_tokens`` are those of the input that a prefix cache held.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0

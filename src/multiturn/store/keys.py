@@ -12,7 +12,6 @@ from multiturn.store.database import Database, Row
 from multiturn.store.rows import as_id, as_ms, as_time, read_key
 
 
-
 class SqlKeyStore:
     """Keeps tenants, users and keys in a SQL database."""
 

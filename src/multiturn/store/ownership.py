@@ -21,7 +21,9 @@ def own_directory(path: Path) -> Generator[None]:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise SettingsError(f"The data directory {path} cannot be used: {error.strerror}.", code="directory_unusable") from error
+        raise SettingsError(
+            f"The data directory {path} cannot be used: {error.strerror}.", code="directory_unusable"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

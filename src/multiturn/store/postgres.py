@@ -107,7 +107,10 @@ class PostgresDatabase:
         await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
 
     async def _listen(self) -> None:
-        """Hear the other servers. While the connection is down nothing is heard; who waits for a notice also looks by itself."""
+        """Hear the other servers.
+
+        While the connection is down nothing is heard; who waits for a notice also looks by itself.
+        """
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
@@ -124,7 +127,10 @@ class PostgresDatabase:
             listener(topic, UUID(subject))
 
     async def vacuum(self) -> None:
-        """Nothing: PostgreSQL's own VACUUM frees what was erased (docs/operations.md says what it and backups still hold)."""
+        """Nothing.
+
+        PostgreSQL's own VACUUM frees what was erased (docs/operations.md says what it and backups still hold).
+        """
 
     async def close(self) -> None:
         if self.listening:

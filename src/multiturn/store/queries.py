@@ -1,7 +1,8 @@
 """Reads the named SQL of ``sql/*.sql`` and turns it into the words of one database.
 
-A query is ``-- name: append_item``, comment lines that say why, and the statement. What the two databases do not share is marked:
-``/*postgres: FOR UPDATE */`` stands in PostgreSQL only (it is a comment to SQLite), and ``{now_ms}`` is the database's own clock.
+A query is ``-- name: append_item``, comment lines that say why, and the statement. What the two databases do not
+share is marked: ``/*postgres: FOR UPDATE */`` stands in PostgreSQL only (it is a comment to SQLite), and ``{now_ms}``
+is the database's own clock.
 """
 
 from __future__ import annotations

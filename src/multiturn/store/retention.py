@@ -91,7 +91,9 @@ class SqlServerStore:
             return [await find_unfinished(tx, as_id(tenant), as_id(id_)) for tenant, id_ in rows]
 
     async def list_lost(self, server_id: UUID, live: Container[UUID], *, before: datetime) -> Sequence[UnfinishedRun]:
-        """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could not be stored."""
+        """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could
+        not be stored.
+        """
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("list_own_runs", {"server_id": server_id, "before": as_ms(before)})
             lost = [(as_id(tenant), as_id(id_)) for tenant, id_ in rows if as_id(id_) not in live]

@@ -49,7 +49,9 @@ def as_json(value: object) -> str:
 
 def read_session(row: Row) -> Session:
     """A row of ``sessions`` as the queries select it."""
-    (tenant_id, id_, user_id, external_id, created, active, expiry, instructions, metadata, head, path, cut, run_id) = row
+    (tenant_id, id_, user_id, external_id, created, active, expiry, instructions, metadata, head, path, cut, run_id) = (
+        row
+    )
     return Session(
         tenant_id=as_id(tenant_id),
         id=as_id(id_),

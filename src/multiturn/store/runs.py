@@ -56,7 +56,9 @@ class SqlRunStore:
     async def mark_vanished(self, run: Run, now: datetime) -> None:
         """Note that the client of a run went away, so that the same request again joins it."""
         async with self.database.transaction() as tx:
-            await tx.execute("mark_session_vanished", {"tenant_id": run.tenant_id, "id": run.session_id, "run_id": run.id})
+            await tx.execute(
+                "mark_session_vanished", {"tenant_id": run.tenant_id, "id": run.session_id, "run_id": run.id}
+            )
             await tx.execute("mark_run_vanished", {"tenant_id": run.tenant_id, "id": run.id, "now": as_ms(now)})
 
 

@@ -1,8 +1,8 @@
 """SQLite: one file, one writer with group commit, readers apart.
 
-Statements run on the event loop: each touches a few rows by key and takes microseconds. What takes long, the commit with its fsync,
-runs in a thread; transactions that arrive meanwhile wait for the writer and leave together in the next commit
-(docs/decisions/sqlite-writer.md has the measurements).
+Statements run on the event loop: each touches a few rows by key and takes microseconds. What takes long, the commit
+with its fsync, runs in a thread; transactions that arrive meanwhile wait for the writer and leave together in the
+next commit (docs/decisions/sqlite-writer.md has the measurements).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ BUSY_TIMEOUT_MS = 5000
 
 
 class SqliteTransaction:
-    """Runs named queries on one connection; its methods never wait, so nothing comes between the statements of a block."""
+    """Runs named queries on one connection; its methods never wait, so nothing comes between the statements of a
+    block.
+    """
 
     def __init__(self, connection: apsw.Connection, queries: Mapping[str, str]) -> None:
         self.connection = connection
@@ -127,7 +129,10 @@ class SqliteDatabase:
         batch.settle(refusal(apsw.FullError("the transaction was undone")))
 
     async def _commit(self, batch: Batch) -> None:
-        """Commit a batch in a thread. The lock is fair: transactions that wait already go first and leave with this commit."""
+        """Commit a batch in a thread.
+
+        The lock is fair: transactions that wait already go first and leave with this commit.
+        """
         async with self.lock:
             if self.batch is not batch:
                 return

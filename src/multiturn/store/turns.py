@@ -16,7 +16,8 @@ from multiturn.store.runs import insert_events
 from multiturn.store.sessions import LockedSession, has_expired, lock_session, remove_session
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
-# DESIGN 8.8: how long after a client went away the same request joins its run, and how far back a client's retry may reach.
+# DESIGN 8.8: how long after a client went away the same request joins its run, and how far back a client's retry may
+# reach.
 VANISHED_LIFE = timedelta(seconds=60)
 RETRY_LIFE = timedelta(minutes=10)
 RETRY_TICKETS = 50
@@ -127,7 +128,9 @@ class SqlTurnStore:
                 retry_after_s=1,
             )
         if locked.waiting >= order.queue_max:
-            raise RateLimited(f"{locked.waiting} turns wait for this session already.", code="queue_full", retry_after_s=5)
+            raise RateLimited(
+                f"{locked.waiting} turns wait for this session already.", code="queue_full", retry_after_s=5
+            )
         await tx.execute("join_queue", who)
         run = await self._insert(tx, session, order, ticket=ticket, status="queued")
         return Begun(state="queued", session=session, run=run, blocking_run_id=session.run_id)
@@ -149,7 +152,9 @@ class SqlTurnStore:
         lease = Lease(tenant_id=session.tenant_id, session_id=session.id, run_id=run.id, fencing=fencing)
         return Begun(state="running", session=session, run=run, lease=lease)
 
-    async def _insert(self, tx: Transaction, session: Session, order: RunOrder, *, ticket: int, status: RunStatus) -> Run:
+    async def _insert(
+        self, tx: Transaction, session: Session, order: RunOrder, *, ticket: int, status: RunStatus
+    ) -> Run:
         turn, now = order.turn, as_ms(order.now)
         settings = as_json({name: value for name, value in turn.fields.items() if name not in ("tools", "functions")})
         labels = as_json(turn.labels) if turn.labels else None

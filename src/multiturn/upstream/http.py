@@ -23,8 +23,8 @@ NETWORK_ERRORS = (aiohttp.ClientError, OSError)
 class CallLimits:
     """How long a provider may take, and how much it may say.
 
-    A stream must begin within ``first_token_s`` and then never be silent for ``idle_s``; an answer that is not
-    streamed begins when all of it has been made, within ``answer_s``. There is no limit on the whole.
+    A stream must begin within ``first_token_s`` and then never be silent for ``idle_s``; an answer that is
+    not streamed begins when all of it has been made, within ``answer_s``. There is no limit on the whole.
     """
 
     connect_s: float = 10
@@ -107,12 +107,10 @@ def translate(error: Exception) -> UpstreamError:
 def read_retry_after(response: aiohttp.ClientResponse) -> float | None:
     """Read how many seconds the provider asks us to wait; a date counts from the provider's own clock."""
     value = response.headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    if value.replace(".", "", 1).isdigit():
+        return float(value)
     try:
         until, now = parsedate_to_datetime(value), parsedate_to_datetime(response.headers.get("Date", ""))
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # Neither, or one date with a zone and one without.
+    except (ValueError, TypeError):  # No dates, or one with a zone and one without.
         return None

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions as bytes: requests written, answers, their pieces and errors read.
+"""OpenAI's chat completions as bytes: writes requests, reads answers, their pieces, errors and model lists.
 
 Only the fields that the server needs are decoded; the JSON itself is passed on in ``raw``, as it came.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from multiturn.errors import ContextTooLong, InvalidRequest, UpstreamError, UpstreamRefused
-from multiturn.model.completion import Completion, Delta, ModelRequest, ToolCallDelta
+from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest, ToolCallDelta
 from multiturn.model.usage import Usage
 
 REASON_CHARS_MAX = 1000
+T = TypeVar("T")
 
 
 class ModelMissing(UpstreamRefused):
@@ -124,14 +125,14 @@ def read_delta(raw: bytes) -> Delta:
     choice = _find_first(answer.choices)
     said = choice.delta
     if said is None:
-        return Delta(raw=raw, finish_reason=choice.finish_reason, usage=usage)
+        return Delta(raw=raw, finish_reason=choice.finish_reason or None, usage=usage)
     return Delta(
         raw=raw,
         text=_join(said.content),
         reasoning=said.reasoning_content or said.reasoning or "",
         refusal=said.refusal or "",
         tool_calls=_read_tool_calls(said.tool_calls) if said.tool_calls else (),
-        finish_reason=choice.finish_reason,
+        finish_reason=choice.finish_reason or None,
         usage=usage,
     )
 
@@ -149,7 +150,7 @@ def read_completion(raw: bytes) -> Completion:
         reasoning=said.reasoning_content or said.reasoning or "",
         refusal=said.refusal,
         tool_calls=_read_tool_calls(said.tool_calls or ()),
-        finish_reason=choice.finish_reason,
+        finish_reason=choice.finish_reason or None,
         usage=None if answer.usage is None else _read_usage(answer.usage),
     )
 
@@ -177,15 +178,19 @@ def _cut_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_answer(raw: bytes) -> _Answer:
-    try:
-        answer = _answers.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        text = f"The upstream's answer cannot be read: {error}"
-        raise UpstreamError(text, code="upstream_invalid") from error
+    answer = _decode(_answers, raw)
     if answer.error:
         code = answer.error.get("code") if isinstance(answer.error, dict) else None
         raise read_error(code if isinstance(code, int) and 400 <= code < 600 else 500, raw)
     return answer
+
+
+def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        text = f"The upstream's answer cannot be read: {error}"
+        raise UpstreamError(text, code="upstream_invalid") from error
 
 
 def _find_first(choices: Sequence[_Choice]) -> _Choice:
@@ -224,6 +229,44 @@ def _read_usage(usage: _Usage) -> Usage:
         output_tokens=usage.completion_tokens or 0,
         reasoning_tokens=(made.reasoning_tokens or 0) if made else 0,
     )
+
+
+class _ModelMeta(Struct, gc=False):
+    n_ctx: int | None = None
+    n_ctx_train: int | None = None
+
+
+class _Model(Struct, gc=False):
+    """A listed model; vLLM, OpenRouter, Groq and llama.cpp each name its window in their own way."""
+
+    id: str
+    owned_by: str | None = None
+    created: float | None = None
+    max_model_len: int | None = None
+    context_length: int | None = None
+    context_window: int | None = None
+    meta: _ModelMeta | None = None
+
+
+class _ModelList(Struct, gc=False):
+    data: list[_Model]
+
+
+_model_lists = msgspec.json.Decoder(_ModelList | list[_Model])
+
+
+def read_models(raw: bytes) -> tuple[ModelInfo, ...]:
+    """Read the answer of ``/models``. Raises UpstreamError (``upstream_invalid``) on nonsense."""
+    listed = _decode(_model_lists, raw)
+    return tuple(map(_read_model, listed if isinstance(listed, list) else listed.data))
+
+
+def _read_model(model: _Model) -> ModelInfo:
+    window = model.max_model_len or model.context_length or model.context_window
+    if model.meta is not None:
+        window = window or model.meta.n_ctx or model.meta.n_ctx_train
+    created = int(model.created or 0)
+    return ModelInfo(id=model.id, owned_by=model.owned_by or "", created=created, context_tokens=window)
 
 
 class _Reason(Struct):

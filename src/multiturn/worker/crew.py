@@ -29,7 +29,10 @@ class Crew:
             log.error("a task failed", exc_info=error)
 
     async def finish(self, *, limit_s: float) -> int:
-        """Wait for the tasks at most so long, then cancel the rest and wait for their end. Tells how many had to be cancelled."""
+        """Wait for the tasks at most so long, then cancel the rest and wait for their end.
+
+        Tells how many had to be cancelled.
+        """
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=limit_s)
         left = list(self.tasks)

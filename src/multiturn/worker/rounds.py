@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from multiturn.engine.retention import Recovery, Retention
 from multiturn.engine.runs import Runs
@@ -26,7 +27,10 @@ class Rounds:
         self.crew = Crew()
 
     async def begin(self) -> None:
-        """Say that this server lives, then begin the rounds. What a server that died left behind is ended on the first of them."""
+        """Say that this server lives, then begin the rounds.
+
+        What a server that died left behind is ended on the first of them.
+        """
         await self._beat()
         self.crew.spawn(repeat(self._beat, every_s=BEAT_S))
         self.crew.spawn(repeat(self.runs.checkpoint, every_s=CHECKPOINT_S))
@@ -34,18 +38,22 @@ class Rounds:
 
     async def _beat(self) -> None:
         await self.recovery.beat()
-        while await self.recovery.recover():
-            await asyncio.sleep(BREATH_S)
+        await until_nothing(self.recovery.recover)
 
     async def _sweep(self) -> None:
-        found = False
-        while await self.retention.sweep():
-            found = True
-            await asyncio.sleep(BREATH_S)
-        if found:
+        if await until_nothing(self.retention.sweep):
             await self.retention.vacuum()
 
     async def end(self) -> None:
         """End the rounds."""
         await self.crew.finish(limit_s=0)
         await self.recovery.leave()
+
+
+async def until_nothing(work: Callable[[], Awaitable[int]]) -> int:
+    """Do small batches of work until nothing is left, with a breath between them. Tells how much there was."""
+    done = 0
+    while batch := await work():
+        done += batch
+        await asyncio.sleep(BREATH_S)
+    return done

@@ -22,7 +22,10 @@ from multiturn.model.tenant import ApiKey
 
 
 class NewKeyBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A key to be made, with its tenant and user by name. Scopes: ``admin`` manages keys, ``users`` acts for users (X-User-Id)."""
+    """A key to be made, with its tenant and user by name.
+
+    Scopes: ``admin`` manages keys, ``users`` acts for users (X-User-Id).
+    """
 
     tenant: str = DEFAULT_TENANT
     user: str | None = None

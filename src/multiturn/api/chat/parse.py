@@ -129,7 +129,9 @@ def read_overflow(fields: Mapping[str, Raw]) -> OverflowStrategy | None:
     for name in ("context_overflow", "memoryStrategy"):
         value = read_optional(fields, name, str | None)
         if value in MISSING_STRATEGIES:
-            raise InvalidRequest(f"'{name}': this version has no strategy '{value}' yet.", code="not_implemented", param=name)
+            raise InvalidRequest(
+                f"'{name}': this version has no strategy '{value}' yet.", code="not_implemented", param=name
+            )
         if value is not None:
             return OVERFLOW_NAMES[read_choice(fields, name, tuple(OVERFLOW_NAMES))]
     return None
@@ -137,7 +139,7 @@ def read_overflow(fields: Mapping[str, Raw]) -> OverflowStrategy | None:
 
 def read_expiry(fields: Mapping[str, Raw]) -> int | None:
     """After how many seconds without use the session is to be forgotten."""
-    value = read_optional(fields, "idle_expiry_s", int | None)
+    value: int | None = read_optional(fields, "idle_expiry_s", int | None)
     if value is not None and not 1 <= value <= EXPIRY_MAX_S:
         raise InvalidRequest(f"'idle_expiry_s' must be from 1 to {EXPIRY_MAX_S} seconds.", param="idle_expiry_s")
     return value
@@ -176,19 +178,24 @@ def read_message(message: dict[str, Any], where: str) -> list[Content]:
     if role == "tool":
         call_id = rest.pop("tool_call_id", None)
         if not isinstance(call_id, str) or not call_id:
-            raise InvalidRequest(f"'{where}.tool_call_id' must name the call that this answers.", param=f"{where}.tool_call_id")
+            raise InvalidRequest(
+                f"'{where}.tool_call_id' must name the call that this answers.", param=f"{where}.tool_call_id"
+            )
         return [FunctionCallOutput(call_id, said, rest or None)]
     if role == "assistant":
         return read_assistant(rest, said, where)
     if role not in ("system", "developer", "user"):
         raise InvalidRequest(
-            f"'{where}.role' must be one of system, developer, user, assistant, tool; it is {role!r:.40}.", param=f"{where}.role"
+            f"'{where}.role' must be one of system, developer, user, assistant, tool; it is {role!r:.40}.",
+            param=f"{where}.role",
         )
     return [Message(role, said, rest or None)]
 
 
 def read_assistant(rest: dict[str, Any], said: Any, where: str) -> list[Content]:
-    """An assistant's message; fields that say nothing (null, an empty list) are left out, as the clients do when they resend it."""
+    """An assistant's message; fields that say nothing (null, an empty list) are left out, as the clients do when they
+    resend it.
+    """
     calls = rest.pop("tool_calls", None) or []
     extra = {name: value for name, value in rest.items() if value is not None and value != []} or None
     contents: list[Content] = []

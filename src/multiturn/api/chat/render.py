@@ -20,7 +20,10 @@ encode = msgspec.json.Encoder().encode
 
 
 def write_deltas(deltas: Sequence[Delta], *, includes_usage: bool) -> bytes:
-    """Deltas that arrived together, in one write. Usage is always asked of the provider; who did not ask does not see it."""
+    """Deltas that arrived together, in one write.
+
+    Usage is always asked of the provider; who did not ask does not see it.
+    """
     if includes_usage:
         return b"".join([write_frame(delta.raw) for delta in deltas])
     return b"".join(
@@ -42,7 +45,12 @@ def write_error(error: MultiturnError) -> bytes:
 
 def write_completion(run: Run, output: Sequence[Content]) -> bytes:
     """A completion from what is stored, when what the provider sent is no longer there."""
-    choice = {"index": 0, "message": write_answer(output), "finish_reason": run.finish_reason or "stop", "logprobs": None}
+    choice = {
+        "index": 0,
+        "message": write_answer(output),
+        "finish_reason": run.finish_reason or "stop",
+        "logprobs": None,
+    }
     return encode({**head(run, "chat.completion"), "choices": [choice], "usage": write_usage(run.usage)})
 
 
@@ -63,7 +71,12 @@ def write_chunks(run: Run, output: Sequence[Content], *, includes_usage: bool) -
 
 def head(run: Run, kind: str) -> dict[str, Any]:
     """What every form of a run's answer begins with."""
-    return {"id": f"chatcmpl-{run.id.hex}", "object": kind, "created": int(run.created_at.timestamp()), "model": run.model}
+    return {
+        "id": f"chatcmpl-{run.id.hex}",
+        "object": kind,
+        "created": int(run.created_at.timestamp()),
+        "model": run.model,
+    }
 
 
 def write_answer(output: Sequence[Content]) -> dict[str, Any]:
@@ -76,7 +89,9 @@ def write_answer(output: Sequence[Content]) -> dict[str, Any]:
             message["reasoning_content"] = content.text
         elif isinstance(content, FunctionCall):
             said = {"name": content.name, ("input" if content.kind == "custom" else "arguments"): content.arguments}
-            message.setdefault("tool_calls", []).append({"id": content.call_id, "type": content.kind, content.kind: said})
+            message.setdefault("tool_calls", []).append(
+                {"id": content.call_id, "type": content.kind, content.kind: said}
+            )
     return message
 
 

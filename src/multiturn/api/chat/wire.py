@@ -1,4 +1,6 @@
-"""The names of the chat dialect: what we take out of a request, and every other field goes to the model as it came (DESIGN 8.19)."""
+"""The names of the chat dialect: what we take out of a request, and every other field goes to the model as it came
+(DESIGN 8.19).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from collections.abc import Mapping
 
 from multiturn.model.session import OverflowStrategy
 
-# These turn memory on; HTTP names are case-insensitive, so `sessionId` arrives as `sessionid` (contracts/session-header 3.1).
+# These turn memory on; HTTP names are case-insensitive, so `sessionId` arrives as `sessionid` (contracts/session-
+# header 3.1).
 SESSION_HEADERS = ("sessionid", "session-id", "x-session-id", "session_id")
 SESSION_FIELDS = ("session_id", "sessionId")
 

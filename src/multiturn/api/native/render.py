@@ -119,6 +119,4 @@ def render_events(event: Event) -> list[EventBody]:
 
 def render_calls(calls: Sequence[ToolCallDelta]) -> list[dict[str, Any]]:
     """Tool calls, or pieces of them."""
-    return [
-        {"index": call.index, "call_id": call.id, "name": call.name, "arguments": call.arguments} for call in calls
-    ]
+    return [{"index": call.index, "call_id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]

@@ -90,9 +90,7 @@ class NativeRoutes:
         limit = read_limit(request, default=LIMIT, maximum=LIMIT_MAX)
         page = await self.services.sessions.list_runs(session, before=read_number(request, "cursor"), limit=limit)
         last = page.data[-1].ticket if page.has_more else None
-        return write_response(
-            ListBody(data=[render_run(run) for run in page.data], has_more=page.has_more, next=last)
-        )
+        return write_response(ListBody(data=[render_run(run) for run in page.data], has_more=page.has_more, next=last))
 
     async def get_run(self, request: Request) -> Response:
         """One run."""
@@ -103,7 +101,9 @@ class NativeRoutes:
         return write_response(render_run(await self.services.runs.cancel(await self._find_run(request))))
 
     async def list_events(self, request: Request) -> ASGIApp:
-        """The events of a run behind ``starting_after``: a JSON page of what has happened, or a stream until the run ends."""
+        """The events of a run behind ``starting_after``: a JSON page of what has happened, or a stream until the run
+        ends.
+        """
         run = await self._find_run(request)
         after = read_number(request, "starting_after")
         if after is None and (last := request.headers.get("last-event-id")) is not None:
@@ -147,8 +147,10 @@ async def write_events(events: AsyncGenerator[Event]) -> AsyncGenerator[bytes]:
     async with aclosing(events):
         async for event in events:
             yield b"".join(
-                [b"id: %d\nevent: %s\ndata: %s\n\n" % (body.number, body.type.encode(), msgspec.json.encode(body))
-                 for body in render_events(event)]
+                [
+                    b"id: %d\nevent: %s\ndata: %s\n\n" % (body.number, body.type.encode(), msgspec.json.encode(body))
+                    for body in render_events(event)
+                ]
             )
             if isinstance(event, Ended):
                 return

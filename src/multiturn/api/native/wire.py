@@ -3,114 +3,152 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 T = TypeVar("T")
+Time = Annotated[datetime, Meta(tz=True)]
 
 
 class SessionBody(Struct, kw_only=True):
-    """A session. ``external_id`` is the id that the client chose; ``items`` counts what is stored, ``expires_at`` is null when it is kept."""
+    """A conversation: an ordered container of items, and its settings."""
 
-    id: str
+    id: Annotated[str, Meta(description="Our id, a UUIDv7: later sessions sort behind earlier ones.")]
     object: Literal["session"] = "session"
-    external_id: str | None
-    created_at: datetime
-    active_at: datetime
-    expires_at: datetime | None
-    idle_expiry_s: int | None
-    items: int
-    shown_from: int
-    instructions: list[dict[str, Any]] | None
+    external_id: Annotated[str | None, Meta(description="The id that the client chose, unique within its user.")]
+    created_at: Annotated[Time, Meta(description="When its first turn began, in UTC.")]
+    active_at: Annotated[Time, Meta(description="When it was last used, in UTC.")]
+    expires_at: Annotated[Time | None, Meta(description="When it is deleted unless it is used again; null: never.")]
+    idle_expiry_s: Annotated[
+        int | None,
+        Meta(description="Seconds without use after which it is deleted with everything in it; null keeps it."),
+    ]
+    items: Annotated[int, Meta(description="How many items are stored, those of branches left included.")]
+    shown_from: Annotated[int, Meta(description="The first `seq` that the model is still shown; older ones stay stored.")]
+    instructions: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="The leading system and developer messages, which stand first in every context."),
+    ]
     metadata: dict[str, Any]
-    running: str | None
+    running: Annotated[str | None, Meta(description="The run that holds the session now; null when it is free.")]
 
 
 class ItemBody(Struct, kw_only=True):
-    """An item: ``type`` says which of the other fields it has. ``seq`` counts from 1 without gaps; ``tokens`` is our count."""
+    """The smallest unit of a session. ``type`` says which of the other fields it has; those that it has not are null."""
 
-    seq: int
+    seq: Annotated[int, Meta(description="Its place: 1, 2, 3 … without gaps over everything that is stored.")]
     object: Literal["item"] = "item"
     type: Literal["message", "function_call", "function_call_output", "reasoning"]
-    status: Literal["completed", "incomplete"]
-    run_id: str
-    created_at: datetime
-    tokens: int
-    role: str | None = None
-    content: str | list[dict[str, Any]] | None = None
-    call_id: str | None = None
-    name: str | None = None
-    arguments: str | None = None
-    output: str | list[dict[str, Any]] | None = None
-    text: str | None = None
-    extra: dict[str, Any] | None = None
+    status: Annotated[
+        Literal["completed", "incomplete"],
+        Meta(description="`incomplete` marks an answer that was cancelled while the model spoke."),
+    ]
+    run_id: Annotated[str, Meta(description="The run that brought it.")]
+    created_at: Annotated[Time, Meta(description="When its turn was stored, in UTC.")]
+    tokens: Annotated[int, Meta(description="Its tokens by our count of four bytes each, made once.")]
+    role: Annotated[str | None, Meta(description="Of a message: system, developer, user or assistant.")] = None
+    content: Annotated[
+        str | list[dict[str, Any]] | None, Meta(description="Of a message: a text, or content parts as they came.")
+    ] = None
+    call_id: Annotated[str | None, Meta(description="Of a call, and of the output that answers it.")] = None
+    name: Annotated[str | None, Meta(description="Of a call: the tool.")] = None
+    arguments: Annotated[str | None, Meta(description="Of a call: the text that the model wrote, usually JSON.")] = None
+    output: Annotated[
+        str | list[dict[str, Any]] | None, Meta(description="Of a call's output: a text, or content parts.")
+    ] = None
+    text: Annotated[str | None, Meta(description="Of reasoning: what the model thought.")] = None
+    extra: Annotated[dict[str, Any] | None, Meta(description="Further fields of the message, as they came.")] = None
 
 
 class UsageBody(Struct, kw_only=True):
-    """Tokens as the provider counted them; ``cached_tokens`` are those of the input that a prefix cache held."""
+    """Tokens as the provider counted them."""
 
     input_tokens: int
-    cached_tokens: int
+    cached_tokens: Annotated[int, Meta(description="Those of the input that the provider's prefix cache held.")]
     output_tokens: int
-    reasoning_tokens: int
+    reasoning_tokens: Annotated[int, Meta(description="Those of the output that were thought and not said.")]
 
 
 class RunErrorBody(Struct):
     """Why a run failed."""
 
-    code: str
-    message: str
+    code: Annotated[str, Meta(description="A stable code (docs/errors.md).")]
+    message: Annotated[str, Meta(description="A text for a person.")]
+
+
+SeqRange = Annotated[list[int], Meta(min_length=2, max_length=2)]
 
 
 class RunBody(Struct, kw_only=True):
-    """A run: one execution of a turn. ``input_items`` and ``output_items`` are first and last ``seq`` when it entered the history;
-    else ``input`` and ``output`` hold what was asked and what was said."""
+    """One execution of a turn, kept whatever becomes of it."""
 
-    id: str
+    id: Annotated[str, Meta(description="Our id, a UUIDv7; the turn's response has it as `X-Run-Id`.")]
     object: Literal["run"] = "run"
-    session_id: str
-    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
-    model: str
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    input_items: list[int] | None
-    output_items: list[int] | None
-    input: list[dict[str, Any]]
-    output: list[dict[str, Any]]
-    settings: dict[str, Any]
-    labels: dict[str, Any]
+    session_id: Annotated[str, Meta(description="Our id of the session.")]
+    status: Annotated[
+        Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"],
+        Meta(description="`incomplete`: the answer broke off (length, content filter) and is in the history."),
+    ]
+    model: Annotated[str, Meta(description="The model that was asked for.")]
+    created_at: Annotated[Time, Meta(description="When the turn was asked for, in UTC.")]
+    started_at: Annotated[Time | None, Meta(description="When it got its session; null while it waits.")]
+    ended_at: Annotated[Time | None, Meta(description="When it was stored; null before that.")]
+    input_items: Annotated[
+        SeqRange | None, Meta(description="First and last `seq` of what was asked; null when it is not in the history.")
+    ]
+    output_items: Annotated[
+        SeqRange | None, Meta(description="First and last `seq` of the answer; null when it is not in the history.")
+    ]
+    input: Annotated[list[dict[str, Any]], Meta(description="What was asked, of a run that is not in the history.")]
+    output: Annotated[list[dict[str, Any]], Meta(description="What was said, of a run that is not in the history.")]
+    settings: Annotated[dict[str, Any], Meta(description="The request's other fields, such as `temperature`; no tools.")]
+    labels: Annotated[dict[str, Any], Meta(description="The names that harnesses sent along as headers.")]
     usage: UsageBody | None
     error: RunErrorBody | None
-    finish_reason: str | None
-    first_token_ms: int | None
+    finish_reason: Annotated[str | None, Meta(description="As the provider gave it: stop, length, tool_calls …")]
+    first_token_ms: Annotated[int | None, Meta(description="Milliseconds from the request to the first token.")]
+
+
+class ToolCallBody(Struct, kw_only=True):
+    """The call of a tool, or a piece of it."""
+
+    index: Annotated[int, Meta(description="Which call of the answer it is, or is a piece of; from 0.")]
+    call_id: Annotated[str | None, Meta(description="Its id, in its first piece.")]
+    name: Annotated[str | None, Meta(description="The tool, in its first piece.")]
+    arguments: Annotated[str, Meta(description="The arguments, or a piece of them.")]
 
 
 class EventBody(Struct, kw_only=True, omit_defaults=True):
-    """An event of a run. ``delta`` has a piece of the answer, ``answer`` all of it, ``end`` the run as it ended."""
+    """What happened in a run. ``delta`` has a piece of the answer, ``answer`` all of it, ``end`` the run as it ended.
 
-    number: int
+    Fields that are empty are left out.
+    """
+
+    number: Annotated[int, Meta(description="Its number in the run, from 1 without gaps.")]
     type: Literal["delta", "answer", "end"]
     text: str = ""
     reasoning: str = ""
-    tool_calls: list[dict[str, Any]] = []
+    tool_calls: list[ToolCallBody] = []
     finish_reason: str | None = None
-    run: RunBody | None = None
+    run: Annotated[RunBody | None, Meta(description="Of `end`: the run as it is stored.")] = None
 
 
 class DeletedBody(Struct, kw_only=True):
     """What was deleted."""
 
-    id: str
+    id: Annotated[str, Meta(description="Our id of the session.")]
     object: Literal["session.deleted"] = "session.deleted"
     deleted: Literal[True] = True
 
 
 class ListBody(Struct, Generic[T], kw_only=True):
-    """A page: send ``next`` as the cursor parameter of the same path for the page behind it; null on the last."""
+    """A page of a listing."""
 
     object: Literal["list"] = "list"
     data: list[T]
-    has_more: bool
-    next: str | int | None = None
+    has_more: Annotated[bool, Meta(description="Whether there is more behind this page.")]
+    next: Annotated[
+        str | int | None,
+        Meta(description="Send it as the cursor parameter of the same path for the page behind; null on the last."),
+    ] = None

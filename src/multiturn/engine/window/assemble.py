@@ -1,6 +1,7 @@
 """Assembles the context of a turn: instructions, kept history, new input, under the model's budget.
 
-The law of the prefix (DESIGN section 3): between two cuts, the context of turn n+1 begins with the bytes of the context of turn n.
+The law of the prefix (DESIGN section 3): between two cuts, the context of turn n+1 begins with the bytes of the
+context of turn n.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ OUTPUT_TOKENS = 1024
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """What a turn may show, in tokens of ours: the whole context, and what stands in it besides the messages (tools, schemas)."""
+    """What a turn may show, in tokens of ours: the whole context, and what stands in it besides the messages (tools,
+    schemas).
+    """
 
     tokens_max: int
     fixed_tokens: int = 0
@@ -78,7 +81,10 @@ class Assembler:
             return None
         parts = [window.body, write_messages(plan.input)]
         return AssembledBody(
-            body=b",".join([part for part in parts if part]), cut=cut, tokens=window.tokens + sum(input_tokens), is_closed=True
+            body=b",".join([part for part in parts if part]),
+            cut=cut,
+            tokens=window.tokens + sum(input_tokens),
+            is_closed=True,
         )
 
     async def _rebuild(
@@ -142,7 +148,9 @@ class Budgets:
         return int((tokens - reserve) / self.ratios.ratio(model))
 
     def learn_limit(self, model: str, *, tokens_max: int | None, tokens_sent: int) -> None:
-        """The provider refused a context as too long: from now on at most what it named, or three quarters of what was sent."""
+        """The provider refused a context as too long: from now on at most what it named, or three quarters of what
+        was sent.
+        """
         sent = int(tokens_sent * self.ratios.ratio(model))
         self.learned[model] = tokens_max if tokens_max and tokens_max < sent else sent * 3 // 4
 
@@ -173,7 +181,9 @@ def last_beginning(contents: Sequence[Content], history: int) -> int:
     for place, content in enumerate(contents[:history]):
         if isinstance(content, FunctionCall) and content.call_id in answered:
             index = min(index, place)
-    while 0 < index < history and not isinstance(contents[index], FunctionCallOutput) and is_answer(contents[index - 1]):
+    while (
+        0 < index < history and not isinstance(contents[index], FunctionCallOutput) and is_answer(contents[index - 1])
+    ):
         index -= 1
     return index
 

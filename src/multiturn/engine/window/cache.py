@@ -1,4 +1,6 @@
-"""The contexts of the last turns as bytes, so that a turn does not read and write again what the model was shown the turn before."""
+"""The contexts of the last turns as bytes, so that a turn does not read and write again what the model was shown the
+turn before.
+"""
 
 from __future__ import annotations
 

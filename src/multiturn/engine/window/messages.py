@@ -1,4 +1,7 @@
-"""Items as the messages of a chat completion, which every model is asked in. The same items always give the same bytes."""
+"""Items as the messages of a chat completion, which every model is asked in.
+
+The same items always give the same bytes.
+"""
 
 from __future__ import annotations
 

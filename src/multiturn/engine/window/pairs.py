@@ -11,7 +11,9 @@ NO_RESULT = "No result was given."
 
 
 def pair_calls(contents: Sequence[Content]) -> list[Content]:
-    """Put each result right behind the calls it belongs to; a call that nobody answered gets a stand-in, which is never stored."""
+    """Put each result right behind the calls it belongs to; a call that nobody answered gets a stand-in, which is
+    never stored.
+    """
     results = {content.call_id: content for content in contents if isinstance(content, FunctionCallOutput)}
     paired: list[Content] = []
     open_calls: list[FunctionCall] = []
@@ -55,7 +57,9 @@ def check_results(input_: Sequence[Content], history: Sequence[Content]) -> None
 
 
 def may_begin_at(contents: Sequence[Content], index: int) -> bool:
-    """Whether a context may begin here: at something a user said, and no result behind it belongs to a call before it."""
+    """Whether a context may begin here: at something a user said, and no result behind it belongs to a call before
+    it.
+    """
     content = contents[index]
     if isinstance(content, FunctionCall | FunctionCallOutput | Reasoning) or content.role == "assistant":
         return False

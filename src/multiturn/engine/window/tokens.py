@@ -1,7 +1,8 @@
 """Counting tokens: an estimate from bytes, corrected per model by what its provider reports.
 
-An item's count is made once, when it is stored, in tokens of four bytes, which is what English text takes in the byte-pair
-vocabularies of today's models. How many of a model's own tokens that is, the provider tells with every answer; the ratio is kept per model.
+An item's count is made once, when it is stored, in tokens of four bytes, which is what English text takes in the
+byte-pair vocabularies of today's models. How many of a model's own tokens that is, the provider tells with every
+answer; the ratio is kept per model.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, R
 BYTES_PER_TOKEN = 4
 # Role and separators of one message, as OpenAI's cookbook counts them ("How to count tokens with tiktoken").
 FRAME_TOKENS = 4
-# A 1024x1024 picture in high detail costs 765 tokens with OpenAI's models ("Images and vision"); sound is far dearer than its id.
+# A 1024x1024 picture in high detail costs 765 tokens with OpenAI's models ("Images and vision"); sound is far dearer
+# than its id.
 MEDIA_TOKENS = 800
 # The newest report weighs this much; a single odd one does not move the budget far.
 NEWEST_WEIGHT = 0.2

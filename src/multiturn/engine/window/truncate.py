@@ -25,7 +25,9 @@ def find_cut(contents: Sequence[Content], tokens: Sequence[int], *, tokens_max: 
 
 
 def shorten(contents: Sequence[Content], *, tokens_max: int) -> list[Content]:
-    """Shorten the longest texts in their middle, with a mark that says so, until a turn that is larger than the budget fits."""
+    """Shorten the longest texts in their middle, with a mark that says so, until a turn that is larger than the
+    budget fits.
+    """
     shortened = list(contents)
     sizes = [count_text(text_of(content)) for content in shortened]
     while (excess := sum(sizes) - tokens_max) > 0:

@@ -1,14 +1,7 @@
-"""Logs, metrics and traces. Logs carry request, session and run ids, and never a message's text or a key."""
+"""Metrics: what an operator watches, in Prometheus' form."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from contextvars import ContextVar
-from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -16,35 +9,6 @@ from prometheus_client.process_collector import ProcessCollector
 
 FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
-
-# What every line of a request's log carries.
-log_context: ContextVar[dict[str, str]] = ContextVar("log_context")
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the request's ids, and what the call gave as ``extra={"facts": …}``."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write one line."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **log_context.get({}),
-            **getattr(record, "facts", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
-
-
-def start_logging(level: str) -> None:
-    """Write the logs of the server, and of the libraries it uses, to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 class Metrics:
@@ -63,7 +27,9 @@ class Metrics:
         self.commit = histogram(registry, "store_commit", "Time to make a turn durable, begin and end each.", FAST)
         self.tokens = Counter("multiturn_tokens", "Tokens by kind: input, cached, output.", ["kind"], registry=registry)
         self.requests = Counter("multiturn_requests", "HTTP requests by status.", ["status"], registry=registry)
-        self.model_queue = Gauge("multiturn_model_queue", "Requests that wait for the embedded model.", registry=registry)
+        self.model_queue = Gauge(
+            "multiturn_model_queue", "Requests that wait for the embedded model.", registry=registry
+        )
         self.erased = Counter("multiturn_erased_rows", "Rows erased for age or on request.", registry=registry)
         # Looked up once: finding a labelled child costs more than counting.
         self.completed = self.turns.labels("completed")

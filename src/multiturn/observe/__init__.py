@@ -1,0 +1,7 @@
+"""Logs, metrics and traces. None of them carries a message's text or a key."""
+
+from multiturn.observe.logs import log_context, start_logging
+from multiturn.observe.metrics import Metrics
+from multiturn.observe.traces import NoTracer, Span, Tracer, open_tracer
+
+__all__ = ["Metrics", "NoTracer", "Span", "Tracer", "log_context", "open_tracer", "start_logging"]

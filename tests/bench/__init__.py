@@ -1,0 +1,1 @@
+"""What the server costs, measured against a mock model; never part of the tests."""
