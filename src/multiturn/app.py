@@ -162,6 +162,8 @@ def model_files(data_dir: Path) -> ModelFiles:
 async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
     """Put the engine together and begin its rounds."""
     server_id, metrics, crew = new_id(), Metrics(), Crew()
+    if embedded := models.embedded:
+        metrics.model_queue.set_function(lambda: embedded.state().queue_length)
     tracer = make_tracer(settings.traces_url)
     stack.callback(tracer.close)
     turn_store, items = SqlTurnStore(database), SqlItemStore(database)
@@ -202,7 +204,7 @@ async def assemble_server(settings: Settings, database: Database, models: Models
         body_bytes_max=settings.body_bytes_max,
         open_caller=await open_caller(keys) if settings.auth == "none" else None,
         models_state=models.states,
-        is_ready=lambda: True,
+        is_ready=lambda: rounds.is_beating,
     )
     return Server(app=make_app(services, settings), keys=keys, models=models)
 

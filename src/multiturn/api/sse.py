@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from inspect import isawaitable
+from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope, Send
+
+T = TypeVar("T")
 
 
 class EventStream:
@@ -44,11 +48,24 @@ class EventStream:
                 self.watch.cancel()
 
 
-async def watch_client(receive: Receive, when_gone: Callable[[], Awaitable[None]]) -> None:
+async def watch_client(receive: Receive, when_gone: Callable[[], object]) -> None:
     """Wait until the client goes away, and tell it."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    await when_gone()
+    if isawaitable(telling := when_gone()):
+        await telling
+
+
+async def while_listening(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do something for a client as long as it is there; None when it went away first, and the work is cancelled."""
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(watch_client(receive, working.cancel))
+    try:
+        await asyncio.wait((working,))
+    finally:
+        watching.cancel()
+        working.cancel()
+    return None if working.cancelled() else working.result()
 
 
 def write_frame(data: bytes) -> bytes:

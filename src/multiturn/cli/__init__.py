@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Annotated
 
 import typer
 
-from multiturn import __version__
 from multiturn.cli.place import hoist, read_place
 from multiturn.errors import MultiturnError, SettingsError
 
@@ -29,9 +27,6 @@ EPILOG = "The options above may stand before a command or behind it. Every setti
 def main() -> None:
     """Run the command that the shell's words name."""
     words = hoist(sys.argv[1:])
-    if "--version" in words[:1]:
-        print(f"multiturn {__version__}")
-        return
     try:
         make_app(words)(words, prog_name="multiturn")
     except MultiturnError as error:
@@ -48,7 +43,6 @@ def make_app(words: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(read_place)
-    app.command("version", hidden=True)(show_version)
     for name, text in COMMANDS.items():
         if name in words:
             import_module(f"multiturn.cli.{name}").add_to(app)
@@ -56,7 +50,3 @@ def make_app(words: list[str]) -> typer.Typer:
             app.command(name, help=text)(lambda: None)
     return app
 
-
-def show_version(_: Annotated[bool, typer.Option()] = False) -> None:
-    """Show the version."""
-    print(f"multiturn {__version__}")

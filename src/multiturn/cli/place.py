@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from multiturn import __version__
 from multiturn.config import FILE_VARIABLE, Settings, read_settings
 
 # These may stand before a command or behind it (``hoist``), so that each is described once.
@@ -32,9 +33,21 @@ KeyOption = Annotated[
     str | None, typer.Option("--key", metavar="KEY", envvar="MT_KEY", help="API key for --url; else MULTITURN_API_KEY.")
 ]
 UserOption = Annotated[
-    str | None, typer.Option("--as-user", metavar="NAME", help="User to act for; the key needs the scope 'users'.")
+    str | None, typer.Option("--user", metavar="NAME", help="User to act for; a key of --key needs the scope 'users'.")
 ]
-HOISTED = ("--config", "--data-dir", "--url", "--key", "--as-user")
+HOISTED = ("--config", "--data-dir", "--url", "--key")
+
+
+def show_version(is_asked: bool) -> None:
+    """Show the version and leave."""
+    if is_asked:
+        print(f"multiturn {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and leave.")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +74,21 @@ def read_place(
     data_dir: DataDirOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
-    as_user: UserOption = None,
+    version: VersionOption = False,
 ) -> None:
     """Multiturn: a self-hosted server that keeps the state of conversations with language models.
 
     Exit codes: 0 done; 1 it could not be done, the reason stands on standard error; 2 a setting, a command or an
     option is wrong.
     """
-    context.obj = Place(config=config, data_dir=data_dir, url=url, key=key, user=as_user)
+    context.obj = Place(config=config, data_dir=data_dir, url=url, key=key)
 
 
-def place_of(context: typer.Context) -> Place:
-    """The place that the options before the command name."""
+def place_of(context: typer.Context, *, user: str | None = None) -> Place:
+    """The place that the shared options name, for one user where the command says so."""
     place = context.obj
     assert isinstance(place, Place)
-    return place
+    return replace(place, user=user) if user else place
 
 
 def hoist(words: list[str]) -> list[str]:

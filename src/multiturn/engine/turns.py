@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from multiturn.engine.execution import Execution, Parts
 from multiturn.engine.runs import LiveRun
-from multiturn.errors import MultiturnError, RunCancelled, Unavailable
+from multiturn.errors import MultiturnError, RateLimited, RunCancelled, Unavailable
 from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.ids import new_id
 from multiturn.model.run import Run
@@ -30,6 +30,7 @@ class TurnLimits(Struct, frozen=True, kw_only=True):
     on_disconnect: OnDisconnect = "finish"
     queue_wait_s: float = 120.0
     queue_max: int = 100
+    live_max: int = 10_000
     turn_s: float = 1800.0
 
 
@@ -55,9 +56,11 @@ class Turns:
         The run and its input are durable when this returns. Input and answer enter the history together, when the run
         ends: a run that failed leaves the history as it was and can be read under the session's runs.
 
-        Raises SessionBusy, RateLimited (the session's queue is full), Conflict (an idempotency key was used with
+        Raises SessionBusy, RateLimited (the session's queue or this server is full), Conflict (an idempotency key was used with
         another body).
         """
+        if len(self.parts.runs.live) >= self.limits.live_max:
+            raise RateLimited("This server has as many turns as it takes.", code="server_busy", retry_after_s=2)
         began = time.perf_counter()
         begun = await self.parts.store.begin(key.tenant_id, self._order(key, order, idle_expiry_s))
         if begun.state != "joined":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
-from multiturn.engine.retention import Recovery, Retention
+from multiturn.engine.retention import LEASE_S, Recovery, Retention
 from multiturn.engine.runs import Runs
 from multiturn.worker.crew import Crew, repeat
 
@@ -25,6 +26,12 @@ class Rounds:
         self.runs = runs
         self.sweep_every_s = sweep_every_s
         self.crew = Crew()
+        self.beat_at = float("-inf")
+
+    @property
+    def is_beating(self) -> bool:
+        """Whether the database has heard of this server within the length of a lease: its turns are its own."""
+        return time.monotonic() - self.beat_at < LEASE_S
 
     async def begin(self) -> None:
         """Say that this server lives, then begin the rounds.
@@ -38,6 +45,7 @@ class Rounds:
 
     async def _beat(self) -> None:
         await self.recovery.beat()
+        self.beat_at = time.monotonic()
         await until_nothing(self.recovery.recover)
 
     async def _sweep(self) -> None:

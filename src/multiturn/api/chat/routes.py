@@ -19,7 +19,7 @@ from multiturn.api.chat.render import DONE, write_chunks, write_completion, writ
 from multiturn.api.errors import respond, write_response
 from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.services import Services
-from multiturn.api.sse import EventStream, watch_client
+from multiturn.api.sse import EventStream, watch_client, while_listening
 from multiturn.engine.turns import Turn
 from multiturn.errors import ModelNotFound, MultiturnError
 from multiturn.model.completion import Delta, ModelInfo, ModelRequest
@@ -98,8 +98,8 @@ class ChatRoutes:
             headers={name: request.headers[name] for name in PASSED_HEADERS if name in request.headers},
         )
         if not chat.order.is_streamed:
-            completion = await self.services.turns.relay(asked)
-            return Response(completion.raw, media_type="application/json")
+            completion = await while_listening(request.receive, self.services.turns.relay(asked))
+            return Response(completion.raw if completion else b"", media_type="application/json")
         stream = self.services.turns.relay_stream(asked)
         first = await anext(stream, ())
         response = EventStream(write_relay(first, stream, includes_usage=chat.includes_usage), headers={})

@@ -7,7 +7,15 @@ from typing import Any
 
 import msgspec
 
-from multiturn.api.native.wire import EventBody, ItemBody, RunBody, RunErrorBody, SessionBody, UsageBody
+from multiturn.api.native.wire import (
+    EventBody,
+    ItemBody,
+    RunBody,
+    RunErrorBody,
+    SessionBody,
+    ToolCallBody,
+    UsageBody,
+)
 from multiturn.model.completion import ToolCallDelta
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.event import Answered, Ended, Event, Spoke
@@ -117,6 +125,8 @@ def render_events(event: Event) -> list[EventBody]:
             return [EventBody(number=number, type="end", run=render_run(run))]
 
 
-def render_calls(calls: Sequence[ToolCallDelta]) -> list[dict[str, Any]]:
+def render_calls(calls: Sequence[ToolCallDelta]) -> list[ToolCallBody]:
     """Tool calls, or pieces of them."""
-    return [{"index": call.index, "call_id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]
+    return [
+        ToolCallBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls
+    ]
