@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import Headers
 
 from multiturn.api.services import Services
@@ -12,6 +14,9 @@ from multiturn.model.tenant import Caller
 KEY_HEADERS = ("superagentkey", "x-api-key", "apikey")
 USER_HEADER = "x-user-id"
 ID_CHARS_MAX = 255
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# What `check_id` lets through, as a regular expression of JSON Schema (ECMA-262); the length is said beside it.
+NAME_PATTERN = r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*"
 
 
 async def authenticate(services: Services, headers: Headers) -> Caller:
@@ -42,9 +47,12 @@ def find_secret(headers: Headers) -> str | None:
 
 
 def check_id(value: str, name: str) -> str:
-    """An id that a client chose: 1 to 255 characters, none of them a control character. Raises InvalidRequest."""
+    """A name that a client chose: 1 to 255 characters, not all blank, none of them a control character.
+
+    Raises InvalidRequest.
+    """
     if not value.strip() or len(value) > ID_CHARS_MAX:
         raise InvalidRequest(f"'{name}' must have 1 to {ID_CHARS_MAX} characters; it has {len(value)}.", param=name)
-    if not value.isprintable():
+    if CONTROL.search(value):
         raise InvalidRequest(f"'{name}' must not hold control characters.", param=name)
     return value

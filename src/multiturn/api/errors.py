@@ -75,6 +75,8 @@ def respond(error: MultiturnError, *, headers: Mapping[str, str] | None = None) 
     headers = dict(headers or {})
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.kind == "unauthenticated":
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: a 401 says how to authenticate.
     if error.kind == "conflict":
         # The official clients send a 409 again by themselves; what is meant here is that the caller decides.
         headers["x-should-retry"] = "false"

@@ -76,23 +76,23 @@ async def listen(server: Server, settings: Settings, taken: socket.socket) -> As
     web = WebServer(write_config(server, settings))
     task = asyncio.create_task(web.serve(sockets=[taken]), name="web server")
     try:
-        await wait_listening(web, task)
+        await wait_listening(web, task, url)
         with announced(settings.data_dir, Announcement(url=url, pid=os.getpid(), key=key)):
             yield Listening(url=url, key=key, web=web, task=task)
-    except OSError as error:
-        raise refuse_address(url, error) from error
     finally:
         web.should_exit = True
         await asyncio.wait([task])
 
 
-async def wait_listening(web: WebServer, task: asyncio.Task[None]) -> None:
-    """Wait until the web server listens. Raises the reason when it cannot."""
+async def wait_listening(web: WebServer, task: asyncio.Task[None], url: str) -> None:
+    """Wait until the web server listens. Raises Unavailable when it cannot."""
     waiting = asyncio.create_task(web.is_listening.wait())
     try:
         await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             await task
+    except OSError as error:
+        raise refuse_address(url, error) from error
     finally:
         waiting.cancel()
 

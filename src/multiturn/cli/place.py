@@ -14,7 +14,8 @@ from multiturn.config import FILE_VARIABLE, Settings, read_settings
 
 # These may stand before a command or behind it (``hoist``), so that each is described once.
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="PATH", help="TOML file of settings; it goes before MULTITURN_CONFIG.")
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="TOML file of settings; it goes before MULTITURN_CONFIG."),
 ]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", metavar="PATH", help="Data directory; it goes before MULTITURN_DATA_DIR.")

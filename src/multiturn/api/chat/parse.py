@@ -46,6 +46,8 @@ def parse_request(body: bytes, fields: Mapping[str, Raw], headers: Headers, defa
         raise InvalidRequest("'messages' is missing: send a list of messages.", param="messages")
     instructions, contents = read_messages(fields["messages"])
     rest = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
+    for name, value in rest.items():
+        read_field(value, name, Any)  # It goes on as it came; what cannot be read (1e999) could not be shown again.
     key = headers.get("idempotency-key")
     order = TurnOrder(
         input=contents,
@@ -79,13 +81,13 @@ def parse_request(body: bytes, fields: Mapping[str, Raw], headers: Headers, defa
 
 def find_session_name(headers: Headers, fields: Mapping[str, Raw]) -> str | None:
     """The session that a request names; an empty name is none. Raises InvalidRequest for two different names."""
-    names = {name: value for name in SESSION_HEADERS if (value := headers.get(name))}
+    names = [(name, value) for name in SESSION_HEADERS for value in headers.getlist(name) if value]
     for name in SESSION_FIELDS:
         if value := read_optional(fields, name, str | None):
-            names[name] = value
+            names.append((name, value))
     if not names:
         return None
-    (first, session), *others = names.items()
+    (first, session), *others = names
     for other, value in others:
         if value != session:
             raise InvalidRequest(f"'{first}' and '{other}' name two different sessions. Send one of them.", param=other)
@@ -110,7 +112,7 @@ def read_model(fields: Mapping[str, Raw], default_model: str | None) -> str:
     model = read_optional(fields, "model", str | None) or default_model
     if not model:
         raise InvalidRequest("'model' is missing and the server has no default model (MULTITURN_MODEL).", param="model")
-    return str(model)
+    return check_id(str(model), "model")
 
 
 def read_output_max(fields: Mapping[str, Raw]) -> int | None:
