@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,15 @@ SHOWN_HEADERS = ("X-Session-Id", "X-Run-Id", "X-Request-Id", "Retry-After")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A server that is open: its ASGI application, and its keys for who starts it."""
+    """A server that is open: its ASGI application, and its keys for who starts it.
+
+    ``finish_turns`` waits for the turns that run, and after ``stop_s`` seconds ends those that are left.
+    """
 
     app: ASGIApp
     keys: Keys
     models: Models
+    finish_turns: Callable[[], Coroutine[Any, Any, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,8 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     rounds = Rounds(recovery, retention, runs, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
-    stack.push_async_callback(crew.finish, limit_s=settings.stop_s)
+    finish_turns = partial(crew.finish, limit_s=settings.stop_s)
+    stack.push_async_callback(finish_turns)
     services = Services(
         turns=turns,
         runs=runs,
@@ -206,7 +212,7 @@ async def assemble_server(settings: Settings, database: Database, models: Models
         models_state=models.states,
         is_ready=lambda: rounds.is_beating,
     )
-    return Server(app=make_app(services, settings), keys=keys, models=models)
+    return Server(app=make_app(services, settings), keys=keys, models=models, finish_turns=finish_turns)
 
 
 def make_tracer(url: str | None) -> Tracer:

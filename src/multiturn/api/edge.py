@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -41,6 +42,9 @@ class Edge:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            # The web server ends what outlasts its stop; the turns have been ended, and stored, before that.
+            log.warning("a request was cut off: the server stops")
         except Exception:
             log.exception("a bug: %s %s", scope["method"], scope["path"])
             if not status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -17,6 +17,8 @@ PAIR = re.compile(rb"\[\]|\{\}")
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Longer ones are no number that we could mean, and Python refuses to read thousands of digits.
 DIGITS_MAX = 16
+
+T = TypeVar("T")
 
 read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -83,6 +85,16 @@ def read_field(raw: msgspec.Raw, name: str, type_: Any) -> Any:
         return msgspec.json.decode(raw, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"'{name}': {error}.", param=name) from error
+
+
+def read_struct(body: bytes, type_: type[T]) -> T:
+    """A body of a known shape. Raises InvalidRequest naming the field that is wrong."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The body is wrong: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
 
 def read_limit(request: Request, *, default: int, maximum: int) -> int:

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -25,14 +25,17 @@ BACKLOG = 2048
 # Longer than clients and load balancers keep an idle connection (60 s as a rule): they close it, not we under them.
 KEEP_ALIVE_S = 75
 LOCAL_KEY_BYTES = 24
+# Turns are cut off when the time to stop is over; then their clients are told.
+LAST_WORDS_S = 5
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class WebServer(uvicorn.Server):
     """uvicorn without signal handlers of its own: who starts it says when it ends."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
         super().__init__(config)
+        self.server = server
         self.is_listening = asyncio.Event()
 
     @contextmanager
@@ -44,6 +47,12 @@ class WebServer(uvicorn.Server):
         """Begin to listen, and tell it."""
         await super().startup(sockets)
         self.is_listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in any more, and let the turns end: those that take too long are cut off, and their clients told."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.server.finish_turns())
+            await super().shutdown(sockets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +72,25 @@ class Listening:
         """Wait until it takes no more connections and those that were open are closed."""
         await asyncio.shield(self.task)
 
+    def announce(self, settings: Settings) -> AbstractContextManager[None]:
+        """Let the commands of this machine find it while the block runs."""
+        return announced(settings.data_dir, Announcement(url=self.url, pid=os.getpid(), key=self.key))
+
 
 @asynccontextmanager
 async def listen(server: Server, settings: Settings, taken: socket.socket) -> AsyncGenerator[Listening]:
-    """Let requests in by an address that was taken before, and announce the server to this machine's commands.
+    """Let requests in by an address that was taken before.
 
     Raises Unavailable when somebody else began to listen there meanwhile.
     """
     key = PREFIX + secrets.token_urlsafe(LOCAL_KEY_BYTES)
     server.keys.trust(key, replace(await open_caller(server.keys), scopes=SCOPES))
     url = write_url(taken)
-    web = WebServer(write_config(server, settings))
+    web = WebServer(write_config(server, settings), server)
     task = asyncio.create_task(web.serve(sockets=[taken]), name="web server")
     try:
         await wait_listening(web, task, url)
-        with announced(settings.data_dir, Announcement(url=url, pid=os.getpid(), key=key)):
-            yield Listening(url=url, key=key, web=web, task=task)
+        yield Listening(url=url, key=key, web=web, task=task)
     finally:
         web.should_exit = True
         await asyncio.wait([task])
@@ -111,7 +123,7 @@ def write_config(server: Server, settings: Settings) -> uvicorn.Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.stop_s),
+        timeout_graceful_shutdown=math.ceil(settings.stop_s + LAST_WORDS_S),
     )
 
 

@@ -38,7 +38,12 @@ HostOption = Annotated[
 ]
 PortOption = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, metavar="NUMBER", help="Port to listen on, 0 for any free one; MULTITURN_PORT, 8000 by default."),
+    typer.Option(
+        min=0,
+        max=65535,
+        metavar="NUMBER",
+        help="Port to listen on, 0 for any free one; MULTITURN_PORT, 8000 by default.",
+    ),
 ]
 ReloadOption = Annotated[bool, typer.Option("--reload", help="Start anew when a source file changes (development).")]
 
@@ -89,11 +94,12 @@ async def run_server(settings: Settings, taken: socket.socket) -> None:
         key = await prepare_key(settings, server.keys)
         async with listen(server, settings, taken) as listening:
             heed_signals(settings, listening)
-            print(await write_welcome(settings, server.models, listening.url, key), flush=True)
-            async with asyncio.TaskGroup() as group:
-                watching = group.create_task(watch_model(server.models))
-                await listening.wait_stopped()
-                watching.cancel()
+            with listening.announce(settings):
+                print(await write_welcome(settings, server.models, listening.url, key), flush=True)
+                async with asyncio.TaskGroup() as group:
+                    watching = group.create_task(watch_model(server.models))
+                    await listening.wait_stopped()
+                    watching.cancel()
 
 
 async def prepare_key(settings: Settings, keys: Keys) -> str | None:

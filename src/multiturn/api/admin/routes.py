@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
-
-import msgspec
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from multiturn.api.admin.wire import KeyBody, KeyListBody, NewKeyBody, RevokedKeyBody
 from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
-from multiturn.api.limits import read_body
+from multiturn.api.limits import read_body, read_struct
 from multiturn.api.services import Services
 from multiturn.engine.keys import DEFAULT_TENANT, NewKey, require_admin
-from multiturn.errors import InvalidRequest
 from multiturn.model.ids import find_id
 from multiturn.model.tenant import ApiKey
-
-
-class NewKeyBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A key to be made, with its tenant and user by name.
-
-    Scopes: ``admin`` manages keys, ``users`` acts for users (X-User-Id).
-    """
-
-    tenant: str = DEFAULT_TENANT
-    user: str | None = None
-    label: str = ""
-    scopes: list[Literal["admin", "users"]] = []
-
-
-class KeyBody(Struct, kw_only=True):
-    """A key. ``secret`` is shown once, when it is made."""
-
-    id: str
-    object: Literal["key"] = "key"
-    tenant: str
-    user_id: str
-    label: str
-    hint: str
-    scopes: list[str]
-    created_at: datetime
-    revoked_at: datetime | None
-    secret: str | None = None
 
 
 class AdminRoutes:
@@ -65,19 +33,16 @@ class AdminRoutes:
     async def list_keys(self, request: Request) -> Response:
         """List a tenant's keys."""
         require_admin(await authenticate(self.services, request.headers))
-        tenant = request.query_params.get("tenant", DEFAULT_TENANT)
+        tenant = read_tenant(request)
         keys = await self.services.keys.list_keys(tenant)
-        return write_response({"object": "list", "data": [render_key(key, tenant) for key in keys]})
+        return write_response(KeyListBody(data=[render_key(key, tenant) for key in keys]))
 
     async def make_key(self, request: Request) -> Response:
         """Make a key, and its tenant and user where they are new."""
         require_admin(await authenticate(self.services, request.headers))
         body = await read_body(request, bytes_max=self.services.body_bytes_max)
-        try:
-            asked = msgspec.json.decode(body or b"{}", type=NewKeyBody)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"The body is wrong: {error}.") from error
-        for name, value in (("tenant", asked.tenant), ("user", asked.user)):
+        asked = read_struct(body or b"{}", NewKeyBody)
+        for name, value in (("tenant", asked.tenant), ("user", asked.user), ("label", asked.label or None)):
             if value is not None:
                 check_id(value, name)
         new = NewKey(tenant=asked.tenant, user=asked.user, label=asked.label, scopes=tuple(asked.scopes))
@@ -87,10 +52,14 @@ class AdminRoutes:
     async def revoke_key(self, request: Request) -> Response:
         """Revoke a key at once."""
         require_admin(await authenticate(self.services, request.headers))
-        tenant = request.query_params.get("tenant", DEFAULT_TENANT)
         key_id = request.path_params["key_id"]
-        await self.services.keys.revoke(tenant, find_id(key_id))
-        return write_response({"id": key_id, "object": "key.revoked", "revoked": True})
+        await self.services.keys.revoke(read_tenant(request), find_id(key_id))
+        return write_response(RevokedKeyBody(id=key_id))
+
+
+def read_tenant(request: Request) -> str:
+    """The tenant that is asked for, by name. Raises InvalidRequest."""
+    return check_id(request.query_params.get("tenant", DEFAULT_TENANT), "tenant")
 
 
 def render_key(key: ApiKey, tenant: str, secret: str | None = None) -> KeyBody:

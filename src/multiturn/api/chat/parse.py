@@ -45,15 +45,12 @@ def parse_request(body: bytes, fields: Mapping[str, Raw], headers: Headers, defa
     if "messages" not in fields:
         raise InvalidRequest("'messages' is missing: send a list of messages.", param="messages")
     instructions, contents = read_messages(fields["messages"])
-    rest = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
-    for name, value in rest.items():
-        read_field(value, name, Any)  # It goes on as it came; what cannot be read (1e999) could not be shown again.
     key = headers.get("idempotency-key")
     order = TurnOrder(
         input=contents,
         instructions=instructions,
         model=read_model(fields, default_model),
-        fields=rest,
+        fields=read_rest(fields),
         digest=hashlib.blake2b(body, digest_size=16).digest(),
         output_tokens_max=read_output_max(fields),
         is_streamed=bool(read_optional(fields, "stream", bool | None)),
@@ -79,12 +76,18 @@ def parse_request(body: bytes, fields: Mapping[str, Raw], headers: Headers, defa
     )
 
 
+def read_rest(fields: Mapping[str, Raw]) -> dict[str, Raw]:
+    """The fields that go to the model as they came. Raises InvalidRequest for what could not be shown again: 1e999."""
+    rest = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
+    for name, value in rest.items():
+        read_field(value, name, Any)
+    return rest
+
+
 def find_session_name(headers: Headers, fields: Mapping[str, Raw]) -> str | None:
     """The session that a request names; an empty name is none. Raises InvalidRequest for two different names."""
     names = [(name, value) for name in SESSION_HEADERS for value in headers.getlist(name) if value]
-    for name in SESSION_FIELDS:
-        if value := read_optional(fields, name, str | None):
-            names.append((name, value))
+    names += [(name, value) for name in SESSION_FIELDS if (value := read_optional(fields, name, str | None))]
     if not names:
         return None
     (first, session), *others = names

@@ -163,7 +163,7 @@ class CompletionRequest(Struct, kw_only=True, omit_defaults=True):
     ] = None
     max_completion_tokens: Annotated[
         Positive,
-        Meta(description="How long the answer may be, in tokens; goes to the model, and the context leaves room for it."),
+        Meta(description="How long the answer may be, in tokens; goes to the model as well."),
     ] = None
     max_tokens: Annotated[Positive, Meta(description="The older name of `max_completion_tokens`.")] = None
     temperature: Annotated[float | None, to_model("0 to 2.")] = None
@@ -177,7 +177,7 @@ class CompletionRequest(Struct, kw_only=True, omit_defaults=True):
     frequency_penalty: Annotated[float | None, to_model("-2 to 2.")] = None
     logprobs: Annotated[bool | None, to_model("Whether to return log probabilities.")] = None
     top_logprobs: Annotated[int | None, to_model("How many of them a token, 0 to 20.")] = None
-    tools: Annotated[list[dict[str, Any]] | None, to_model("What the model may call; send them with every turn.")] = None
+    tools: Annotated[list[dict[str, Any]] | None, to_model("What the model may call; sent with every turn.")] = None
     tool_choice: Annotated[str | dict[str, Any] | None, to_model("`none`, `auto`, `required`, or a tool.")] = None
     parallel_tool_calls: Annotated[bool | None, to_model("Whether it may make several calls at once.")] = None
     response_format: Annotated[dict[str, Any] | None, to_model("Text, JSON, or JSON of a schema.")] = None

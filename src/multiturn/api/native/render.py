@@ -127,6 +127,4 @@ def render_events(event: Event) -> list[EventBody]:
 
 def render_calls(calls: Sequence[ToolCallDelta]) -> list[ToolCallBody]:
     """Tool calls, or pieces of them."""
-    return [
-        ToolCallBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls
-    ]
+    return [ToolCallBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls]

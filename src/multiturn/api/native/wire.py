@@ -25,7 +25,7 @@ class SessionBody(Struct, kw_only=True):
         Meta(description="Seconds without use after which it is deleted with everything in it; null keeps it."),
     ]
     items: Annotated[int, Meta(description="How many items are stored, those of branches left included.")]
-    shown_from: Annotated[int, Meta(description="The first `seq` that the model is still shown; older ones stay stored.")]
+    shown_from: Annotated[int, Meta(description="The first `seq` that the model is still shown; older ones are kept.")]
     instructions: Annotated[
         list[dict[str, Any]] | None,
         Meta(description="The leading system and developer messages, which stand first in every context."),
@@ -35,7 +35,7 @@ class SessionBody(Struct, kw_only=True):
 
 
 class ItemBody(Struct, kw_only=True):
-    """The smallest unit of a session. ``type`` says which of the other fields it has; those that it has not are null."""
+    """The smallest unit of a session. ``type`` says which of the fields below it has; the others are null."""
 
     seq: Annotated[int, Meta(description="Its place: 1, 2, 3 … without gaps over everything that is stored.")]
     object: Literal["item"] = "item"
@@ -102,7 +102,7 @@ class RunBody(Struct, kw_only=True):
     ]
     input: Annotated[list[dict[str, Any]], Meta(description="What was asked, of a run that is not in the history.")]
     output: Annotated[list[dict[str, Any]], Meta(description="What was said, of a run that is not in the history.")]
-    settings: Annotated[dict[str, Any], Meta(description="The request's other fields, such as `temperature`; no tools.")]
+    settings: Annotated[dict[str, Any], Meta(description="The request's other fields, such as `temperature`.")]
     labels: Annotated[dict[str, Any], Meta(description="The names that harnesses sent along as headers.")]
     usage: UsageBody | None
     error: RunErrorBody | None

@@ -1,0 +1,81 @@
+"""The nouns that an API is described with: an operation, its parameters, its replies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+JSON = "application/json"
+SSE = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """What a request may say besides its body. ``aliases`` are other names of the same thing."""
+
+    name: str
+    place: Literal["path", "query", "header"]
+    text: str
+    schema: Mapping[str, Any]
+    aliases: tuple[str, ...] = ()
+    example: str | int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names, the one to use first."""
+        return (self.name, *self.aliases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A body, and what it shows."""
+
+    name: str
+    title: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a request brings: a wire struct, or nothing if it likes."""
+
+    shape: Any
+    examples: tuple[Example, ...]
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A response that is no error: a wire struct as JSON, a stream of one as server-sent events, or text."""
+
+    text: str
+    status: int = 200
+    shape: Any = None
+    example: Any = None
+    events: Any = None
+    events_example: str = ""
+    media: str = JSON
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What can be asked of the server: a method on a path, or the same on several.
+
+    ``errors`` are the codes of its failures, by status; those that any request can meet are added. ``passes_refusals``:
+    a provider's own refusal comes through with its status. ``is_open``: no key is needed.
+    """
+
+    name: str
+    method: Literal["get", "post", "delete"]
+    paths: tuple[str, ...]
+    tag: str
+    summary: str
+    text: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | None = None
+    replies: tuple[Reply, ...]
+    errors: Mapping[int, tuple[str, ...]]
+    is_open: bool = False
+    passes_refusals: bool = False
