@@ -3,12 +3,13 @@
 
     measure_upstream.py [--calls N] [--tokens N] [--streams N] [--profile]
 
-Prints JSON. All times are microseconds of CPU (user and system) of this process alone; the mock runs in another.
+Prints JSON. Times are microseconds of CPU (user and system) of this process alone; providers run in others.
 
 whole               a call that is not streamed, one after the other and 16 at a time
-burst               a delta of streams whose pieces arrive together
-paced               a delta of streams at 16 at a time that speak every 20 ms: each arrives alone
-reading             a delta read from memory, as pieces of 16 KiB: the share of splitting and decoding
+together            a delta of streams that are sent in one write
+burst               a delta of streams that the mock writes piece by piece, as fast as it can
+paced               a delta of 16 streams that speak every 20 ms: each arrives alone
+reading             a delta read from memory: the share of splitting and decoding
 open_stream_bytes   memory of a stream that is open and waits for its next piece
 
 --profile prints where the time of whole calls goes (cProfile, which costs time itself) instead.
@@ -24,7 +25,6 @@ import json
 import pstats
 import resource
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -46,20 +46,44 @@ AT_ONCE = 16
 PIECE_BYTES = 16_384
 
 
+def write_event(finish_reason: str | None = None) -> bytes:
+    """An event of a stream, as the mock writes it."""
+    choices = [{"index": 0, "delta": {"content": "word "}, "finish_reason": finish_reason}]
+    head = {"id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0, "model": "mock"}
+    return b"data: " + json.dumps({**head, "choices": choices, "usage": None}).encode() + b"\n\n"
+
+
+async def serve_together(port: int, tokens: int) -> None:
+    """Answer every request with a stream in one write, an HTTP chunk an event."""
+    events = [*[write_event()] * tokens, write_event("stop"), b"data: [DONE]\n\n", b""]
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    stream = head + b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split(b"\r")[0]))
+            writer.write(stream)
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port) as server:
+        await server.serve_forever()
+
+
 @asynccontextmanager
-async def open_mock(*options: str) -> AsyncGenerator[OpenAIChatUpstream]:
-    """Run the mock with these options, and call it."""
+async def open_provider(program: Path, *options: str) -> AsyncGenerator[OpenAIChatUpstream]:
+    """Run a provider, the mock or this file, and call it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    mock = subprocess.Popen([sys.executable, str(MOCK), "--port", str(port), *options])
+    silence = asyncio.subprocess.DEVNULL
+    started = (sys.executable, str(program), "--port", str(port), *options)
+    provider = await asyncio.create_subprocess_exec(*started, stderr=silence)
     try:
         await wait_for_port(port)
         async with open_session(connections_max=0) as session:
             yield OpenAIChatUpstream(f"http://127.0.0.1:{port}/v1", "key", session)
     finally:
-        mock.terminate()
-        mock.wait()
+        provider.terminate()
+        await provider.wait()
 
 
 async def wait_for_port(port: int) -> None:
@@ -72,7 +96,7 @@ async def wait_for_port(port: int) -> None:
         else:
             writer.close()
             return
-    raise SystemExit("The mock does not listen.")
+    raise SystemExit("The provider does not listen.")
 
 
 def read_cpu_us() -> float:
@@ -95,7 +119,7 @@ async def measure(call: Callable[[], Awaitable[int]], *, calls: int, at_once: in
 
 async def measure_whole(calls: int) -> dict[str, float]:
     """Calls that are not streamed."""
-    async with open_mock("--tokens", "32") as upstream:
+    async with open_provider(MOCK, "--tokens", "32") as upstream:
 
         async def complete() -> int:
             await upstream.complete(REQUEST)
@@ -105,9 +129,9 @@ async def measure_whole(calls: int) -> dict[str, float]:
         return {"one_at_a_time": one, "16_at_a_time": await measure(complete, calls=calls, at_once=AT_ONCE)}
 
 
-async def measure_deltas(*options: str, calls: int, at_once: int) -> dict[str, float]:
+async def measure_deltas(program: Path, *options: str, calls: int, at_once: int) -> dict[str, float]:
     """Deltas of streams, and how many arrived together."""
-    async with open_mock(*options) as upstream:
+    async with open_provider(program, *options) as upstream:
         batches = deltas = 0
 
         async def stream() -> int:
@@ -122,10 +146,7 @@ async def measure_deltas(*options: str, calls: int, at_once: int) -> dict[str, f
 
 def measure_reading(deltas: int) -> float:
     """Reading the bytes of a stream without a network."""
-    choices = [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]
-    head = {"id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0, "model": "mock"}
-    event = b"data: " + json.dumps({**head, "choices": choices, "usage": None}).encode() + b"\n\n"
-    stream = event * deltas
+    stream = write_event() * deltas
     answer = StreamedAnswer(len(stream))
     began = time.process_time()
     for start in range(0, len(stream), PIECE_BYTES):
@@ -135,7 +156,7 @@ def measure_reading(deltas: int) -> float:
 
 async def measure_memory(streams: int) -> int:
     """Memory of streams that have begun and wait."""
-    async with open_mock("--tokens", "2", "--tpot-ms", "60000") as upstream:
+    async with open_provider(MOCK, "--tokens", "2", "--tpot-ms", "60000") as upstream:
         await asyncio.gather(*(upstream.complete(REQUEST) for _ in range(AT_ONCE)))
         gc.collect()
         before = psutil.Process().memory_info().rss
@@ -151,12 +172,13 @@ async def measure_memory(streams: int) -> int:
 
 async def measure_all(options: argparse.Namespace) -> None:
     """Measure everything, and print it."""
-    calls, tokens = options.calls, str(options.tokens)
+    calls, tokens = options.calls, ("--tokens", str(options.tokens))
+    slow = ("--tokens", "64", "--tpot-ms", "20")
     figures = {
         "whole": await measure_whole(calls),
-        "burst": await measure_deltas("--tokens", tokens, calls=calls // 20, at_once=1),
-        "burst_16": await measure_deltas("--tokens", tokens, calls=calls // 20, at_once=AT_ONCE),
-        "paced": await measure_deltas("--tokens", "64", "--tpot-ms", "20", calls=AT_ONCE * 2, at_once=AT_ONCE),
+        "together": await measure_deltas(Path(__file__), *tokens, calls=calls // 10, at_once=AT_ONCE),
+        "burst": await measure_deltas(MOCK, *tokens, calls=calls // 20, at_once=AT_ONCE),
+        "paced": await measure_deltas(MOCK, *slow, calls=AT_ONCE * 2, at_once=AT_ONCE),
         "reading": measure_reading(100_000),
         "open_stream_bytes": await measure_memory(options.streams),
     }
@@ -165,7 +187,7 @@ async def measure_all(options: argparse.Namespace) -> None:
 
 async def profile(calls: int) -> None:
     """Print where whole calls spend their time."""
-    async with open_mock("--tokens", "32") as upstream:
+    async with open_provider(MOCK, "--tokens", "32") as upstream:
         await upstream.complete(REQUEST)
         profiler = cProfile.Profile()
         profiler.enable()
@@ -175,11 +197,25 @@ async def profile(calls: int) -> None:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Read the command line."""
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--calls", type=int, default=4000)
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument(
+        "--port", type=int, help="serve streams in one write, which the measurement starts itself"
+    )
     options = parser.parse_args()
-    uvloop.run(profile(options.calls) if options.profile else measure_all(options))
+    if options.port:
+        uvloop.run(serve_together(options.port, options.tokens))
+    elif options.profile:
+        uvloop.run(profile(options.calls))
+    else:
+        uvloop.run(measure_all(options))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ With no setting at all a working server starts.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -188,6 +189,9 @@ def check(settings: Settings) -> Settings:
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1; it is {value}.")
+    for name, value in msgspec.structs.asdict(settings).items():
+        if isinstance(value, float) and not 0 <= value < math.inf:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be a number of seconds from 0; it is {value}.")
     if not 0 <= settings.port <= 65535:
         raise SettingsError(f"{PREFIX}PORT must be from 0 to 65535; it is {settings.port}.")
     return settings

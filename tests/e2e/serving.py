@@ -46,6 +46,29 @@ class Serving:
         return (self.data_dir / "stderr.txt").read_text("utf-8")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a command ended: its exit code, and what it wrote for programs and for people."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def command(data_dir: Path, *words: str, typed: str = "", **settings: Any) -> Outcome:
+    """Run a command to its end, ``typed`` on its standard input, with these settings and no others."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "multiturn", *words),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=write_environ({"data_dir": data_dir, **settings}),
+    )
+    out, err = await process.communicate(typed.encode())
+    assert process.returncode is not None
+    return Outcome(status=process.returncode, out=out.decode(), err=err.decode())
+
+
 @asynccontextmanager
 async def serving(data_dir: Path, **settings: Any) -> AsyncGenerator[Serving]:
     """Start a server on a data directory, wait until it takes turns, and stop it as an operator does.

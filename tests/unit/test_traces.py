@@ -6,7 +6,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from multiturn.observe import NoTracer, open_tracer
-from multiturn.observe.otel import OtelTracer
+from multiturn.observe.otel import make_tracer
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -17,7 +17,7 @@ def test_tracing_is_off_by_default() -> None:
 
 def test_span_carries_attributes_and_events() -> None:
     exporter = InMemorySpanExporter()
-    tracer = OtelTracer(exporter)
+    tracer = make_tracer(exporter)
     span = tracer.begin("chat m", {"gen_ai.request.model": "m"}, parent=None)
     span.note("first token")
     span.end({"gen_ai.usage.output_tokens": 7})
@@ -30,7 +30,7 @@ def test_span_carries_attributes_and_events() -> None:
 
 def test_span_hangs_below_callers_trace() -> None:
     exporter = InMemorySpanExporter()
-    tracer = OtelTracer(exporter)
+    tracer = make_tracer(exporter)
     tracer.begin("chat m", {}, parent=PARENT).end({})
     tracer.close()
     (done,) = exporter.get_finished_spans()
@@ -40,7 +40,7 @@ def test_span_hangs_below_callers_trace() -> None:
 
 def test_failed_turn_is_an_error_span() -> None:
     exporter = InMemorySpanExporter()
-    tracer = OtelTracer(exporter)
+    tracer = make_tracer(exporter)
     tracer.begin("chat m", {}, parent=None).end({}, error="upstream_timeout")
     tracer.close()
     (done,) = exporter.get_finished_spans()

@@ -12,7 +12,10 @@ SSE = "text/event-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """What a request may say besides its body. ``aliases`` are other names of the same thing."""
+    """What a request may say besides its body. ``aliases`` are other names of the same thing.
+
+    ``is_tried``: the line to try the operation has it.
+    """
 
     name: str
     place: Literal["path", "query", "header"]
@@ -20,6 +23,7 @@ class Parameter:
     schema: Mapping[str, Any]
     aliases: tuple[str, ...] = ()
     example: str | int | None = None
+    is_tried: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,3 +83,33 @@ class Operation:
     errors: Mapping[int, tuple[str, ...]]
     is_open: bool = False
     passes_refusals: bool = False
+
+    def shapes(self) -> list[Any]:
+        """The wire structs that it names."""
+        named = [self.body.shape] if self.body else []
+        named += [shape for reply in self.replies for shape in (reply.shape, reply.events)]
+        return [shape for shape in named if shape is not None and shape is not dict]
+
+
+# What any request with a key can meet; one without meets a bug at worst.
+ANY: Mapping[int, tuple[str, ...]] = {
+    400: ("invalid_request",),
+    401: ("missing_api_key", "invalid_api_key"),
+    403: ("forbidden",),
+    500: ("internal_error",),
+    503: ("storage_failed",),
+}
+BUG: Mapping[int, tuple[str, ...]] = {500: ("internal_error",)}
+# What a request that calls a model can meet besides.
+PROVIDER: Mapping[int, tuple[str, ...]] = {
+    502: (
+        "upstream_error",
+        "upstream_unauthorized",
+        "upstream_unreachable",
+        "upstream_cut_off",
+        "upstream_invalid",
+        "upstream_too_large",
+        "model_crashed",
+    ),
+    504: ("upstream_timeout",),
+}

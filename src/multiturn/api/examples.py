@@ -9,7 +9,7 @@ from multiturn.api.description import Example
 SESSION_NAME = "trip-to-lisbon"
 SESSION_ID = "01a1fc90-fa6f-7167-9e60-a760fad8ae92"
 RUN_ID = "01a1fc90-fa6f-7167-9e60-a75f4edb5903"
-MODEL = "smollm2-135m"
+MODEL = "Qwen2.5-Coder-0.5B-Instruct"
 ASKED = "I have three days in Lisbon. What must I see?"
 ANSWERED = "Belém, Alfama and a ride on tram 28."
 BEGAN, ENDED = "2026-11-21T09:30:00.000000Z", "2026-11-21T09:30:02.500000Z"
@@ -70,10 +70,10 @@ COMPLETION: dict[str, Any] = {
 }
 
 CHUNKS = """\
-data: {"id":"chatcmpl-2","object":"chat.completion.chunk","created":1795253431,"model":"smollm2-135m",\
+data: {"id":"chatcmpl-2","object":"chat.completion.chunk","created":1795253431,"model":"Qwen2.5-Coder-0.5B-Instruct",\
 "choices":[{"index":0,"delta":{"role":"assistant","content":"The tile "},"finish_reason":null}]}
 
-data: {"id":"chatcmpl-2","object":"chat.completion.chunk","created":1795253431,"model":"smollm2-135m",\
+data: {"id":"chatcmpl-2","object":"chat.completion.chunk","created":1795253431,"model":"Qwen2.5-Coder-0.5B-Instruct",\
 "choices":[{"index":0,"delta":{"content":"museum."},"finish_reason":"stop"}]}
 
 data: [DONE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,7 +71,8 @@ class Client:
         return read_json(body)
 
     def _lost(self, error: Exception) -> Unavailable:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number and number > 0 else str(error) or type(error).__name__
         return Unavailable(f"The server at {self.url} does not answer: {reason}.", code="server_unreachable")
 
 

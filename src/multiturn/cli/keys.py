@@ -62,7 +62,7 @@ def make_key(
 
     Exit codes: 0 made; 1 the server refused, as for an unknown scope.
     """
-    asked = {"tenant": tenant, "user": user, "label": label, "scopes": scope or []}
+    asked: dict[str, object] = {"tenant": tenant, "user": user, "label": label, "scopes": scope or []}
     asyncio.run(print_new_key(place_of(context), asked, as_json=json))
 
 

@@ -49,7 +49,7 @@ class WebServer(uvicorn.Server):
         self.is_listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody in any more, and let the turns end: those that take too long are cut off, and their clients told."""
+        """Let nobody in any more, and let the turns end: those that take too long are cut off, and clients told."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.server.finish_turns())
             await super().shutdown(sockets)

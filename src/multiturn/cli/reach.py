@@ -32,10 +32,9 @@ class NoModels:
         """Refuse."""
         raise refuse_turn()
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
         """Refuse."""
         raise refuse_turn()
-        yield ()
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """List none."""
@@ -100,6 +99,16 @@ async def find_running(settings: Settings) -> Announcement | None:
         except MultiturnError:
             return None
     return announcement
+
+
+async def ask_ready(url: str) -> bool:
+    """Ask a server whether it takes turns."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CONNECT_S)) as http:
+        try:
+            await Client(http, url).get("/readyz")
+        except MultiturnError:
+            return False
+    return True
 
 
 async def start_here(settings: Settings, stack: AsyncExitStack, *, takes_turns: bool) -> tuple[str, str]:

@@ -7,13 +7,18 @@ part it still has.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.context import Plan
 from multiturn.model.item import Item, Range
+
+# What two forms of the same item have in common; it begins with the kind.
+Form = tuple[str, ...]
+ANSWERS = ("assistant", "call")
+SILENCE = ("assistant", "")
 
 
 def may_repeat(input_: Sequence[Content]) -> bool:
@@ -26,18 +31,30 @@ def may_repeat(input_: Sequence[Content]) -> bool:
 
 def align(input_: tuple[Content, ...], history: Sequence[Item], path: tuple[Range, ...]) -> Plan:
     """Find where the request meets the active branch, and what it adds."""
-    stored = [item for item in history if not isinstance(item.content, Reasoning)]
-    sent = [content for content in input_ if not isinstance(content, Reasoning)]
-    start, common = find_overlap([normal(content) for content in sent], [normal(item.content) for item in stored])
+    stored, sent = list_told([item.content for item in history]), list_told(input_)
+    start, common = find_overlap([form for _, form in sent], [form for _, form in stored])
     if common == 0:
         return Plan(path=path, input=input_)
-    new = tuple(sent[common:])
-    end = start + common
-    if end == len(stored) and new:
+    new = input_[sent[common - 1][0] + 1 :]
+    kept = history[: stored[start + common - 1][0] + 1]
+    if not new:
+        return regenerate(kept, path)
+    if start + common == len(stored):
         return Plan(path=path, input=new)
-    if new:
-        return Plan(path=path_before(path, stored[end].seq), input=new, is_branch=True)
-    return regenerate(stored[:end], path)
+    return Plan(path=path_before(path, kept[-1].seq + 1), input=new, is_branch=True)
+
+
+def list_told(contents: Sequence[Content]) -> list[tuple[int, Form]]:
+    """Place and normal form of what both sides have: thoughts, and an assistant's message without words in front of
+    its calls, clients leave out or add.
+    """
+    told: list[tuple[int, Form]] = []
+    for place, content in enumerate(contents):
+        if isinstance(content, FunctionCall) and told and told[-1][1] == SILENCE:
+            told.pop()
+        if not isinstance(content, Reasoning):
+            told.append((place, normal(content)))
+    return told
 
 
 def regenerate(kept: Sequence[Item], path: tuple[Range, ...]) -> Plan:
@@ -64,23 +81,27 @@ def path_before(path: Sequence[Range], seq: int) -> tuple[Range, ...]:
     return tuple(Range(range_.first, min(range_.last, seq - 1)) for range_ in path if range_.first < seq)
 
 
-def find_overlap(sent: Sequence[Hashable], stored: Sequence[Hashable]) -> tuple[int, int]:
+def find_overlap(sent: Sequence[Form], stored: Sequence[Form]) -> tuple[int, int]:
     """Where in the stored items the request begins, and how many they have in common; (0, 0) for nothing.
 
-    The longest common run wins; of equal ones the one that reaches the end of the history, then the newest.
+    A request that holds the end of the history, and nothing but new input behind it, continues the history, however
+    often the same was said before. Else the longest common run wins; of equal ones the newest.
     """
-    best = (0, False, -1)
+    answered = max((place for place, form in enumerate(sent, start=1) if form[0] in ANSWERS), default=0)
+    if 0 < answered < len(sent) and sent[:answered] == stored[-answered:]:
+        return len(stored) - answered, answered
+    best = (0, -1)
     for start in range(len(stored)):
         if stored[start] != sent[0]:
             continue
         common = 0
         while common < len(sent) and start + common < len(stored) and sent[common] == stored[start + common]:
             common += 1
-        best = max(best, (common, start + common == len(stored), start))
-    return max(best[2], 0), best[0]
+        best = max(best, (common, start))
+    return max(best[1], 0), best[0]
 
 
-def normal(content: Content) -> Hashable:
+def normal(content: Content) -> Form:
     """What two forms of the same item have in common: clients drop fields they do not know and trim what they show."""
     if isinstance(content, FunctionCall):
         return ("call", content.call_id, content.name, normal_json(content.arguments))
@@ -106,5 +127,5 @@ def normal_json(text: str) -> str:
     """JSON whatever its spaces and the order of its keys; other text as it is."""
     try:
         return msgspec.json.encode(msgspec.json.decode(text), order="deterministic").decode()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return text

@@ -1,23 +1,25 @@
-"""Traces through OpenTelemetry, an optional dependency (``pip install multiturn[otel]``)."""
+"""Traces through OpenTelemetry, an optional dependency that is loaded when it is asked for (``multiturn[otel]``)."""
 
 from __future__ import annotations
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Span as OpenTelemetrySpan
-from opentelemetry.trace import SpanKind, Status, StatusCode
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from multiturn.observe.traces import Attributes, Span
+from multiturn.observe.traces import Attributes, NoTracer, Span, Tracer
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span as OpenTelemetrySpan
 
 
 class OtelSpan:
     """A span of OpenTelemetry."""
 
-    def __init__(self, span: OpenTelemetrySpan) -> None:
+    def __init__(self, span: OpenTelemetrySpan, fail: Callable[[OpenTelemetrySpan, str], None]) -> None:
         self.span = span
+        self.fail = fail
 
     def note(self, event: str) -> None:
         """Add an event."""
@@ -28,30 +30,59 @@ class OtelSpan:
         self.span.set_attributes(dict(attributes))
         if error:
             self.span.set_attribute("error.type", error)
-            self.span.set_status(Status(StatusCode.ERROR, error))
+            self.fail(self.span, error)
         self.span.end()
 
 
 class OtelTracer:
     """Sends spans to a collector in batches, in the background."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
-        self.provider = TracerProvider(resource=Resource.create({"service.name": "multiturn"}))
-        self.provider.add_span_processor(BatchSpanProcessor(exporter))
-        self.tracer = self.provider.get_tracer("multiturn")
-        self.propagator = TraceContextTextMapPropagator()
+    def __init__(
+        self,
+        provider: TracerProvider,
+        read_parent: Callable[[str], Context],
+        fail: Callable[[OpenTelemetrySpan, str], None],
+    ) -> None:
+        self.provider = provider
+        self.tracer = provider.get_tracer("multiturn")
+        self.read_parent = read_parent
+        self.fail = fail
 
     def begin(self, name: str, attributes: Attributes, *, parent: str | None) -> Span:
-        """Begin a span of a call to a model."""
-        context = self.propagator.extract({"traceparent": parent}) if parent else None
-        span = self.tracer.start_span(name, context, kind=SpanKind.CLIENT, attributes=dict(attributes))
-        return OtelSpan(span)
+        """Begin a span, below the caller's where it has one."""
+        context = self.read_parent(parent) if parent else None
+        return OtelSpan(self.tracer.start_span(name, context, attributes=dict(attributes)), self.fail)
 
     def close(self) -> None:
         """Send what is left."""
         self.provider.shutdown()
 
 
-def open_exporter(url: str) -> SpanExporter:
-    """What sends spans to an OTLP/HTTP endpoint."""
-    return OTLPSpanExporter(endpoint=url)
+def open_tracer(url: str | None) -> Tracer:
+    """The tracer that sends to an OTLP/HTTP endpoint, or the one that does nothing when there is none.
+
+    Raises ImportError when OpenTelemetry is not installed.
+    """
+    if url is None:
+        return NoTracer()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # optional dependency
+
+    return make_tracer(OTLPSpanExporter(endpoint=url))
+
+
+def make_tracer(exporter: SpanExporter) -> OtelTracer:
+    """The tracer that sends to an exporter. Raises ImportError when OpenTelemetry is not installed."""
+    from opentelemetry.sdk.resources import Resource  # optional dependency
+    from opentelemetry.sdk.trace import TracerProvider  # optional dependency
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # optional dependency
+    from opentelemetry.trace import Status, StatusCode  # optional dependency
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # optional dependency
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "multiturn"}))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    propagator = TraceContextTextMapPropagator()
+    return OtelTracer(
+        provider,
+        read_parent=lambda traceparent: propagator.extract({"traceparent": traceparent}),
+        fail=lambda span, code: span.set_status(Status(StatusCode.ERROR, code)),
+    )

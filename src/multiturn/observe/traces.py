@@ -54,15 +54,3 @@ class NoTracer:
 
     def close(self) -> None:
         """Nothing is left."""
-
-
-def open_tracer(url: str | None) -> Tracer:
-    """The tracer that sends to an OTLP/HTTP endpoint, or the one that does nothing when there is none.
-
-    Raises ImportError when OpenTelemetry is not installed.
-    """
-    if url is None:
-        return NoTracer()
-    from multiturn.observe.otel import OtelTracer, open_exporter  # optional dependency
-
-    return OtelTracer(open_exporter(url))

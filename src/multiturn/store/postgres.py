@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
-from multiturn.errors import SettingsError, Unavailable
+from multiturn.errors import InvalidRequest, SettingsError, Unavailable
 from multiturn.model.notice import Topic
 from multiturn.store.database import Listener, Parameters, Row, pending_migrations
 from multiturn.store.queries import load_migrations, load_queries
@@ -25,13 +25,15 @@ RECONNECT_S = 1.0
 # Any number, the same for every server: only one of them migrates at a time.
 MIGRATION_LOCK = 0x6D756C7469
 
+TOPICS: Mapping[str, Topic] = {topic: topic for topic in get_args(Topic)}
+
 Connection = psycopg.AsyncConnection[Row]
 
 
 class PostgresTransaction:
     """Runs named queries on one connection."""
 
-    def __init__(self, connection: Connection, queries: Mapping[str, str]) -> None:
+    def __init__(self, connection: Connection, queries: Mapping[str, bytes]) -> None:
         self.connection = connection
         self.queries = queries
 
@@ -40,7 +42,7 @@ class PostgresTransaction:
 
     async def execute_many(self, name: str, rows: Sequence[Parameters]) -> None:
         async with self.connection.cursor() as cursor:
-            await cursor.executemany(self.queries[name].encode(), rows)
+            await cursor.executemany(self.queries[name], rows)
 
     async def fetch_one(self, name: str, parameters: Parameters) -> Row | None:
         return await (await self._run(name, parameters)).fetchone()
@@ -52,7 +54,7 @@ class PostgresTransaction:
         await self.connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{topic}:{subject.hex}"))
 
     async def _run(self, name: str, parameters: Parameters) -> psycopg.AsyncCursor[Row]:
-        return await self.connection.execute(self.queries[name].encode(), parameters)
+        return await self.connection.execute(self.queries[name], parameters)
 
 
 class PostgresDatabase:
@@ -60,7 +62,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, *, connections_max: int) -> None:
         self.url = url
-        self.queries = load_queries("postgres")
+        self.queries = {name: query.encode() for name, query in load_queries("postgres").items()}
         self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
             url, open=False, min_size=1, max_size=connections_max, timeout=CONNECT_TIMEOUT_S, name="multiturn"
         )
@@ -72,7 +74,9 @@ class PostgresDatabase:
         try:
             async with self.pool.connection() as connection:
                 yield PostgresTransaction(connection, self.queries)
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except psycopg.DataError as error:
+            raise InvalidRequest(f"The database cannot hold this: {error}.", code="not_storable") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable(f"The database did not answer: {error}.", code="storage_failed") from error
 
     reading = transaction
@@ -82,6 +86,16 @@ class PostgresDatabase:
 
     async def migrate(self) -> list[int]:
         await self._open()
+        try:
+            applied = await self._migrate()
+        except psycopg.Error as error:
+            text = f"The tables cannot be brought to this version: {first_line(error)}."
+            raise SettingsError(text, code="database_unusable") from error
+        self.listening = self.listening or asyncio.create_task(self._listen())
+        return applied
+
+    async def _migrate(self) -> list[int]:
+        """Apply what is missing, in one transaction; of two servers one waits for the other and finds nothing to do."""
         async with self.pool.connection() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
             await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
@@ -91,7 +105,6 @@ class PostgresDatabase:
                 # A script holds no parameters: its %% is a doubled sign that the driver would have halved.
                 await connection.execute(script.replace("%%", "%").encode())
                 await connection.execute("INSERT INTO schema_version (version) VALUES (%s)", (version,))
-        self.listening = self.listening or asyncio.create_task(self._listen())
         return [version for version, _ in pending]
 
     async def _open(self) -> None:
@@ -100,11 +113,11 @@ class PostgresDatabase:
             return
         try:
             connection = await psycopg.AsyncConnection.connect(self.url, connect_timeout=CONNECT_TIMEOUT_S)
+            await connection.close()
+            await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
         except psycopg.Error as error:
-            text = str(error).strip().splitlines()[0]
-            raise SettingsError(f"PostgreSQL cannot be reached: {text}.", code="database_unusable") from error
-        await connection.close()
-        await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
+            text = f"PostgreSQL cannot be reached: {first_line(error)}."
+            raise SettingsError(text, code="database_unusable") from error
 
     async def _listen(self) -> None:
         """Hear the other servers.
@@ -122,9 +135,11 @@ class PostgresDatabase:
                 await asyncio.sleep(RECONNECT_S)
 
     def _tell(self, payload: str) -> None:
-        topic, _, subject = payload.partition(":")
-        for listener in self.listeners:
-            listener(topic, UUID(subject))
+        """Tell who listens; a topic that only a newer server knows is none of ours."""
+        word, _, subject = payload.partition(":")
+        if topic := TOPICS.get(word):
+            for listener in self.listeners:
+                listener(topic, UUID(subject))
 
     async def vacuum(self) -> None:
         """Nothing.
@@ -137,3 +152,8 @@ class PostgresDatabase:
             self.listening.cancel()
             await asyncio.gather(self.listening, return_exceptions=True)
         await self.pool.close()
+
+
+def first_line(error: psycopg.Error) -> str:
+    """What PostgreSQL says, without the lines of detail."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,11 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from multiturn.model.run import Run
-from multiturn.model.session import SessionKey
 from multiturn.model.turn import Lease
-from multiturn.store.database import Database, Transaction
-from multiturn.store.rows import as_id, as_ms, read_run
-from multiturn.store.sessions import lock_session, remove_session
+from multiturn.store.database import Database, Row, Transaction
+from multiturn.store.rows import as_id, as_ms
+from multiturn.store.runs import find_stored_turn
+from multiturn.store.sessions import remove_session
 
 RUNS_PER_BATCH = 20
 
@@ -40,7 +40,7 @@ class SqlRetentionStore:
         return len(due)
 
     async def erase_batch(self, *, limit: int) -> int:
-        """Erase some rows of a session that was taken away; 0 when nothing is left of any."""
+        """Erase about ``limit`` rows of a session that was taken away; 0 when nothing is left of any."""
         async with self.database.transaction() as tx:
             row = await tx.fetch_one("next_erasure", {})
             if row is None:
@@ -49,14 +49,15 @@ class SqlRetentionStore:
 
     async def _erase(self, tx: Transaction, tenant_id: UUID, session_id: UUID, limit: int) -> int:
         what = {"tenant_id": tenant_id, "session_id": session_id}
-        erased = await tx.execute("erase_items", {**what, "limit": limit})
-        runs = {**what, "limit": RUNS_PER_BATCH}
-        await tx.execute("erase_events", runs)
-        erased += await tx.execute("erase_runs", runs)
-        if not erased:
-            await tx.execute("erase_idempotency_keys", what)
-            await tx.execute("end_erasure", what)
-        return erased + 1
+        runs = {**what, "runs": RUNS_PER_BATCH}
+        if items := await tx.execute("erase_items", {**what, "limit": limit}):
+            return items
+        if (events := await tx.execute("erase_events", {**runs, "limit": limit})) == limit:
+            return events
+        if erased := await tx.execute("erase_runs", runs):
+            return events + erased
+        await tx.execute("erase_idempotency_keys", what)
+        return await tx.execute("end_erasure", what)
 
     async def expire_events(self, before: datetime, *, limit: int) -> int:
         """Erase stored events from before this time; tells how many batches."""
@@ -88,7 +89,7 @@ class SqlServerStore:
         """List unfinished runs of servers that no longer live, with the lease of those that hold one."""
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("list_orphaned_runs", {"server_id": server_id, "limit": limit})
-            return [await find_unfinished(tx, as_id(tenant), as_id(id_)) for tenant, id_ in rows]
+            return await find_unfinished(tx, rows)
 
     async def list_lost(self, server_id: UUID, live: Container[UUID], *, before: datetime) -> Sequence[UnfinishedRun]:
         """List this server's unfinished runs from ``before`` that are not among the ``live`` ones: their end could
@@ -96,8 +97,7 @@ class SqlServerStore:
         """
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("list_own_runs", {"server_id": server_id, "before": as_ms(before)})
-            lost = [(as_id(tenant), as_id(id_)) for tenant, id_ in rows if as_id(id_) not in live]
-            return [await find_unfinished(tx, tenant_id, run_id) for tenant_id, run_id in lost]
+            return await find_unfinished(tx, [row for row in rows if as_id(row[1]) not in live])
 
     async def list_cancelled(self, server_id: UUID) -> Sequence[UUID]:
         """List this server's unfinished runs that somebody asked to cancel."""
@@ -111,12 +111,7 @@ class SqlServerStore:
             await tx.execute("forget_dead_servers", {})
 
 
-async def find_unfinished(tx: Transaction, tenant_id: UUID, run_id: UUID) -> UnfinishedRun:
-    """A run, and the lease that it holds on its session."""
-    row = await tx.fetch_one("find_run", {"tenant_id": tenant_id, "id": run_id})
-    run = read_run(row or ())
-    key = SessionKey(tenant_id=tenant_id, user_id=run.session_id, id=run.session_id)
-    locked = await lock_session(tx, key)
-    if locked is None or locked.session.run_id != run.id:
-        return run, None
-    return run, Lease(tenant_id=tenant_id, session_id=run.session_id, run_id=run.id, fencing=locked.fencing)
+async def find_unfinished(tx: Transaction, rows: Sequence[Row]) -> list[UnfinishedRun]:
+    """The runs of rows of (tenant id, run id), each with the lease that it holds; one may be gone by now."""
+    stored = [await find_stored_turn(tx, as_id(tenant), as_id(id_)) for tenant, id_ in rows]
+    return [(turn.run, turn.lease) for turn in stored if turn]

@@ -17,6 +17,7 @@ from multiturn.model.usage import Usage
 from multiturn.store.database import Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 read_content = msgspec.json.Decoder(Content).decode
 read_contents = msgspec.json.Decoder(tuple[Content, ...]).decode
@@ -38,8 +39,8 @@ def as_time(value_ms: int) -> datetime:
 
 
 def as_ms(time: datetime) -> int:
-    """A time as it is stored: milliseconds since 1970."""
-    return int(time.timestamp() * 1000)
+    """A time as it is stored: milliseconds since 1970. In whole numbers, as a float would lose the last of them."""
+    return (time - EPOCH) // MILLISECOND
 
 
 def as_json(value: object) -> str:

@@ -6,14 +6,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import Struct
+
 from multiturn.model.event import EventBatch
 from multiturn.model.page import Page
 from multiturn.model.run import Run
+from multiturn.model.session import Session
+from multiturn.model.turn import Lease
 from multiturn.store.database import Database, Transaction
-from multiturn.store.rows import as_ms, read_run
+from multiturn.store.rows import as_ms, read_run, read_session
 
 TICKET_MAX = 2**62
 EVENT_BATCHES_MAX = 200
+RUN_COLUMNS = 21
+
+
+class StoredTurn(Struct, frozen=True, kw_only=True):
+    """A run as it stands, its session where that was not deleted, and the lease where the run holds it."""
+
+    run: Run
+    session: Session | None = None
+    lease: Lease | None = None
 
 
 class SqlRunStore:
@@ -30,7 +43,8 @@ class SqlRunStore:
 
     async def list_runs(self, tenant_id: UUID, session_id: UUID, *, before: int | None, limit: int) -> Page[Run]:
         """List a session's runs, newest first, those before ticket ``before``."""
-        which = {"tenant_id": tenant_id, "session_id": session_id, "before": before or TICKET_MAX, "limit": limit + 1}
+        which = {"tenant_id": tenant_id, "session_id": session_id, "limit": limit + 1}
+        which["before"] = TICKET_MAX if before is None else before
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("list_runs", which)
         return Page([read_run(row) for row in rows[:limit]], has_more=len(rows) > limit)
@@ -60,6 +74,19 @@ class SqlRunStore:
                 "mark_session_vanished", {"tenant_id": run.tenant_id, "id": run.session_id, "run_id": run.id}
             )
             await tx.execute("mark_run_vanished", {"tenant_id": run.tenant_id, "id": run.id, "now": as_ms(now)})
+
+
+async def find_stored_turn(tx: Transaction, tenant_id: UUID, run_id: UUID) -> StoredTurn | None:
+    """Find a run with its session and its lease, all of one moment."""
+    row = await tx.fetch_one("find_turn", {"tenant_id": tenant_id, "id": run_id})
+    if row is None:
+        return None
+    run, (*session_row, fencing) = read_run(row[:RUN_COLUMNS]), row[RUN_COLUMNS:]
+    if fencing is None:
+        return StoredTurn(run=run)
+    session = read_session(session_row)
+    lease = Lease(tenant_id=tenant_id, session_id=session.id, run_id=run_id, fencing=fencing)
+    return StoredTurn(run=run, session=session, lease=lease if session.run_id == run_id else None)
 
 
 async def insert_events(tx: Transaction, batches: Sequence[tuple[UUID, UUID, EventBatch]], now: datetime) -> None:

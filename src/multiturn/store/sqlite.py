@@ -8,10 +8,12 @@ next commit (docs/decisions/sqlite-writer.md has the measurements).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
 
 import apsw
@@ -21,6 +23,8 @@ from multiturn.model.notice import Topic
 from multiturn.store.database import Listener, Parameters, Row, pending_migrations
 from multiturn.store.queries import load_migrations, load_queries
 
+T = TypeVar("T")
+
 # secure_delete: erased text is overwritten, so that a byte search of the file finds nothing.
 WRITER = """
 PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
@@ -28,6 +32,18 @@ PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 1000
 """
 READER = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192"
 BUSY_TIMEOUT_MS = 5000
+# What the disk, the memory or the file is to blame for; any other error is a bug.
+FAILURES = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.NoMemError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.BusyError,
+    apsw.LockedError,
+)
 
 
 class SqliteTransaction:
@@ -66,12 +82,13 @@ class Batch:
         self.waiters: list[asyncio.Future[None]] = []
         self.notices: list[tuple[Topic, UUID]] = []
 
-    def settle(self, error: Exception | None) -> None:
+    def settle(self, error: BaseException | None) -> None:
+        """Tell those that still wait: stored, or why not."""
         for waiter in self.waiters:
             if waiter.done():
                 continue
             if error:
-                waiter.set_exception(error)
+                waiter.set_exception(refusal(error))
             else:
                 waiter.set_result(None)
 
@@ -86,7 +103,8 @@ class SqliteDatabase:
         self.reader = connect(path, READER)
         self.lock = asyncio.Lock()
         self.batch: Batch | None = None
-        self.committing: asyncio.Task[None] | None = None
+        self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self.tasks: set[asyncio.Task[None]] = set()
         self.listeners: list[Listener] = []
 
     @asynccontextmanager
@@ -97,11 +115,11 @@ class SqliteDatabase:
             try:
                 yield transaction
                 self.writer.execute("RELEASE turn")
-            except apsw.Error as error:
-                self._undo(batch)
+            except FAILURES as error:
+                self._undo(batch, error)
                 raise refusal(error) from error
-            except BaseException:
-                self._undo(batch)
+            except BaseException as error:
+                self._undo(batch, error)
                 raise
             batch.notices += transaction.notices
             durable = asyncio.get_running_loop().create_future()
@@ -114,33 +132,53 @@ class SqliteDatabase:
             if self.batch is None:
                 self.writer.execute("BEGIN IMMEDIATE")
                 self.batch = Batch()
-                self.committing = asyncio.get_running_loop().create_task(self._commit(self.batch))
+                self._begin_task(self._commit(self.batch))
             self.writer.execute("SAVEPOINT turn")
-        except apsw.Error as error:
+        except FAILURES as error:
             raise refusal(error) from error
         return self.batch
 
-    def _undo(self, batch: Batch) -> None:
-        """Undo one transaction of the batch; where SQLite has undone all of them itself (disk full), all fail."""
-        if self.writer.in_transaction:
-            self.writer.execute("ROLLBACK TO turn; RELEASE turn")
-            return
+    def _undo(self, batch: Batch, error: BaseException) -> None:
+        """Undo one transaction of the batch; where SQLite has undone all of them itself (disk full), or cannot undo
+        this one alone, all of them fail.
+        """
+        with suppress(*FAILURES):
+            if self.writer.in_transaction:
+                self.writer.execute("ROLLBACK TO turn; RELEASE turn")
+                return
+        roll_back(self.writer)
         self.batch = None
-        batch.settle(refusal(apsw.FullError("the transaction was undone")))
+        batch.settle(error)
 
     async def _commit(self, batch: Batch) -> None:
-        """Commit a batch in a thread.
+        """Commit a batch.
 
         The lock is fair: transactions that wait already go first and leave with this commit.
         """
         async with self.lock:
-            if self.batch is not batch:
-                return
-            self.batch = None
-            error = await asyncio.get_running_loop().run_in_executor(None, commit, self.writer)
+            if self.batch is batch:
+                await self._store()
+
+    async def _store(self) -> None:
+        """Make what was done durable; the lock is held."""
+        batch, self.batch = self.batch, None
+        if batch is None:
+            return
+        error = await self._in_thread(partial(commit, self.writer))
         batch.settle(error)
         for topic, subject in batch.notices if error is None else ():
             self._tell(topic, subject)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Do with the writer what waits for the disk; the lock is held."""
+        return await asyncio.get_running_loop().run_in_executor(self.committer, work)
+
+    def _begin_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin what uses the writer in a thread: it holds the lock to its end, though who asked for it goes away."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     def _tell(self, topic: Topic, subject: UUID) -> None:
         for listener in self.listeners:
@@ -148,30 +186,43 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[SqliteTransaction]:
-        yield SqliteTransaction(self.reader, self.queries)
+        try:
+            yield SqliteTransaction(self.reader, self.queries)
+        except FAILURES as error:
+            raise refusal(error) from error
 
     def listen(self, listener: Listener) -> None:
         self.listeners.append(listener)
 
     async def migrate(self) -> list[int]:
         async with self.lock:
-            (current,) = self.writer.execute("PRAGMA user_version").fetchall()[0]
-            pending = pending_migrations(current, load_migrations("sqlite"))
-            for version, script in pending:
-                with self.writer:
-                    self.writer.execute(f"{script}; PRAGMA user_version = {version}")
+            pending = pending_migrations(int(str(self.writer.pragma("user_version"))), load_migrations("sqlite"))
+            try:
+                for version, script in pending:
+                    with self.writer:
+                        self.writer.execute(f"{script}; PRAGMA user_version = {version}")
+                self.writer.execute(self.queries["forget_servers"])
+            except apsw.Error as error:
+                text = f"The tables in {self.path} cannot be brought to this version: {error}."
+                raise SettingsError(text, code="database_unusable") from error
         return [version for version, _ in pending]
 
     async def vacuum(self) -> None:
+        await asyncio.shield(self._begin_task(self._empty_log()))
+
+    async def _empty_log(self) -> None:
+        """Write the log's pages into the file and cut the log to nothing, between two batches."""
         checkpoint = partial(self.writer.wal_checkpoint, mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        while self.batch and self.committing:
-            await self.committing
         async with self.lock:
-            await asyncio.get_running_loop().run_in_executor(None, checkpoint)
+            await self._store()
+            try:
+                await self._in_thread(checkpoint)
+            except FAILURES as error:
+                raise refusal(error) from error
 
     async def close(self) -> None:
-        if self.committing:
-            await self.committing
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.committer.shutdown()
         self.reader.close()
         self.writer.close()
 
@@ -181,7 +232,8 @@ def connect(path: Path, pragmas: str) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute(pragmas)
+        # A PRAGMA answers with a row, and what stands behind it runs when that row has been taken.
+        connection.execute(pragmas).fetchall()
     except apsw.Error as error:
         raise SettingsError(f"The database file {path} cannot be opened: {error}.", code="database_unusable") from error
     connection.convert_binding = bind
@@ -195,17 +247,25 @@ def bind(_cursor: apsw.Cursor, _number: int, value: object) -> bytes:
     raise TypeError(f"cannot store a {type(value).__name__}")
 
 
-def commit(connection: apsw.Connection) -> Exception | None:
-    """Commit; the error to tell when the disk did not take it, and then nothing of the batch is stored."""
+def commit(connection: apsw.Connection) -> apsw.Error | None:
+    """Commit; the error when the disk did not take it, and then nothing of the batch is stored."""
     try:
         connection.execute("COMMIT")
     except apsw.Error as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        return refusal(error)
+        roll_back(connection)
+        return error
     return None
 
 
-def refusal(error: apsw.Error) -> Unavailable:
-    """What a caller is told when SQLite refuses: the reason, and that nothing is half-stored."""
-    return Unavailable(f"The database could not store it: {error}. Nothing was stored.", code="storage_failed")
+def roll_back(connection: apsw.Connection) -> None:
+    """Undo everything since the last commit, unless SQLite has done so itself."""
+    with suppress(*FAILURES):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def refusal(error: BaseException) -> Unavailable:
+    """What a caller is told when SQLite fails: the reason, and that nothing is half-stored."""
+    refused = Unavailable(f"The database cannot be used: {error}. Nothing was stored.", code="storage_failed")
+    refused.__cause__ = error
+    return refused

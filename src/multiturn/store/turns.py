@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from multiturn.errors import Conflict, RateLimited, SessionBusy, TurnConflict
+import msgspec
+from msgspec import Raw
+
+from multiturn.errors import Conflict, InvalidRequest, NotFound, RateLimited, SessionBusy, TurnConflict
 from multiturn.model.run import ENDED, Run, RunError, RunStatus
-from multiturn.model.session import Session, SessionKey
+from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 from multiturn.store.database import Database, Row, Transaction
-from multiturn.store.rows import as_id, as_json, as_ms, read_metadata, read_run, read_session, whole_path, write_item
-from multiturn.store.runs import insert_events
+from multiturn.store.rows import as_id, as_json, as_ms, read_metadata, whole_path, write_item
+from multiturn.store.runs import find_stored_turn, insert_events
 from multiturn.store.sessions import LockedSession, has_expired, lock_session, remove_session
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
@@ -40,19 +44,24 @@ class SqlTurnStore:
                 await remove_session(tx, tenant_id, locked.session.id)
                 locked = None
             begun = await (self._enter(tx, locked, order) if locked else self._make(tx, order))
-            if order.turn.idempotency and begun.state != "joined":
-                await self._save_key(tx, order, begun.session.id)
+            if order.turn.idempotency:
+                stands_for = {"run_id": begun.run.id, "session_id": begun.session.id, "now": as_ms(order.now)}
+                await tx.execute("name_idempotent_run", {**self._key(order), **stands_for})
             return begun
 
     async def _join_by_key(self, tx: Transaction, order: RunOrder) -> Begun | None:
-        """The run that the request's idempotency key stands for."""
+        """Take the request's idempotency key, or join the run that it stands for already."""
         if not (named := order.turn.idempotency):
             return None
-        since = as_ms(order.now - IDEMPOTENCY_LIFE)
-        row = await tx.fetch_one("find_idempotent_run", {**self._key(order), "since": since})
+        key, digest = self._key(order), order.turn.digest
+        taken = {**key, "digest": digest, "run_id": order.run_id, "session_id": order.new_session_id}
+        times = {"now": as_ms(order.now), "before": as_ms(order.now - IDEMPOTENCY_LIFE)}
+        if await tx.execute("take_idempotency_key", {**taken, **times}):
+            return None
+        row = await tx.fetch_one("find_idempotent_run", key)
         if row is None:
             return None
-        if bytes(row[1]) != order.turn.digest:
+        if bytes(row[1]) != digest:
             raise Conflict(
                 f"The Idempotency-Key '{named.key}' was used with another body. Use a new key for a new request.",
                 code="idempotency_key_reused",
@@ -66,20 +75,18 @@ class SqlTurnStore:
         who = {"tenant_id": order.session.tenant_id, "user_id": order.session.user_id}
         return {**who, "route": named.route, "key": named.key}
 
-    async def _save_key(self, tx: Transaction, order: RunOrder, session_id: UUID) -> None:
-        what = {"digest": order.turn.digest, "run_id": order.run_id, "session_id": session_id, "now": as_ms(order.now)}
-        await tx.execute("save_idempotency_key", {**self._key(order), **what})
-
     async def _joined(self, tx: Transaction, order: RunOrder, run_id: UUID) -> Begun | None:
-        """Join an earlier run; None when it was erased meanwhile."""
-        who = {"tenant_id": order.session.tenant_id}
-        run = await tx.fetch_one("find_run", {**who, "id": run_id})
-        session = run and await tx.fetch_one("find_session_by_id", {**who, "id": as_id(run[2])})
-        return Begun(state="joined", session=read_session(session), run=read_run(run)) if run and session else None
+        """Join an earlier run; None when its session was deleted meanwhile."""
+        stored = await find_stored_turn(tx, order.session.tenant_id, run_id)
+        if stored is None or stored.session is None:
+            return None
+        return Begun(state="joined", session=stored.session, run=stored.run)
 
     async def _make(self, tx: Transaction, order: RunOrder) -> Begun:
         """Make the session with its first turn, unless another request has just done so."""
         key, expiry_s, now = order.session, order.idle_expiry_s, as_ms(order.now)
+        if key.id and key.external_id is None:
+            raise NotFound("There is no such session.", code="session_not_found", param="session_id")
         made = await tx.execute(
             "make_session",
             {
@@ -115,11 +122,11 @@ class SqlTurnStore:
         session, ticket = locked.session, locked.tickets + 1
         if joined := await self._join_same(tx, locked, order):
             return joined
-        who: dict[str, Any] = {"tenant_id": session.tenant_id, "id": session.id, "now": as_ms(order.now)}
+        expiry_s, now = order.turn.idle_expiry_s, as_ms(order.now)
+        used: dict[str, Any] = {"tenant_id": session.tenant_id, "id": session.id, "now": now, "idle_expiry_s": expiry_s}
+        used["sweep_at"] = None if expiry_s is None else now + expiry_s * 1000
         if session.run_id is None:
-            expiry_s = order.turn.idle_expiry_s
-            take = {"run_id": order.run_id, "server_id": order.server_id, "idle_expiry_s": expiry_s}
-            await tx.execute("take_session", {**who, **take, "sweep_at": expiry_s and who["now"] + expiry_s * 1000})
+            await tx.execute("take_session", {**used, "run_id": order.run_id, "server_id": order.server_id})
             return await self._started(tx, session, order, ticket=ticket, fencing=locked.fencing + 1)
         if order.concurrency == "reject":
             raise SessionBusy(
@@ -131,7 +138,7 @@ class SqlTurnStore:
             raise RateLimited(
                 f"{locked.waiting} turns wait for this session already.", code="queue_full", retry_after_s=5
             )
-        await tx.execute("join_queue", who)
+        await tx.execute("join_queue", used)
         run = await self._insert(tx, session, order, ticket=ticket, status="queued")
         return Begun(state="queued", session=session, run=run, blocking_run_id=session.run_id)
 
@@ -156,7 +163,7 @@ class SqlTurnStore:
         self, tx: Transaction, session: Session, order: RunOrder, *, ticket: int, status: RunStatus
     ) -> Run:
         turn, now = order.turn, as_ms(order.now)
-        settings = as_json({name: value for name, value in turn.fields.items() if name not in ("tools", "functions")})
+        settings, shown = read_settings(turn.fields)
         labels = as_json(turn.labels) if turn.labels else None
         parameters = {
             "tenant_id": session.tenant_id,
@@ -184,26 +191,20 @@ class SqlTurnStore:
             created_at=order.now,
             started_at=order.now if status == "in_progress" else None,
             input=turn.input,
-            settings=read_metadata(settings) if len(settings) > 2 else {},
+            settings=shown,
             labels=dict(turn.labels),
         )
 
     async def find_turn(self, tenant_id: UUID, run_id: UUID) -> Begun | None:
         """Tell how a queued run stands now: still queued, or running with its lease; None when it has ended."""
         async with self.database.reading() as tx:
-            row = await tx.fetch_one("find_run", {"tenant_id": tenant_id, "id": run_id})
-            run = read_run(row) if row else None
-            if run is None or run.status in ENDED:
-                return None
-            key = SessionKey(tenant_id=tenant_id, user_id=run.session_id, id=run.session_id)
-            locked = await lock_session(tx, key)
-        if locked is None:
+            stored = await find_stored_turn(tx, tenant_id, run_id)
+        if stored is None or stored.session is None or stored.run.status in ENDED:
             return None
-        session = locked.session
-        if session.run_id != run.id:
-            return Begun(state="queued", session=session, run=run, blocking_run_id=session.run_id)
-        lease = Lease(tenant_id=tenant_id, session_id=session.id, run_id=run.id, fencing=locked.fencing)
-        return Begun(state="running", session=session, run=run, lease=lease)
+        session, lease = stored.session, stored.lease
+        if lease is None:
+            return Begun(state="queued", session=session, run=stored.run, blocking_run_id=session.run_id)
+        return Begun(state="running", session=session, run=stored.run, lease=lease)
 
     async def end(self, tenant_id: UUID, lease: Lease, ending: Ending) -> None:
         """Store what the turn leaves behind, release the lease, and hand it to the next in the queue."""
@@ -226,10 +227,10 @@ class SqlTurnStore:
     async def leave(self, tenant_id: UUID, run_id: UUID, ending: Ending) -> bool:
         """End a run that is still queued; False when it is not queued any more."""
         async with self.database.transaction() as tx:
-            row = await tx.fetch_one("find_run", {"tenant_id": tenant_id, "id": run_id})
-            if row is None:
+            stored = await find_stored_turn(tx, tenant_id, run_id)
+            if stored is None:
                 return False
-            session_id = as_id(row[2])
+            session_id = stored.run.session_id
             # The session first, as every turn does: two transactions that lock in one order cannot block each other.
             await tx.execute("leave_queue", {"tenant_id": tenant_id, "id": session_id})
             if not await tx.execute("take_from_queue", {"tenant_id": tenant_id, "id": run_id}):
@@ -291,3 +292,18 @@ def moved(ending: Ending) -> dict[str, object]:
         "has_path": int(path is not None),
         "path": None if is_whole else as_json(path),
     }
+
+
+def read_settings(fields: Mapping[str, Raw]) -> tuple[str, dict[str, Any]]:
+    """A request's other fields as the run keeps them and as they will be read; tools are not kept with each run.
+
+    Raises InvalidRequest: they came as they are, and not everything that may be passed on can be read again.
+    """
+    kept = {name: value for name, value in fields.items() if name not in ("tools", "functions")}
+    if not kept:
+        return "{}", {}
+    try:
+        settings = as_json(kept)
+        return settings, read_metadata(settings)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The request's fields cannot be read: {error}.", code="invalid_json") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -92,8 +94,12 @@ def translate(error: Exception) -> UpstreamError:
             return UpstreamTimeout("The upstream could not be connected to in time.")
         case TimeoutError():
             return UpstreamTimeout("The upstream was silent for too long.")
+        case aiohttp.ClientSSLError():
+            return UpstreamError("The upstream's TLS cannot be trusted.", code="upstream_unreachable")
+        case aiohttp.ClientConnectorDNSError():
+            return UpstreamError("The upstream's host is not known.", code="upstream_unreachable")
         case aiohttp.ClientConnectorError():
-            reason = error.os_error.strerror or "no connection"
+            reason = os.strerror(error.os_error.errno or errno.ECONNREFUSED)
             return UpstreamError(f"The upstream cannot be reached: {reason}.", code="upstream_unreachable")
         case aiohttp.InvalidURL():
             return UpstreamError("The upstream's URL is wrong.", code="upstream_unreachable")

@@ -61,6 +61,8 @@ class OpenAIChatUpstream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = URL(url.rstrip("/"))
+        if key and self._url.user:
+            self._url = self._url.with_user(None)  # aiohttp refuses to be told two ways to authenticate.
         self._chat_url = URL(f"{self._url}/chat/completions")
         self._session = session
         self._limits = limits or CallLimits()
@@ -204,9 +206,11 @@ class StreamedAnswer:
     def end(self) -> list[Delta]:
         """Read what is left. Raises UpstreamError (``upstream_cut_off``) when the answer has no end."""
         deltas = [] if self.is_over else self._read(self._events.end())
-        if not (self.is_over or self._has_finished):
-            raise UpstreamError("The upstream's answer stopped before its end.", code="upstream_cut_off")
-        return deltas
+        if self.is_over or self._has_finished:
+            return deltas
+        if self._failure is not None and self._failure.code != "upstream_invalid":
+            raise self._failure
+        raise UpstreamError("The upstream's answer stopped before its end.", code="upstream_cut_off")
 
     def _read(self, events: Sequence[bytes]) -> list[Delta]:
         deltas: list[Delta] = []
@@ -299,8 +303,9 @@ class _ModelListing:
                 if self._clock() >= self._fresh_until:
                     await self._renew()
         if self._models is None:
-            assert self._failure is not None
-            raise self._failure
+            # Not the failure itself: raised again and again, it would gather the frames of all who met it.
+            text = f"The upstream's models cannot be listed: {self._failure}"
+            raise UpstreamError(text, code=getattr(self._failure, "code", None)) from self._failure
         return self._models
 
     async def _renew(self) -> None:

@@ -125,7 +125,8 @@ class Router:
             except UpstreamError as error:
                 failure = failure or error
                 continue
-            found = {info.id: info for info in models if route.model in (None, info.id)} | found
+            served = (info for info in models if route.model in (None, info.id))
+            found |= {info.id: info for info in served if info.id not in found}
         if failure and not found:
             raise failure
         return list((found | self._describe_aliases(found)).values())

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -30,7 +31,7 @@ from multiturn.upstream.scripted import Script, ScriptedUpstream
 
 Act = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LIMITS = CallLimits(connect_s=0.5, first_token_s=0.2, idle_s=0.2, answer_s=0.2, answer_bytes_max=100_000)
+LIMITS = CallLimits(connect_s=0.5, first_token_s=0.4, idle_s=0.4, answer_s=0.4, answer_bytes_max=100_000)
 DONE = b"data: [DONE]\n\n"
 SSE = "text/event-stream"
 
@@ -47,6 +48,7 @@ def word(text: str) -> bytes:
 
 
 END = event({}, "stop")
+OUT_OF_MEMORY = b'data: {"error":{"message":"out of memory"}}'
 HELLO = word("Hel") + word("lo") + END + DONE
 WHOLE = json.dumps(
     {
@@ -235,6 +237,16 @@ async def test_headers_pass_but_never_a_key(upstream: OpenAIChatUpstream, provid
     assert seen.headers["X-Trace"] == "7"
 
 
+@pytest.mark.parametrize(("key", "sent"), [("sk-server", "Bearer sk-server"), (None, "Basic dTpw")])
+async def test_a_url_may_hold_credentials(
+    key: str | None, sent: str, url: str, session: aiohttp.ClientSession, provider: Provider
+) -> None:
+    provider.acts = [reply(WHOLE)]
+    upstream = OpenAIChatUpstream(url.replace("//", "//u:p@"), key, session, limits=LIMITS)
+    await upstream.complete(ask())
+    assert provider.seen[0].headers["Authorization"] == sent
+
+
 async def test_a_large_request_arrives_whole(upstream: OpenAIChatUpstream, provider: Provider) -> None:
     provider.acts = [reply(WHOLE)]
     await upstream.complete(ask(padding="x" * 3_000_000))
@@ -339,7 +351,7 @@ def read_pieces(pieces: Sequence[bytes]) -> list[Delta]:
 @given(st.sets(st.integers(1, len(MIXED) - 1)))
 def test_where_a_stream_is_cut_means_nothing(places: set[int]) -> None:
     bounds = [0, *sorted(places), len(MIXED)]
-    pieces = [MIXED[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    pieces = [MIXED[start:end] for start, end in pairwise(bounds)]
     assert read_pieces(pieces) == read_pieces([MIXED])
     assert join(read_pieces(pieces)).startswith("Grüße")
 
@@ -350,6 +362,13 @@ async def test_pieces_that_arrive_together_come_together(
     provider.acts = [stream(word("a") * 50, 0.05, word("b") * 2 + END)]
     batches = [join(deltas) async for deltas in upstream.stream(ask())]
     assert batches == ["a" * 50, "bb"]
+
+
+async def test_an_end_is_not_waited_for_long(upstream: OpenAIChatUpstream, provider: Provider) -> None:
+    provider.acts = [stream(HELLO, 3.0)]
+    began = time.monotonic()
+    assert join(await listen(upstream)) == "Hello"
+    assert time.monotonic() - began < 0.4
 
 
 async def test_a_whole_answer_serves_as_a_stream(upstream: OpenAIChatUpstream, provider: Provider) -> None:
@@ -366,11 +385,16 @@ async def test_a_whole_answer_serves_as_a_stream(upstream: OpenAIChatUpstream, p
 async def fail(upstream: Upstream, *, streamed: bool) -> tuple[str, MultiturnError]:
     """What is said before the failure, and the failure."""
     said = ""
-    with pytest.raises(MultiturnError) as caught:
+
+    async def hear() -> None:
+        nonlocal said
         if not streamed:
             await upstream.complete(ask())
         async for deltas in upstream.stream(ask()):
             said += join(deltas)
+
+    with pytest.raises(MultiturnError) as caught:
+        await hear()
     return said, caught.value
 
 
@@ -410,16 +434,17 @@ async def test_a_bad_answer_has_a_clear_name(
     [
         (stream(), "", "upstream_cut_off"),
         (stream(word("a")), "a", "upstream_cut_off"),
-        (stream(word("a"), word("b")[:-9]), "a", "upstream_invalid"),
+        (stream(word("a"), word("b")[:-9]), "a", "upstream_cut_off"),
+        (stream(word("a"), OUT_OF_MEMORY), "a", "upstream_error"),
+        (stream(word("a"), b"event: error\n" + OUT_OF_MEMORY + b"\n\n"), "a", "upstream_error"),
         (stream(word("a"), 0.02, None), "a", "upstream_cut_off"),
         (stream(word("a"), 3.0), "a", "upstream_timeout"),
         (stream(b": waiting\n\n", 3.0), "", "upstream_timeout"),
         (stream(word("a") + b"data: nonsense\n\n" + word("b")), "a", "upstream_invalid"),
-        (stream(word("a") + b'event: error\ndata: {"error":{"message":"out of memory"}}\n\n'), "a", "upstream_error"),
         (stream(word("a") + b'data: {"error":"no slot"}\n\n' + HELLO), "a", "upstream_error"),
         (stream(word("a"), 0.02, word("b" * 100_000)), "a", "upstream_too_large"),
     ],
-    ids=["empty", "no end", "half", "cut", "stops", "waits", "nonsense", "error", "error text", "large"],
+    ids=["empty", "no end", "half", "error", "event", "cut", "stops", "waits", "nonsense", "text", "large"],
 )  # fmt: skip
 async def test_a_stream_that_breaks_says_why(
     act: Act, said: str, code: str, upstream: OpenAIChatUpstream, provider: Provider

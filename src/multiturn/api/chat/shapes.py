@@ -19,7 +19,8 @@ Said = Annotated[
     Meta(description="A text, or a list of content parts (`text`, `image_url`, `input_audio`, `file` …)."),
 ]
 Session = Annotated[str | None, Meta(extra_json_schema={"maxLength": 255, "pattern": f"^(?:{NAME_PATTERN})?$"})]
-Positive = Annotated[int | None, Meta(ge=1)]
+Tokens = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[int, Meta(ge=1, le=EXPIRY_MAX_S)]
 
 
 def to_model(description: str) -> Meta:
@@ -153,19 +154,17 @@ class CompletionRequest(Struct, kw_only=True, omit_defaults=True):
         ),
     ] = None
     idle_expiry_s: Annotated[
-        int | None,
+        Seconds | None,
         Meta(
-            ge=1,
-            le=EXPIRY_MAX_S,
             description="Seconds without use after which the session is deleted with everything in it, from now on. "
             "Left out: as it is; of a new session `MULTITURN_SESSION_IDLE_EXPIRY_S`, which is 86400 (24 hours).",
         ),
     ] = None
     max_completion_tokens: Annotated[
-        Positive,
+        Tokens | None,
         Meta(description="How long the answer may be, in tokens; goes to the model as well."),
     ] = None
-    max_tokens: Annotated[Positive, Meta(description="The older name of `max_completion_tokens`.")] = None
+    max_tokens: Annotated[Tokens | None, Meta(description="The older name of `max_completion_tokens`.")] = None
     temperature: Annotated[float | None, to_model("0 to 2.")] = None
     top_p: Annotated[float | None, to_model("0 to 1.")] = None
     n: Annotated[

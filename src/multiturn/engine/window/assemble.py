@@ -14,9 +14,9 @@ from msgspec import Raw, Struct
 from multiturn.engine.ports import ItemStore
 from multiturn.engine.window.cache import CachedWindow, WindowCache
 from multiturn.engine.window.messages import write_messages
-from multiturn.engine.window.pairs import check_results, open_calls, pair_calls
+from multiturn.engine.window.pairs import check_results, has_open_calls, match_results, pair_calls
 from multiturn.engine.window.tokens import TokenRatios, count_bytes, count_tokens
-from multiturn.engine.window.truncate import LOW_WATER, find_cut, shorten
+from multiturn.engine.window.truncate import LOW_WATER, find_cut, shorten, shorten_large
 from multiturn.errors import ContextOverflow
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput
 from multiturn.model.context import Context, Plan
@@ -102,15 +102,18 @@ class Assembler:
                     "Begin a new session, or let the server cut it (context_overflow=truncate).",
                     param="messages",
                 )
-            contents, tokens, cut = cut_history(history, contents, tokens, room, cut)
+            contents = shorten_large(contents, room=room)
+            tokens = [count_tokens(content) for content in contents]
+            if sum(tokens) > room:
+                contents, tokens, cut = cut_history(history, contents, tokens, room, cut)
         shown = pair_calls(contents)
         return AssembledBody(
-            body=write_messages(shown), cut=cut, tokens=sum(tokens), is_closed=not open_calls(contents)
+            body=write_messages(shown), cut=cut, tokens=sum(tokens), is_closed=not has_open_calls(contents)
         )
 
     def keep(self, context: Context, path: tuple[Range, ...], output: Sequence[Content], output_tokens: int) -> None:
         """Remember the context with its answer: the next turn continues it."""
-        if not context.is_closed or open_calls(output):
+        if not context.is_closed or has_open_calls(output):
             self.cache.drop(context.session_id)
             return
         body = b",".join([part for part in (context.body, write_messages(output)) if part])
@@ -167,7 +170,7 @@ def cut_history(
     index = min(find_cut(contents, tokens, tokens_max=int(room * LOW_WATER)), last_beginning(contents, len(history)))
     kept, kept_tokens = list(contents[index:]), list(tokens[index:])
     if sum(kept_tokens) > room:
-        kept = shorten(kept, tokens_max=room - 4 * len(kept))
+        kept = shorten(kept, excess=sum(kept_tokens) - room)
         kept_tokens = [count_tokens(content) for content in kept]
     if index < len(history):
         return kept, kept_tokens, history[index].seq
@@ -176,11 +179,8 @@ def cut_history(
 
 def last_beginning(contents: Sequence[Content], history: int) -> int:
     """The last place at which this turn's context may begin: its input, or the calls that its input answers."""
-    answered = {content.call_id for content in contents[history:] if isinstance(content, FunctionCallOutput)}
-    index = history
-    for place, content in enumerate(contents[:history]):
-        if isinstance(content, FunctionCall) and content.call_id in answered:
-            index = min(index, place)
+    answered = (call for call, result in match_results(contents).items() if result >= history)
+    index = min(history, *answered, history)
     while (
         0 < index < history and not isinstance(contents[index], FunctionCallOutput) and is_answer(contents[index - 1])
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multiturn.errors import InvalidRequest
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 
 NO_RESULT = "No result was given."
 
@@ -14,30 +14,48 @@ def pair_calls(contents: Sequence[Content]) -> list[Content]:
     """Put each result right behind the calls it belongs to; a call that nobody answered gets a stand-in, which is
     never stored.
     """
-    results = {content.call_id: content for content in contents if isinstance(content, FunctionCallOutput)}
+    answers = match_results(contents)
     paired: list[Content] = []
-    open_calls: list[FunctionCall] = []
-    for content in contents:
-        if isinstance(content, FunctionCallOutput | Reasoning):
-            continue
-        if not isinstance(content, FunctionCall):
-            paired += answer_calls(open_calls, results)
-            open_calls = []
-        else:
-            open_calls.append(content)
-        paired.append(content)
-    return paired + answer_calls(open_calls, results)
+    open_places: list[int] = []
+    for place, content in enumerate(contents):
+        if isinstance(content, FunctionCall):
+            open_places.append(place)
+            paired.append(content)
+        elif not isinstance(content, Reasoning):
+            paired += answer_calls(contents, open_places, answers)
+            open_places = []
+            if isinstance(content, Message):
+                paired.append(content)
+    return paired + answer_calls(contents, open_places, answers)
 
 
-def answer_calls(calls: Sequence[FunctionCall], results: dict[str, FunctionCallOutput]) -> list[Content]:
-    """The results of calls that were made together, in their order."""
-    return [results.get(call.call_id) or FunctionCallOutput(call.call_id, NO_RESULT) for call in calls]
+def match_results(contents: Sequence[Content]) -> dict[int, int]:
+    """The place of the result of each call that has one, by the call's place.
+
+    A result answers the newest call of its id, since providers use ids again; the last one given counts.
+    """
+    newest: dict[str, int] = {}
+    answers: dict[int, int] = {}
+    for place, content in enumerate(contents):
+        if isinstance(content, FunctionCall):
+            newest[content.call_id] = place
+        elif isinstance(content, FunctionCallOutput) and content.call_id in newest:
+            answers[newest[content.call_id]] = place
+    return answers
 
 
-def open_calls(contents: Sequence[Content]) -> set[str]:
-    """The ids of the calls that have no result yet."""
-    results = {content.call_id for content in contents if isinstance(content, FunctionCallOutput)}
-    return {content.call_id for content in contents if isinstance(content, FunctionCall)} - results
+def answer_calls(contents: Sequence[Content], places: Sequence[int], answers: dict[int, int]) -> list[Content]:
+    """The results of the calls that were made together at these places, in their order."""
+    return [
+        contents[answers[place]] if place in answers else FunctionCallOutput(call.call_id, NO_RESULT)
+        for place in places
+        if isinstance(call := contents[place], FunctionCall)
+    ]
+
+
+def has_open_calls(contents: Sequence[Content]) -> bool:
+    """Whether a call has no result yet."""
+    return sum(isinstance(content, FunctionCall) for content in contents) > len(match_results(contents))
 
 
 def check_results(input_: Sequence[Content], history: Sequence[Content]) -> None:
@@ -56,14 +74,13 @@ def check_results(input_: Sequence[Content], history: Sequence[Content]) -> None
             )
 
 
-def may_begin_at(contents: Sequence[Content], index: int) -> bool:
-    """Whether a context may begin here: at something a user said, and no result behind it belongs to a call before
-    it.
-    """
-    content = contents[index]
-    if isinstance(content, FunctionCall | FunctionCallOutput | Reasoning) or content.role == "assistant":
-        return False
-    calls = {before.call_id for before in contents[:index] if isinstance(before, FunctionCall)}
-    return not calls or not any(
-        isinstance(behind, FunctionCallOutput) and behind.call_id in calls for behind in contents[index:]
-    )
+def find_beginnings(contents: Sequence[Content]) -> list[int]:
+    """The places where a context may begin: at something a user said, and between no call and its result."""
+    answers = match_results(contents)
+    beginnings: list[int] = []
+    last_result = -1
+    for place, content in enumerate(contents):
+        if isinstance(content, Message) and content.role != "assistant" and place > last_result:
+            beginnings.append(place)
+        last_result = max(last_result, answers.get(place, -1))
+    return beginnings

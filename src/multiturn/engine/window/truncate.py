@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from multiturn.engine.window.pairs import may_begin_at
-from multiturn.engine.window.tokens import count_text
+from multiturn.engine.window.pairs import find_beginnings
+from multiturn.engine.window.tokens import count_text, count_tokens
 from multiturn.model.content import Content, FunctionCallOutput, Message
 
 # DESIGN section 3: "cut to half, when full" keeps .860 to .940 of the prompt in a prefix cache, sliding .569 to .663.
 LOW_WATER = 0.5
+# What one text that is larger than the whole room may take of it, at most.
+LARGE_SHARE = 0.75
 MARK = "\n[… {tokens} tokens left out here: the message is longer than the model's context …]\n"
 BYTES_PER_TOKEN = 4
 
 
 def find_cut(contents: Sequence[Content], tokens: Sequence[int], *, tokens_max: int) -> int:
-    """The index from which on the contents fit, at a place where a context may begin; their number when nothing fits."""
-    kept = sum(tokens)
-    for index in range(len(contents)):
-        if kept <= tokens_max and may_begin_at(contents, index):
+    """The index from which on the contents fit, where a context may begin; their number when nothing fits."""
+    kept, passed = sum(tokens), 0
+    for index in find_beginnings(contents):
+        kept -= sum(tokens[passed:index])
+        passed = index
+        if kept <= tokens_max:
             return index
-        kept -= tokens[index]
     return len(contents)
 
 
-def shorten(contents: Sequence[Content], *, tokens_max: int) -> list[Content]:
+def shorten_large(contents: Sequence[Content], *, room: int) -> list[Content]:
+    """Shorten each text that is larger than the whole room, so that it leaves some for what is said about it.
+
+    To a round number: a room that changes a little from turn to turn must not change the bytes.
+    """
+    share = max(int(room * LARGE_SHARE), 1)
+    bits = max(share.bit_length() - 2, 0)
+    target = share >> bits << bits
+    return [shorten_text(content, target) if count_tokens(content) > room else content for content in contents]
+
+
+def shorten(contents: Sequence[Content], *, excess: int) -> list[Content]:
     """Shorten the longest texts in their middle, with a mark that says so, until a turn that is larger than the
-    budget fits.
+    budget by ``excess`` tokens fits.
     """
     shortened = list(contents)
     sizes = [count_text(text_of(content)) for content in shortened]
-    while (excess := sum(sizes) - tokens_max) > 0:
+    while excess > 0:
         index = max(range(len(sizes)), key=sizes.__getitem__)
         target = max(sizes[index] - excess, sizes[index] // 8, count_text(MARK))
         if target >= sizes[index]:
             break
-        shortened[index] = with_text(shortened[index], cut_middle(text_of(shortened[index]), tokens_max=target))
+        shortened[index] = shorten_text(shortened[index], target)
+        excess -= sizes[index] - target
         sizes[index] = target
     return shortened
+
+
+def shorten_text(content: Content, tokens_max: int) -> Content:
+    """The same with its text shortened in its middle."""
+    text = text_of(content)
+    if count_text(text) <= max(tokens_max, count_text(MARK)):
+        return content
+    return with_text(content, cut_middle(text, tokens_max=tokens_max))
 
 
 def cut_middle(text: str, *, tokens_max: int) -> str:
@@ -50,18 +74,36 @@ def cut_middle(text: str, *, tokens_max: int) -> str:
 
 
 def text_of(content: Content) -> str:
-    """The text that can be shortened; a tool call's arguments and media parts cannot."""
-    if isinstance(content, Message):
-        return content.content if isinstance(content.content, str) else ""
-    if isinstance(content, FunctionCallOutput):
-        return content.output if isinstance(content.output, str) else ""
-    return ""
+    """The text that can be shortened, of several parts the longest; a tool call's arguments and media parts cannot."""
+    said = said_in(content)
+    return max(map(text_in, said), key=len, default="") if isinstance(said, list) else said or ""
 
 
 def with_text(content: Content, text: str) -> Content:
     """The same with another text."""
+    said = said_in(content)
+    new = replace_longest(said, text) if isinstance(said, list) else text
     if isinstance(content, Message):
-        return Message(content.role, text, content.extra)
+        return Message(content.role, new, content.extra)
     if isinstance(content, FunctionCallOutput):
-        return FunctionCallOutput(content.call_id, text, content.extra)
+        return FunctionCallOutput(content.call_id, new, content.extra)
     return content
+
+
+def replace_longest(parts: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """Parts with another text in the one that has the longest."""
+    longest = max(range(len(parts)), key=lambda place: len(text_in(parts[place])))
+    return [{**part, "text": text} if place == longest else part for place, part in enumerate(parts)]
+
+
+def said_in(content: Content) -> str | list[dict[str, Any]] | None:
+    """What a message or a result says."""
+    if isinstance(content, Message):
+        return content.content
+    return content.output if isinstance(content, FunctionCallOutput) else None
+
+
+def text_in(part: Mapping[str, Any]) -> str:
+    """The text of a part."""
+    text = part.get("text")
+    return text if isinstance(text, str) else ""

@@ -56,6 +56,7 @@ CREATE TABLE sessions (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX sessions_by_external_id ON sessions (tenant_id, user_id, external_id);
+CREATE INDEX sessions_by_user ON sessions (tenant_id, user_id, id);
 CREATE INDEX sessions_by_sweep ON sessions (sweep_at) WHERE sweep_at IS NOT NULL;
 
 CREATE TABLE items (

@@ -3,8 +3,8 @@
 INSERT INTO erasures (tenant_id, session_id) VALUES (:tenant_id, :session_id) ON CONFLICT (tenant_id, session_id) DO NOTHING;
 
 -- name: next_erasure
--- across tenants: the sweeper erases whatever is due.
-SELECT tenant_id, session_id FROM erasures LIMIT 1;
+-- across tenants: the sweeper erases whatever is due. What another server is erasing is left to it.
+SELECT tenant_id, session_id FROM erasures LIMIT 1 /*postgres: FOR UPDATE SKIP LOCKED */;
 
 -- name: end_erasure
 -- Nothing of the session is left.
@@ -16,14 +16,16 @@ DELETE FROM items WHERE tenant_id = :tenant_id AND session_id = :session_id AND 
     SELECT seq FROM items WHERE tenant_id = :tenant_id AND session_id = :session_id ORDER BY seq LIMIT :limit);
 
 -- name: erase_events
--- The events of the session's oldest runs: they go before the runs that name them.
-DELETE FROM run_events WHERE tenant_id = :tenant_id AND run_id IN (
-    SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id ORDER BY ticket LIMIT :limit);
+-- Events of the session's oldest runs: they go before the runs that name them.
+DELETE FROM run_events WHERE (tenant_id, run_id, first) IN (
+    SELECT tenant_id, run_id, first FROM run_events WHERE tenant_id = :tenant_id AND run_id IN (
+        SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id ORDER BY ticket LIMIT :runs)
+    LIMIT :limit);
 
 -- name: erase_runs
 -- The oldest runs, whose events were erased just before in the same transaction.
 DELETE FROM runs WHERE tenant_id = :tenant_id AND id IN (
-    SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id ORDER BY ticket LIMIT :limit);
+    SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id ORDER BY ticket LIMIT :runs);
 
 -- name: erase_idempotency_keys
 -- Keys that stood for runs of the session.
@@ -32,9 +34,11 @@ DELETE FROM idempotency_keys WHERE tenant_id = :tenant_id AND session_id = :sess
 -- name: expire_events
 -- across tenants: events are kept for an hour, whoever's they are.
 DELETE FROM run_events WHERE (tenant_id, run_id, first) IN (
-    SELECT tenant_id, run_id, first FROM run_events WHERE created_at < :before ORDER BY created_at LIMIT :limit);
+    SELECT tenant_id, run_id, first FROM run_events WHERE created_at < :before ORDER BY created_at LIMIT :limit
+    /*postgres: FOR UPDATE SKIP LOCKED */);
 
 -- name: expire_idempotency_keys
 -- across tenants: keys are kept for a day, whoever's they are.
 DELETE FROM idempotency_keys WHERE (tenant_id, user_id, route, key) IN (
-    SELECT tenant_id, user_id, route, key FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :limit);
+    SELECT tenant_id, user_id, route, key FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :limit
+    /*postgres: FOR UPDATE SKIP LOCKED */);

@@ -11,6 +11,15 @@ SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at,
     output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms
 FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 
+-- name: find_turn
+-- A run and its session as they stand at one moment, with the number of the session's lease.
+SELECT runs.tenant_id, runs.id, session_id, ticket, status, model, runs.created_at, started_at, ended_at, input_first, input_last,
+    output_first, output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms,
+    sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
+    head, path, cut, run_id, fencing
+FROM runs LEFT JOIN sessions ON sessions.tenant_id = runs.tenant_id AND sessions.id = session_id
+WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
+
 -- name: list_runs
 -- A session's runs, newest first.
 SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
@@ -73,10 +82,13 @@ ORDER BY server_id LIMIT :limit;
 SELECT tenant_id, id FROM runs WHERE server_id = :server_id AND status IN ('queued', 'in_progress') AND created_at < :before;
 
 -- name: save_events
--- What the model said so far, at most a second old when the process dies.
+-- What the model said so far, at most a second old when the process dies. A run that was erased leaves nothing behind.
+-- Of two batches with one beginning the longer holds the other: the first was stored, and its server did not hear of it.
 INSERT INTO run_events (tenant_id, run_id, first, is_whole, created_at, body)
-VALUES (:tenant_id, :run_id, :first, :is_whole, :created_at, :body)
-ON CONFLICT (tenant_id, run_id, first) DO NOTHING;
+SELECT :tenant_id, :run_id, :first, :is_whole, :created_at, :body
+WHERE EXISTS (SELECT 1 FROM runs WHERE tenant_id = :tenant_id AND id = :run_id)
+ON CONFLICT (tenant_id, run_id, first)
+DO UPDATE SET body = excluded.body WHERE length(excluded.body) > length(run_events.body);
 
 -- name: list_events
 -- The last batch that began at or before the number, and all behind it.
@@ -85,14 +97,20 @@ WHERE tenant_id = :tenant_id AND run_id = :run_id AND first >= coalesce(
     (SELECT max(first) FROM run_events WHERE tenant_id = :tenant_id AND run_id = :run_id AND first <= :after + 1), 0)
 ORDER BY first LIMIT :limit;
 
--- name: find_idempotent_run
--- The run that this key stands for.
-SELECT run_id, digest FROM idempotency_keys
-WHERE tenant_id = :tenant_id AND user_id = :user_id AND route = :route AND key = :key AND created_at > :since;
-
--- name: save_idempotency_key
--- From now on this key stands for this run; an older entry has had its time.
+-- name: take_idempotency_key
+-- The first request takes the key, and an old entry has had its time. Of two that race one waits for the other, and changes nothing.
 INSERT INTO idempotency_keys (tenant_id, user_id, route, key, digest, run_id, session_id, created_at)
 VALUES (:tenant_id, :user_id, :route, :key, :digest, :run_id, :session_id, :now)
 ON CONFLICT (tenant_id, user_id, route, key)
-DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, session_id = excluded.session_id, created_at = excluded.created_at;
+DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, session_id = excluded.session_id, created_at = excluded.created_at
+WHERE idempotency_keys.created_at <= :before;
+
+-- name: find_idempotent_run
+-- The run that this key stands for.
+SELECT run_id, digest FROM idempotency_keys
+WHERE tenant_id = :tenant_id AND user_id = :user_id AND route = :route AND key = :key;
+
+-- name: name_idempotent_run
+-- From now on this key stands for this run.
+UPDATE idempotency_keys SET run_id = :run_id, session_id = :session_id, created_at = :now
+WHERE tenant_id = :tenant_id AND user_id = :user_id AND route = :route AND key = :key;

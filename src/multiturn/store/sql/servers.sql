@@ -10,7 +10,11 @@ SELECT 1 FROM servers WHERE id = :id AND expires_at > {now_ms};
 -- The server said goodbye.
 DELETE FROM servers WHERE id = :id;
 
+-- name: forget_servers
+-- A SQLite file has one owner: who is named in it when it is opened has died, and its runs end at once.
+DELETE FROM servers;
+
 -- name: forget_dead_servers
--- Nothing unfinished is theirs any more.
+-- across tenants: a server is forgotten when nothing unfinished is its own, whosever it was.
 DELETE FROM servers WHERE expires_at < {now_ms} AND NOT EXISTS (
     SELECT 1 FROM runs WHERE runs.server_id = servers.id AND runs.status IN ('queued', 'in_progress'));

@@ -35,7 +35,9 @@ WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: join_queue
 -- The turn waits behind those that came before it.
-UPDATE sessions SET tickets = tickets + 1, waiting = waiting + 1, active_at = :now WHERE tenant_id = :tenant_id AND id = :id;
+UPDATE sessions SET tickets = tickets + 1, waiting = waiting + 1, active_at = :now,
+    idle_expiry_s = coalesce(:idle_expiry_s, idle_expiry_s), sweep_at = coalesce(:sweep_at, sweep_at)
+WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: leave_queue
 -- A waiting turn gave up.
@@ -89,8 +91,9 @@ ORDER BY id DESC LIMIT :limit;
 DELETE FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: list_due_sessions
--- across tenants: the sweeper looks at whatever is due.
-SELECT tenant_id, id, active_at, idle_expiry_s, run_id FROM sessions WHERE sweep_at <= :now ORDER BY sweep_at LIMIT :limit;
+-- across tenants: the sweeper looks at whatever is due. One that a turn is using at this moment is left for the next look.
+SELECT tenant_id, id, active_at, idle_expiry_s, run_id FROM sessions WHERE sweep_at <= :now ORDER BY sweep_at LIMIT :limit
+/*postgres: FOR UPDATE SKIP LOCKED */;
 
 -- name: move_sweep
 -- The session was used since: look again when it may have expired.

@@ -1,0 +1,76 @@
+"""Every operation of the server: what is asked where, what comes back, and how it can fail."""
+
+from __future__ import annotations
+
+from multiturn.api.admin.operations import OPERATIONS as ADMIN
+from multiturn.api.chat.operations import OPERATIONS as CHAT
+from multiturn.api.description import BUG, Operation, Reply
+from multiturn.api.native.operations import OPERATIONS as NATIVE
+from multiturn.api.shapes import HealthBody, ReadyBody
+
+TAGS = {
+    "Chat completions": "OpenAI's `POST /chat/completions`, with a memory: name a session, and send only what is new.",
+    "Models": "What can answer.",
+    "Sessions": "The conversations as they are stored, of whatever API began them.",
+    "Runs": "A run is one execution of a turn. It is kept whatever became of it, and tells its events for an hour.",
+    "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
+    "Server": "Open to everybody; they tell nothing of anybody's data.",
+}
+
+SERVER = (
+    Operation(
+        name="getHealth",
+        method="get",
+        paths=("/healthz",),
+        tag="Server",
+        summary="Whether the server lives",
+        replies=(Reply(text="It does.", shape=HealthBody, example={"status": "ok", "models": []}),),
+        errors=BUG,
+        is_open=True,
+    ),
+    Operation(
+        name="getReadiness",
+        method="get",
+        paths=("/readyz",),
+        tag="Server",
+        summary="Whether turns are taken",
+        replies=(
+            Reply(text="They are.", shape=ReadyBody, example={"status": "ready"}),
+            Reply(text="They are not, now.", status=503, shape=ReadyBody, example={"status": "stopping"}),
+        ),
+        errors=BUG,
+        is_open=True,
+    ),
+    Operation(
+        name="getMetrics",
+        method="get",
+        paths=("/metrics",),
+        tag="Server",
+        summary="Metrics",
+        replies=(Reply(text="In Prometheus' text format, version 0.0.4.", media="text/plain"),),
+        errors=BUG,
+        is_open=True,
+    ),
+    Operation(
+        name="getDescription",
+        method="get",
+        paths=("/openapi.json",),
+        tag="Server",
+        summary="This description, for programs",
+        replies=(Reply(text="OpenAPI 3.1.", shape=dict, example={"openapi": "3.1.0"}),),
+        errors=BUG,
+        is_open=True,
+    ),
+    Operation(
+        name="getDocumentation",
+        method="get",
+        paths=("/docs",),
+        tag="Server",
+        summary="This description, for people",
+        replies=(Reply(text="One page, which needs no network.", media="text/html"),),
+        errors=BUG,
+        is_open=True,
+    ),
+)
+
+OPERATIONS: tuple[Operation, ...] = (*CHAT, *NATIVE, *ADMIN, *SERVER)
