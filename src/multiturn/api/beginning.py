@@ -6,7 +6,7 @@ ADDRESS = "http://127.0.0.1:8000"
 
 WHAT = """This server keeps the state of conversations with language models, so that your application does not have \
 to. Send the new message and the name of a session: the model is shown the history, and answer and question are \
-remembered. Any client of OpenAI's chat completions works as it is; only its address and one header change."""
+remembered. Every client of OpenAI's chat completions works as it is; only its address and one header change."""
 
 WHERE = f"""The address is `{ADDRESS}` unless the server was told otherwise. `multiturn serve` prints a key when it \
 starts for the first time; `multiturn keys` makes more. The session is any name you like: the first turn makes it, and \

@@ -13,13 +13,15 @@ REFERENCE = "#/components/schemas/"
 
 
 def write_fields(schema: Mapping[str, Any]) -> Html:
-    """The fields of an object."""
+    """The fields of an object; those that go to the model as they are stand apart."""
     required = schema.get("required", [])
-    rows = [
-        write_row((name,), field, text=field.get("description", ""), is_required=name in required)
-        for name, field in schema["properties"].items()
-    ]
-    return tag("dl", *rows)
+    ours, passed = [], []
+    for name, field in schema["properties"].items():
+        row = write_row((name,), field, text=field.get("description", ""), is_required=name in required)
+        (passed if field.get("x-goes-to-model") else ours).append(row)
+    if not passed:
+        return tag("dl", *ours)
+    return join(tag("dl", *ours), tag("h4", "Goes to the model as it is, like every other field"), tag("dl", *passed))
 
 
 def write_row(names: tuple[str, ...], schema: Mapping[str, Any], *, text: str, is_required: bool) -> Html:
@@ -27,8 +29,7 @@ def write_row(names: tuple[str, ...], schema: Mapping[str, Any], *, text: str, i
     shown = join(*(part for name in names for part in (tag("code", name), " ")))
     must = tag("span", "required", class_="must") if is_required else ""
     head = tag("dt", shown, tag("span", write_type(schema), class_="type"), must)
-    passed = " Goes to the model as it is." if schema.get("x-goes-to-model") else ""
-    return tag("div", head, tag("dd", inline(text + passed)))
+    return tag("div", head, tag("dd", inline(text)))
 
 
 def write_type(schema: Mapping[str, Any]) -> Html:

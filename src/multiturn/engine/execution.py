@@ -227,6 +227,13 @@ class Execution:
         else:
             await self._abort("cancelled", error, None)
 
+    def give_up(self) -> None:
+        """Where no ending could be told, tell one: nobody may wait for ever. The store's part is left to the recovery."""
+        if self.live.ended is None:
+            failure = Unavailable("The server failed at this turn.", code="internal_error")
+            run = replace(self.live.run, status="failed", error=RunError(failure.code, failure.message))
+            self.live.finish(run, (), failure)
+
     async def _abort(self, status: RunStatus, error: MultiturnError, reason: RunError | None) -> None:
         said = self.live.answer
         output = () if said.is_empty or not self.order.is_stored else said.contents(is_whole=False)

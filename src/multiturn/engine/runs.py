@@ -55,10 +55,8 @@ class LiveRun:
         """
         for delta in deltas:
             self.answer.add(delta)
-        if holds_end and (self.held or self.answer.finish_reason or self.answer.usage):
-            ready = (
-                0 if self.held else next((n for n, d in enumerate(deltas) if d.finish_reason or d.usage), len(deltas))
-            )
+        if holds_end and self.answer.finish_reason:
+            ready = 0 if self.held else next(n for n, delta in enumerate(deltas) if delta.finish_reason)
             self.held += deltas[ready:]
             deltas = deltas[:ready]
         self.deltas += deltas

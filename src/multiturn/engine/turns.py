@@ -35,10 +35,14 @@ class TurnLimits(Struct, frozen=True, kw_only=True):
 
 
 class Turn(Struct, frozen=True):
-    """A turn that was taken: its session, and its run, which ``Runs.follow`` tells of."""
+    """A turn that was taken: its session, and its run, which ``Runs.follow`` tells of.
+
+    ``live`` is the run as this server executes it; None for an earlier run that the request joined.
+    """
 
     session: Session
     run: Run
+    live: LiveRun | None = None
 
 
 class Turns:
@@ -63,15 +67,16 @@ class Turns:
             raise RateLimited("This server has as many turns as it takes.", code="server_busy", retry_after_s=2)
         began = time.perf_counter()
         begun = await self.parts.store.begin(key.tenant_id, self._order(key, order, idle_expiry_s))
-        if begun.state != "joined":
-            self.parts.metrics.commit.observe(time.perf_counter() - began)
-            live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
-            self.parts.runs.live[begun.run.id] = live
-            if begun.state == "queued":
-                self.started[begun.run.id] = asyncio.Event()
-            self.parts.metrics.live.inc()
-            live.task = self.parts.spawn(self._execute(live, begun, order))
-        return Turn(begun.session, begun.run)
+        if begun.state == "joined":
+            return Turn(begun.session, begun.run)
+        self.parts.metrics.commit.observe(time.perf_counter() - began)
+        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
+        self.parts.runs.live[begun.run.id] = live
+        if begun.state == "queued":
+            self.started[begun.run.id] = asyncio.Event()
+        self.parts.metrics.live.inc()
+        live.task = self.parts.spawn(self._execute(live, begun, order))
+        return Turn(begun.session, begun.run, live)
 
     def _order(self, key: SessionKey, order: TurnOrder, idle_expiry_s: int | None) -> RunOrder:
         return RunOrder(
@@ -110,6 +115,7 @@ class Turns:
             await turn.fail(Unavailable("The server failed at this turn.", code="internal_error"))
             raise
         finally:
+            turn.give_up()
             self.started.pop(live.run.id, None)
             self.parts.runs.live.pop(live.run.id, None)
             self.parts.metrics.live.dec()

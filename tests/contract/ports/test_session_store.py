@@ -25,12 +25,12 @@ async def test_session_is_found_by_either_id(stores: Stores) -> None:
 
 
 async def test_name_that_looks_like_an_id_is_a_name(stores: Stores) -> None:
-    name = str(new_id())
-    key = stores.key(name, id=name and new_id())
+    name = new_id()
+    key = stores.key(str(name), id=name)
     begun = await stores.take(key)
-    assert begun.session.id != key.id
-    assert begun.session.external_id == name
-    assert await stores.sessions.find(key, stores.clock())
+    assert begun.session.id != name
+    assert begun.session.external_id == str(name)
+    assert (await stores.begin(key)).session.id == begun.session.id
 
 
 async def test_our_id_goes_before_a_name(stores: Stores) -> None:

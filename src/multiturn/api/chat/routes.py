@@ -69,8 +69,8 @@ class ChatRoutes:
         turn = await services.turns.take(key, chat.order, idle_expiry_s=services.header_idle_expiry_s)
         note_turn(turn)
         watch = None
-        if live := services.runs.live.get(turn.run.id):
-            watch = asyncio.create_task(watch_client(request.receive, partial(services.runs.abandon, live)))
+        if turn.live:
+            watch = asyncio.create_task(watch_client(request.receive, partial(services.runs.abandon, turn.live)))
         events = services.runs.follow(turn.run)
         headers = {"X-Session-Id": echo(name), "X-Run-Id": str(turn.run.id)}
         try:

@@ -1,0 +1,387 @@
+"""Two servers on one PostgreSQL are one: turns, queues, cancellation, keys and repeated requests reach across."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.e2e.mock import find_port
+from tests.e2e.serving import Serving, serving
+
+pytestmark = pytest.mark.postgres
+
+DONE = b"data: [DONE]\n\n"
+WORD_S = 0.05
+WORDS = 400
+STORY = [f"word{number} " for number in range(WORDS)]
+SHORT_WORDS = 20
+SOON_S = 5.0
+# A lease lasts 10 s, another server looks every 2.5 s, and the turn itself takes its time.
+LEASE_S = 15.0
+
+
+class SeeingModel:
+    """A model that answers with what its users said to it, and keeps what it was shown.
+
+    It tells a text that begins with ``Tell`` as a story of many words, of few when ``briefly`` is asked for, and waits
+    with the answer to ``Wait`` until ``gate`` is open.
+    """
+
+    def __init__(self) -> None:
+        self.shown: list[list[dict[str, Any]]] = []
+        self.gate = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.shown.append(body["messages"])
+        asked = [message["content"] for message in body["messages"] if message["role"] == "user"]
+        if asked[-1].startswith("Wait"):
+            await self.gate.wait()
+        words = STORY[: SHORT_WORDS if "briefly" in asked[-1] else None] if asked[-1].startswith("Tell") else None
+        if not body.get("stream"):
+            return web.json_response(write_answer(words or [say_seen(asked)]))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for word in words or [say_seen(asked)]:
+            await response.write(write_chunk({"content": word}, None))
+            await asyncio.sleep(WORD_S if words else 0)
+        await response.write(write_chunk({}, "stop") + DONE)
+        return response
+
+    async def list_models(self, _request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "seeing", "object": "model"}]})
+
+
+def say_seen(asked: Sequence[str]) -> str:
+    return "I have seen: " + " | ".join(asked)
+
+
+def write_answer(words: Sequence[str]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": "".join(words)}
+    return {"id": "chatcmpl-1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
+def write_chunk(delta: dict[str, Any], finish: str | None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return b"data: " + json.dumps({"id": "chatcmpl-1", "choices": [choice]}).encode() + b"\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole answer, or the error in its place."""
+
+    status: int
+    body: dict[str, Any]
+    run_id: str
+
+    @property
+    def text(self) -> str:
+        return str(self.body["choices"][0]["message"]["content"])
+
+    @property
+    def code(self) -> str:
+        return str(self.body["error"]["code"])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A client of one of the servers."""
+
+    http: aiohttp.ClientSession
+    serving: Serving
+
+    async def say(self, text: str, *, key: str | None = None, **fields: Any) -> Reply:
+        """Say something in the session ``shared``."""
+        body = {"model": "seeing", "messages": [{"role": "user", "content": text}], **fields}
+        headers = {"X-Session-Id": "shared"} | ({"Idempotency-Key": key} if key else {})
+        async with self.http.post(f"{self.serving.url}/v1/chat/completions", json=body, headers=headers) as response:
+            return Reply(status=response.status, body=await response.json(), run_id=response.headers["X-Run-Id"])
+
+    @asynccontextmanager
+    async def hear(self, text: str, *, key: str | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Say something, and hear the answer as it comes."""
+        body = {"model": "seeing", "stream": True, "messages": [{"role": "user", "content": text}]}
+        headers = {"X-Session-Id": "shared"} | ({"Idempotency-Key": key} if key else {})
+        async with self.http.post(f"{self.serving.url}/v1/chat/completions", json=body, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            yield response
+
+    async def hear_whole(self, text: str, *, key: str | None = None) -> bytes:
+        async with self.hear(text, key=key) as response:
+            return await response.read()
+
+    async def get(self, path: str) -> Any:
+        async with self.http.get(f"{self.serving.url}/v1/{path}") as response:
+            return await response.json()
+
+    async def post(self, path: str, **body: Any) -> Any:
+        async with self.http.post(f"{self.serving.url}/v1/{path}", json=body) as response:
+            return await response.json()
+
+    async def read_history(self) -> list[tuple[str, str]]:
+        items = (await self.get("sessions/shared/items?order=asc&limit=100"))["data"]
+        assert [item["seq"] for item in items] == list(range(1, len(items) + 1))
+        return [(item["role"], item["content"]) for item in items]
+
+    async def read_runs(self) -> list[dict[str, Any]]:
+        """The session's runs, oldest first."""
+        return list(reversed((await self.get("sessions/shared/runs?limit=100")).get("data", [])))
+
+    async def wait_runs(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many turns have begun or wait."""
+        async with asyncio.timeout(SOON_S):
+            while len(runs := await self.read_runs()) < count:
+                await asyncio.sleep(0.01)
+        return runs
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two servers on one database, and the model that they share."""
+
+    model: SeeingModel
+    settings: dict[str, Any]
+    folder: Path
+    stack: AsyncExitStack
+    http: aiohttp.ClientSession
+    lines: list[Line] = field(default_factory=list)
+
+    async def start(self, name: str) -> Line:
+        server = await self.stack.enter_async_context(serving(self.folder / name, **self.settings))
+        self.lines.append(Line(self.http, server))
+        return self.lines[-1]
+
+    @property
+    def left(self) -> Line:
+        return self.lines[0]
+
+    @property
+    def right(self) -> Line:
+        return self.lines[1]
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, postgres_database: str) -> AsyncIterator[Pair]:
+    """Two servers that were started at the same time on an empty database."""
+    model = SeeingModel()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(open_model(model))
+        settings = {"upstream_url": url, "database_url": postgres_database, "stop_s": 1}
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        pair = Pair(model=model, settings=settings, folder=tmp_path, stack=stack, http=http)
+        await asyncio.gather(pair.start("left"), pair.start("right"))
+        http.headers.update(pair.left.serving.headers)
+        yield pair
+
+
+@asynccontextmanager
+async def open_model(model: SeeingModel) -> AsyncIterator[str]:
+    """Serve a model to the servers; its base URL."""
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", model.answer)
+    app.router.add_get("/v1/models", model.list_models)
+    runner, port = web.AppRunner(app, shutdown_timeout=0), find_port()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        await runner.cleanup()
+
+
+async def test_ten_concurrent_turns_see_each_other(pair: Pair) -> None:
+    texts = [f"message {number}" for number in range(10)]
+    replies = await asyncio.gather(*(pair.lines[n % 2].say(text) for n, text in enumerate(texts)))
+    history = await pair.left.read_history()
+    said = [content for role, content in history if role == "user"]
+    assert sorted(said) == texts
+    assert history == [
+        turn for n, text in enumerate(said) for turn in (("user", text), ("assistant", say_seen(said[: n + 1])))
+    ]
+    shown = [[(message["role"], message["content"]) for message in request] for request in pair.model.shown]
+    assert shown == [history[: 2 * n + 1] for n in range(10)]
+    assert {reply.text for reply in replies} == {say_seen(said[: n + 1]) for n in range(10)}
+    assert await pair.right.read_history() == history
+
+
+async def test_queue_across_servers_keeps_ticket_order(pair: Pair) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pair.left.say("Wait, number 0"))
+        await pair.left.wait_runs(1)
+        for number in range(1, 9):
+            group.create_task(pair.lines[number % 2].say(f"number {number}"))
+            await pair.left.wait_runs(number + 1)
+        pair.model.gate.set()
+    said = [content for role, content in await pair.right.read_history() if role == "user"]
+    assert said == ["Wait, number 0", *(f"number {number}" for number in range(1, 9))]
+
+
+async def test_run_is_cancelled_through_other_server(pair: Pair) -> None:
+    async with pair.left.hear("Tell a story.") as response:
+        await response.content.readuntil(b"word9 ")
+        cancelled = await pair.right.post(f"runs/{response.headers['X-Run-Id']}/cancel")
+        rest = await response.read()
+    assert cancelled["status"] == "cancelled"
+    assert b"run_cancelled" in rest
+    assert not rest.endswith(DONE)
+    asked, said = await pair.right.read_history()
+    assert asked == ("user", "Tell a story.")
+    assert said[1].startswith("".join(STORY[:10]))
+    assert (await pair.right.say("And now?")).text == say_seen(["Tell a story.", "And now?"])
+
+
+async def test_waiting_run_is_cancelled_through_other_server(pair: Pair) -> None:
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(pair.left.say("Wait for me"))
+        await pair.left.wait_runs(1)
+        second = group.create_task(pair.left.say("second"))
+        waiting = (await pair.left.wait_runs(2))[1]
+        assert waiting["status"] == "queued"
+        assert (await pair.right.post(f"runs/{waiting['id']}/cancel"))["status"] == "cancelled"
+        assert (await second).code == "run_cancelled"
+        pair.model.gate.set()
+    assert await pair.left.read_history() == [("user", "Wait for me"), ("assistant", first.result().text)]
+
+
+async def test_run_is_followed_through_other_server(pair: Pair) -> None:
+    began = time.monotonic()
+    async with pair.left.hear("Tell me briefly.") as response:
+        path = f"{pair.right.serving.url}/v1/runs/{response.headers['X-Run-Id']}/events"
+        async with pair.http.get(path, headers={"Accept": "text/event-stream"}) as events:
+            frame = await events.content.readuntil(b"\n\n")
+            first_s = time.monotonic() - began
+            frames = (frame + await events.read()).split(b"\n\n")[:-1]
+        assert (await response.read()).endswith(DONE)
+    told = [json.loads(frame.partition(b"data: ")[2]) for frame in frames]
+    assert first_s < SHORT_WORDS * WORD_S, "nothing was told before the end"
+    assert [event["number"] for event in told] == list(range(1, len(told) + 1))
+    assert "".join(event.get("text", "") for event in told) == "".join(STORY[:SHORT_WORDS])
+    assert (told[-1]["type"], told[-1]["run"]["status"]) == ("end", "completed")
+
+
+async def test_revoked_key_stops_on_every_server(pair: Pair) -> None:
+    made = await pair.left.post("keys", label="to be revoked")
+    headers = {"Authorization": f"Bearer {made['secret']}"}
+    urls = [f"{line.serving.url}/v1/sessions" for line in pair.lines]
+    assert [await read_status(pair.http, url, headers) for url in urls] == [200, 200]
+    async with pair.http.delete(f"{pair.left.serving.url}/v1/keys/{made['id']}") as response:
+        assert response.status == 200
+    async with asyncio.timeout(SOON_S):
+        while [await read_status(pair.http, url, headers) for url in urls] != [401, 401]:
+            await asyncio.sleep(0.05)
+
+
+async def read_status(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> int:
+    async with http.get(url, headers=headers) as response:
+        return response.status
+
+
+async def test_busy_session_rejects_on_other_server(pair: Pair) -> None:
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(pair.left.say("Wait for me"))
+        await pair.left.wait_runs(1)
+        refused = await pair.http.post(
+            f"{pair.right.serving.url}/v1/chat/completions",
+            json={"model": "seeing", "concurrency": "reject", "messages": [{"role": "user", "content": "now"}]},
+            headers={"X-Session-Id": "shared"},
+        )
+        assert (refused.status, (await refused.json())["error"]["code"]) == (409, "session_busy")
+        pair.model.gate.set()
+    assert await pair.right.read_history() == [("user", "Wait for me"), ("assistant", first.result().text)]
+
+
+async def test_other_server_interrupts_a_turn(pair: Pair) -> None:
+    async with pair.left.hear("Tell a story.") as response:
+        await response.content.readuntil(b"word9 ")
+        async with asyncio.timeout(SOON_S):
+            reply = await pair.right.say("Stop!", concurrency="interrupt")
+        assert b"run_cancelled" in await response.read()
+    assert reply.text == say_seen(["Tell a story.", "Stop!"])
+    assert [role for role, _ in await pair.left.read_history()] == ["user", "assistant", "user", "assistant"]
+
+
+async def test_key_repeated_elsewhere_asks_model_once(pair: Pair) -> None:
+    whole = [await line.say("Tell me briefly.", key="one") for line in pair.lines]
+    assert whole[0].body == whole[1].body
+    streams = [await line.hear_whole("Tell me briefly.", key="two") for line in pair.lines]
+    assert streams[0] == streams[1]
+    assert len(pair.model.shown) == 2
+    assert len(await pair.left.read_history()) == 4
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new session", "old session"])
+async def test_key_sent_everywhere_at_once_asks_once(pair: Pair, is_new: bool) -> None:
+    if not is_new:
+        await pair.left.say("Hello")
+    asked = len(pair.model.shown)
+    replies = await asyncio.gather(*(pair.lines[n % 2].say("Tell me briefly.", key="one") for n in range(8)))
+    assert {reply.text for reply in replies} == {"".join(STORY[:SHORT_WORDS])}
+    assert len({reply.run_id for reply in replies}) == 1
+    assert len(pair.model.shown) == asked + 1
+
+
+async def test_stopped_server_hands_its_sessions_on(pair: Pair) -> None:
+    """At once: nobody waits for a lease."""
+    async with pair.left.hear("Tell a story.") as response:
+        await response.content.readuntil(b"word0 ")
+        own = asyncio.create_task(pair.left.say("waits here"))
+        await pair.left.wait_runs(2)
+        others = asyncio.create_task(pair.right.say("waits there"))
+        await pair.left.wait_runs(3)
+        pair.left.serving.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(SOON_S):
+            assert (await others).text == say_seen(["waits there"])
+            assert (await own).code == "interrupted"
+            assert b'"interrupted"' in await response.read()
+    assert [run["status"] for run in await pair.right.read_runs()] == ["failed", "failed", "completed"]
+
+
+async def test_killed_server_gives_up_its_sessions(pair: Pair) -> None:
+    async with pair.left.hear("Tell a story.") as response:
+        waiting = []
+        for number, line in enumerate((pair.right, pair.left, pair.right)):
+            waiting.append(asyncio.create_task(line.say(f"number {number}")))
+            await pair.right.wait_runs(number + 2)
+        await response.content.readuntil(b"word40 ")
+        pair.left.serving.process.kill()
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+    with pytest.raises(aiohttp.ClientError):
+        await waiting.pop(1)
+    async with asyncio.timeout(LEASE_S):
+        assert [reply.text for reply in await asyncio.gather(*waiting)] == [
+            say_seen(["number 0"]),
+            say_seen(["number 0", "number 2"]),
+        ]
+    told, *others = await pair.right.read_runs()
+    assert [(run["status"], run["error"]["code"]) for run in (told, others[1])] == [("failed", "interrupted")] * 2
+    assert told["output"][0]["content"].startswith("".join(STORY[:20])), "more than a second is lost"
+
+
+async def test_paused_server_cannot_end_its_turn(pair: Pair) -> None:
+    """Its lease has lapsed: what it says afterwards is refused by the fencing number."""
+    late = asyncio.create_task(pair.left.say("Wait for me"))
+    await pair.right.wait_runs(1)
+    pair.left.serving.process.send_signal(signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(LEASE_S):
+            assert (await pair.right.say("Are you there?")).text == say_seen(["Are you there?"])
+    finally:
+        pair.model.gate.set()
+        pair.left.serving.process.send_signal(signal.SIGCONT)
+    reply = await late
+    assert (reply.status, reply.code) == (409, "turn_conflict")
+    assert len(await pair.right.read_history()) == 2
+    assert [run["status"] for run in await pair.right.read_runs()] == ["failed", "completed"]
+    assert (await pair.left.say("And now?")).text == say_seen(["Are you there?", "And now?"])
