@@ -1,7 +1,7 @@
 """A server that is killed at any moment loses no turn that was acknowledged, doubles none, and leaves none by halves.
 
-Eight sessions are busy, two of them with two clients, streaming and not. A killed server is looked at through the native
-API after it was started again (SQLite), or through the server beside it (PostgreSQL). ``CRASH_SEED`` repeats a run.
+Eight sessions are busy, two of them with two clients, streaming and not. What the native API shows is checked after the
+server was started again (SQLite), or at the server beside it (PostgreSQL). ``CRASH_SEED`` repeats a run.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ WORDS = 12
 WORD_MS = 4
 WHOLE = "".join(f"word{number} " for number in range(WORDS))
 DONE = b"data: [DONE]\n\n"
+# Who has read the end of the answer may rely on it; many clients read no further.
+STOP = b'"finish_reason": "stop"'
 SESSIONS = 8
 SHARED_SESSIONS = 2
 # So many groups of sessions take turns at a server beside another one: each has the length of a lease to recover.
 GROUPS = 10
 KILL_AFTER_S = (0.05, 0.4)
-# On SQLite a session is usable at once; on PostgreSQL when its lease (10 s) has lapsed and the next heartbeat has come (2.5 s).
+# On SQLite a session is usable at once; on PostgreSQL when its lease lapsed (10 s) and another server looked (2.5 s).
 AT_ONCE_S = 5.0
 LEASE_S = 15.0
 LOOK_BACK_S = 1.0
@@ -107,18 +109,15 @@ async def ask(
             async for piece in response.content.iter_any():
                 data += piece
     except (aiohttp.ClientError, OSError) as error:
-        if not data.endswith(DONE):
+        if not (is_streamed and STOP in data):
             raise Cut from error
     if is_retry and b'"interrupted"' in data:
         raise Cut
     assert response.status == 200, data
-    return read_stream(data) if is_streamed else str(json.loads(data)["choices"][0]["message"]["content"])
-
-
-def read_stream(data: bytes) -> str:
-    """The text of a stream that came to its end."""
-    assert data.endswith(DONE), f"a stream without its end: {data[-500:]!r}"
-    return "".join(read_deltas(data))
+    if is_streamed:
+        assert STOP in data, f"a stream without its end: {data[-500:]!r}"
+        return "".join(read_deltas(data))
+    return str(json.loads(data)["choices"][0]["message"]["content"])
 
 
 def read_deltas(data: bytes) -> list[str]:
@@ -181,9 +180,7 @@ def check_history(items: Sequence[Mapping[str, Any]], talks: Sequence[Talk]) -> 
     assert set(said) <= {text for talk in talks for text in talk.sent}
 
 
-def check_runs(
-    items: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], talks: Sequence[Talk]
-) -> None:
+def check_runs(items: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], talks: Sequence[Talk]) -> None:
     """Every run has ended: it names its turn in the history, or was interrupted and keeps what it was asked."""
     places = sorted(run["input_items"] + run["output_items"] for run in runs if run["status"] == "completed")
     assert places == [[seq, seq, seq + 1, seq + 1] for seq in range(1, len(items), 2)]
@@ -191,7 +188,6 @@ def check_runs(
         if run["status"] == "completed":
             continue
         assert (run["status"], run["error"]["code"]) == ("failed", "interrupted")
-        assert run["ended_at"] >= run["created_at"]
         (asked,) = run["input"]
         assert asked["content"] in {text for talk in talks for text in talk.sent}
         assert all(said["content"] and WHOLE.startswith(said["content"]) for said in run["output"])
@@ -216,7 +212,10 @@ async def crash_alone(data_dir: Path, *, rounds: int) -> None:
         for number in range(rounds + 1):
             async with serving(data_dir, upstream_url=upstream) as server:
                 await asyncio.gather(
-                    *(talk.resume(http, server.url, repeats=chance.random() < 0.5, within_s=AT_ONCE_S) for talk in talks)
+                    *(
+                        talk.resume(http, server.url, repeats=chance.random() < 0.5, within_s=AT_ONCE_S)
+                        for talk in talks
+                    )
                 )
                 counts = await check_sessions(http, server.url, talks)
                 if number < rounds:
@@ -325,5 +324,5 @@ async def listen(http: aiohttp.ClientSession, url: str, heard: list[tuple[float,
     body = {"model": "mock", "stream": True, "messages": [{"role": "user", "content": "Tell me all."}]}
     with suppress(aiohttp.ClientError):
         async with http.post(f"{url}/v1/chat/completions", json=body, headers={"X-Session-Id": "long"}) as response:
-            async for piece in response.content.iter_any():
+            while piece := await response.content.readany():
                 heard.append((time.monotonic(), "".join(read_deltas(piece))))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 from aiohttp import web
 
@@ -29,6 +30,11 @@ SHORT_WORDS = 20
 SOON_S = 5.0
 # A lease lasts 10 s, another server looks every 2.5 s, and the turn itself takes its time.
 LEASE_S = 15.0
+RECONNECT_S = 2.0
+BREAK_CONNECTIONS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 class SeeingModel:
@@ -106,7 +112,9 @@ class Line:
         body = {"model": "seeing", "messages": [{"role": "user", "content": text}], **fields}
         headers = {"X-Session-Id": "shared"} | ({"Idempotency-Key": key} if key else {})
         async with self.http.post(f"{self.serving.url}/v1/chat/completions", json=body, headers=headers) as response:
-            return Reply(status=response.status, body=await response.json(), run_id=response.headers["X-Run-Id"])
+            return Reply(
+                status=response.status, body=await response.json(), run_id=response.headers.get("X-Run-Id", "")
+            )
 
     @asynccontextmanager
     async def hear(self, text: str, *, key: str | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -329,6 +337,20 @@ async def test_key_sent_everywhere_at_once_asks_once(pair: Pair, is_new: bool) -
     assert {reply.text for reply in replies} == {"".join(STORY[:SHORT_WORDS])}
     assert len({reply.run_id for reply in replies}) == 1
     assert len(pair.model.shown) == asked + 1
+
+
+async def test_broken_connections_lose_no_turn(pair: Pair, postgres_database: str) -> None:
+    """All of them at once, as when PostgreSQL is started anew; soon afterwards nobody notices."""
+    await asyncio.gather(*(pair.lines[n % 2].say(f"number {n}") for n in range(10)))
+    async with pair.left.hear("Tell me briefly.") as response:
+        await response.content.readuntil(b"word2 ")
+        async with await psycopg.AsyncConnection.connect(postgres_database, autocommit=True) as connection:
+            await connection.execute(BREAK_CONNECTIONS)
+        assert (await response.read()).endswith(DONE)
+    await asyncio.sleep(RECONNECT_S)
+    replies = await asyncio.gather(*(pair.lines[n % 2].say(f"again {n}") for n in range(10)))
+    assert [reply.status for reply in replies] == [200] * 10
+    assert len(await pair.right.read_history()) == 42
 
 
 async def test_stopped_server_hands_its_sessions_on(pair: Pair) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from multiturn import cli
+from multiturn.cli import make_app
 from multiturn.cli.listening import take_address, write_url
 from multiturn.cli.place import hoist
 from multiturn.cli.progress import Meter, ModelState, follow_model
@@ -158,3 +161,25 @@ def test_taken_port_is_refused() -> None:
 def test_unknown_host_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="MULTITURN_HOST"):
         take_address("no.such.host.invalid", 0)
+
+
+COMMANDS = {
+    "serve": [""],
+    "chat": [""],
+    "keys": ["list", "make", "revoke"],
+    "sessions": ["list", "show", "items", "runs", "delete"],
+    "model": ["list", "pull", "use", "path"],
+    "migrate": [""],
+    "doctor": [""],
+}
+
+
+@pytest.mark.parametrize("words", [f"{group} {name}".split() for group, names in COMMANDS.items() for name in names])
+def test_every_command_tells_its_exit_codes(words: list[str]) -> None:
+    told = CliRunner().invoke(make_app(words), [*words, "--help"])
+    assert told.exit_code == 0
+    assert "Exit codes: 0" in told.output
+
+
+def test_test_knows_every_command() -> None:
+    assert set(COMMANDS) == set(cli.COMMANDS)

@@ -46,8 +46,17 @@ LATER = """What was said can be read at any time: `GET /v1/sessions/trip-to-lisb
 and every other field of a request reach the model as they are. `model` is a name of `GET /v1/models`; the embedded \
 model answers to every name."""
 
+CALLER = """Every request needs a key, but those under Server. A key belongs to a tenant, which owns the data, and \
+may belong to one user of it. Two keys of one tenant and user share their sessions; tenants and users never see each \
+other's, though the names of their sessions be equal."""
+
+BEARER = "`Bearer <key>`, as OpenAI's clients send it."
+
+KEY_HEADERS = """The key alone. A third one, `superAgentKey`, goes before all others, for clients that send a \
+provider's key as the bearer."""
+
 ERRORS = """Every error is in OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`. The code is \
-stable; the message is for people. `Retry-After` (seconds) stands where waiting helps. An error in mid-stream is the last event. A \
-thing of another tenant or user is answered as one that does not exist."""
+stable; the message is for people. `Retry-After` (seconds) stands where waiting helps. An error in mid-stream is the \
+last event. A thing of another tenant or user is answered as one that does not exist."""
 
 SHAPES = """What is sent and what comes back, as JSON. Times are in UTC (RFC 3339)."""

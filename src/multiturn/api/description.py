@@ -50,6 +50,15 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """What a response gives to another operation: ``source`` is a runtime expression of OpenAPI."""
+
+    operation: str
+    parameter: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A response that is no error: a wire struct as JSON, a stream of one as server-sent events, or text."""
 
@@ -61,6 +70,7 @@ class Reply:
     events_example: str = ""
     media: str = JSON
     headers: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from multiturn.api.description import Operation, Parameter, Reply
 from multiturn.api.docs_fields import refer, separate, write_fields, write_row
 from multiturn.api.error_codes import CODES
 from multiturn.api.html import Html, code_block, inline, join, prose, tag
+from multiturn.api.parameters import USER
 from multiturn.api.schemas import find_shape, write_shape
 
 STYLE = files("multiturn.api").joinpath("docs.css").read_text("utf-8")
@@ -37,6 +38,7 @@ def write_page(operations: Sequence[Operation], description: Mapping[str, Any]) 
         tag("a", "Contents", href="#contents", class_="jump"),
         tag("h1", "Multiturn ", tag("small", description["info"]["version"])),
         write_beginning(),
+        write_caller(),
         *(write_tag(shown, operations, schemas) for shown in tags),
         write_codes(),
         write_shapes(schemas),
@@ -72,9 +74,22 @@ def write_beginning() -> Html:
     )
 
 
+def write_caller() -> Html:
+    """How a request says who asks."""
+    rows = [
+        write_row(names, {"type": "string"}, text=text, is_required=False)
+        for names, text in ((("Authorization",), beginning.BEARER), (("x-api-key", "apikey"), beginning.KEY_HEADERS))
+    ]
+    user = write_row(USER.names, USER.schema, text=USER.text, is_required=False)
+    return tag("section", tag("h2", "Who asks"), prose(beginning.CALLER), tag("dl", *rows, user), id="caller")
+
+
 def write_contents(operations: Sequence[Operation], tags: Sequence[Mapping[str, str]]) -> Html:
     """The table of contents."""
-    entries = [tag("li", tag("a", "How to begin", href="#begin"))]
+    entries = [
+        tag("li", tag("a", "How to begin", href="#begin")),
+        tag("li", tag("a", "Who asks", href="#caller")),
+    ]
     for shown in tags:
         links = [
             tag("li", tag("a", operation.summary, href=f"#{operation.name}"))
@@ -116,13 +131,13 @@ def write_operation(operation: Operation, schemas: Mapping[str, Any]) -> Html:
 
 
 def write_parameters(parameters: Sequence[Parameter]) -> Html:
-    """The parameters, by where they stand."""
+    """The parameters, by where they stand; the user, whom every operation knows, is described once."""
     parts: list[Html] = []
     for place, title in (("path", "In the path"), ("query", "In the query"), ("header", "Headers")):
         rows = [
             write_row(one.names, one.schema, text=one.text, is_required=place == "path")
             for one in parameters
-            if one.place == place
+            if one.place == place and one is not USER
         ]
         if rows:
             parts += [tag("h4", title), tag("dl", *rows)]
@@ -162,10 +177,10 @@ def write_errors(operation: Operation) -> Iterator[Html]:
     for status, codes in sorted(operation.errors.items()):
         if status not in own:
             links = separate([tag("a", code, href=f"#error-{code}") for code in codes], ", ")
-            yield tag("div", tag("dt", tag("code", str(status))), tag("dd", links, class_="codes"))
+            yield tag("div", tag("dt", tag("code", str(status))), tag("dd", links), class_="failure")
     if operation.passes_refusals:
         text = "The provider refused the request: its own status and its own error."
-        yield tag("div", tag("dt", tag("code", "4XX")), tag("dd", text, class_="codes"))
+        yield tag("div", tag("dt", tag("code", "4XX")), tag("dd", text), class_="failure")
 
 
 def write_curl(operation: Operation) -> str:

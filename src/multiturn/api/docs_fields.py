@@ -15,7 +15,8 @@ REFERENCE = "#/components/schemas/"
 def write_fields(schema: Mapping[str, Any]) -> Html:
     """The fields of an object; those that go to the model as they are stand apart."""
     required = schema.get("required", [])
-    ours, passed = [], []
+    ours: list[Html] = []
+    passed: list[Html] = []
     for name, field in schema["properties"].items():
         row = write_row((name,), field, text=field.get("description", ""), is_required=name in required)
         (passed if field.get("x-goes-to-model") else ours).append(row)

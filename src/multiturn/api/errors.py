@@ -10,6 +10,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from multiturn.errors import MultiturnError, UpstreamError, UpstreamRefused, UpstreamTimeout
 
@@ -97,14 +98,22 @@ async def handle_error(_request: Request, error: Exception) -> Response:
 async def handle_http(request: Request, error: Exception) -> Response:
     """What the router refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)
+    headers = error.headers
     if error.status_code == 405:
+        headers = {"Allow": ", ".join(list_methods(request))}
         text = f"{request.method} is not allowed on {request.url.path}."
         code = "method_not_allowed"
     else:
         text = f"There is no {request.method} {request.url.path}. /docs lists what there is."
         code = "not_found"
     body = {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": code}}
-    return write_response(body, status=error.status_code, headers=error.headers)
+    return write_response(body, status=error.status_code, headers=headers)
+
+
+def list_methods(request: Request) -> list[str]:
+    """The methods of a path, whose routes have one each."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    return sorted({m for route in routes if route.path_regex.match(request.url.path) for m in route.methods or ()})
 
 
 def write_internal() -> Response:

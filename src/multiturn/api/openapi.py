@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from multiturn import __version__
-from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Operation, Parameter, Reply
+from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
 from multiturn.api.error_codes import CODES
@@ -187,7 +187,14 @@ def write_reply(reply: Reply) -> dict[str, Any]:
         # OpenAPI 3.1 has no word for the shape of one event.
         schema = {"type": "string", "x-event-data": write_shape(reply.events)}
         content[SSE] = {"schema": schema, "example": reply.events_example}
-    return {"description": reply.text, "headers": write_headers(reply.headers), "content": content}
+    shown = {"description": reply.text, "headers": write_headers(reply.headers), "content": content}
+    links = {link.operation: write_link(link) for link in reply.links}
+    return {**shown, "links": links} if links else shown
+
+
+def write_link(link: Link) -> dict[str, Any]:
+    """Where a value of a response leads to."""
+    return {"operationId": link.operation, "parameters": {link.parameter: link.source}}
 
 
 def write_errors(operation: Operation) -> dict[str, Any]:

@@ -18,8 +18,8 @@ KEYS_LIFE = timedelta(hours=24)
 BATCH_ROWS = 200
 # DESIGN section 2: a session is usable again when the lease of a server that died lapses.
 LEASE_S = 10.0
-# A run is among the live ones a moment after it was stored, and its end is tried for some seconds.
-LOST_AFTER = timedelta(seconds=30)
+# A run is among the live ones a moment after it was stored, and leaves them when its end was tried for some seconds.
+LOST_AFTER = timedelta(seconds=LEASE_S)
 ORPHANS_PER_LOOK = 50
 
 

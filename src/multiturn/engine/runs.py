@@ -94,8 +94,13 @@ class LiveRun:
         if self.task is None or self.is_ending or self.was_cancelled:
             return False
         self.was_cancelled = True
-        self.task.cancel()
+        # Behind the task's first step: a task that is cancelled before it never runs, and would not end its run.
+        asyncio.get_running_loop().call_soon(self._interrupt)
         return True
+
+    def _interrupt(self) -> None:
+        if self.task and not self.is_ending:
+            self.task.cancel()
 
     async def wait_news(self) -> None:
         """Wait until something is told."""

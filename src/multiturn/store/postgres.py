@@ -128,6 +128,8 @@ class PostgresDatabase:
             try:
                 async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    # When this one broke, others did too: a turn that is handed one of them would fail.
+                    await self.pool.check()
                     async for notice in connection.notifies():
                         self._tell(notice.payload)
             except psycopg.Error as error:

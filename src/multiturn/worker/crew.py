@@ -37,7 +37,8 @@ class Crew:
             await asyncio.wait(self.tasks, timeout=limit_s)
         left = list(self.tasks)
         for task in left:
-            task.cancel()
+            # Behind its first step: a task that is cancelled before it never runs.
+            asyncio.get_running_loop().call_soon(task.cancel)
         await asyncio.gather(*left, return_exceptions=True)
         return len(left)
 

@@ -39,13 +39,18 @@ class Rounds:
         What a server that died left behind is ended on the first of them.
         """
         await self._beat()
+        await self._recover()
         self.crew.spawn(repeat(self._beat, every_s=BEAT_S))
+        self.crew.spawn(repeat(self._recover, every_s=BEAT_S))
         self.crew.spawn(repeat(self.runs.checkpoint, every_s=CHECKPOINT_S))
         self.crew.spawn(repeat(self._sweep, every_s=self.sweep_every_s))
 
     async def _beat(self) -> None:
         await self.recovery.beat()
         self.beat_at = time.monotonic()
+
+    async def _recover(self) -> None:
+        """Beside the heartbeat: a server that died may have left more than can be ended within a lease."""
         await until_nothing(self.recovery.recover)
 
     async def _sweep(self) -> None:

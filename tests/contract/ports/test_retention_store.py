@@ -88,10 +88,10 @@ async def test_session_used_at_the_last_moment_stays(stores: Stores) -> None:
         assert (await stores.session(f"chat-{n}")).run_id is None
 
 
-async def fill(stores: Stores, *, runs: int) -> Begun:
+async def fill(stores: Stores, name: str = "full", *, runs: int) -> Begun:
     """A session with everything that can be in one."""
     for n in range(runs):
-        begun = await stores.begin("full", text=str(n), idempotency=IdempotencyKey("chat", str(n)))
+        begun = await stores.begin(name, text=str(n), idempotency=IdempotencyKey("chat", f"{name}-{n}"))
         events = [(stores.tenant_id, begun.run.id, EventBatch(first=first, body="{}")) for first in range(1, 6)]
         await stores.runs.save_events(events, stores.clock())
         await stores.end(begun, said("one", "assistant"), said("two", "assistant"))
@@ -105,7 +105,7 @@ async def test_deleted_session_is_erased_whole(stores: Stores) -> None:
     assert not await stores.history(begun.session)
     assert not (await stores.runs.list_runs(stores.tenant_id, begun.session.id, before=None, limit=1)).data
     assert not await stores.runs.list_events(stores.tenant_id, begun.run.id, after=0)
-    again = await stores.begin("new", text="24", idempotency=IdempotencyKey("chat", "24"))
+    again = await stores.begin("new", text="24", idempotency=IdempotencyKey("chat", "full-24"))
     assert again.state == "running"
     assert await stores.erase() == 0
     assert await is_there(stores, other)
@@ -137,7 +137,7 @@ async def test_two_servers_erase_together(stores: Stores) -> None:
 async def test_events_are_forgotten_by_age(stores: Stores) -> None:
     begun = await fill(stores, runs=1)
     stores.clock.pass_(hours=1)
-    fresh = await fill(stores, runs=1)
+    fresh = await fill(stores, "fresh", runs=1)
     cut = stores.clock()
     assert [await stores.retention.expire_events(cut, limit=3) for _ in range(3)] == [3, 2, 0]
     assert not await stores.runs.list_events(stores.tenant_id, begun.run.id, after=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multiturn.api import examples
 from multiturn.api.admin.wire import KeyBody, KeyListBody, NewKeyBody, RevokedKeyBody
-from multiturn.api.description import ANY, Body, Operation, Parameter, Reply
+from multiturn.api.description import ANY, Body, Link, Operation, Parameter, Reply
 from multiturn.api.parameters import NAME, USER
 
 KEY_ID = Parameter(
@@ -50,6 +50,7 @@ OPERATIONS = (
                 status=201,
                 shape=KeyBody,
                 example={**examples.KEY, "secret": "mt-QhU2c5Jm0mYw3e1nXfV9pL4rT8kZx7Lw"},
+                links=(Link(operation="revokeKey", parameter="key_id", source="$response.body#/id"),),
             ),
         ),
         errors={**ANY, 400: ("invalid_request", "invalid_json"), 413: ("request_too_large",)},

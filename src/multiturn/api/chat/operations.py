@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multiturn.api import examples
 from multiturn.api.chat.shapes import ChatCompletion, ChatCompletionChunk, CompletionRequest, ModelBody, ModelListBody
-from multiturn.api.description import ANY, PROVIDER, Body, Operation, Parameter, Reply
+from multiturn.api.description import ANY, PROVIDER, Body, Link, Operation, Parameter, Reply
 from multiturn.api.parameters import OPTIONAL_NAME, USER
 
 # HTTP names are case-insensitive; these are spelt as the clients' documentation does.
@@ -81,6 +81,13 @@ OPERATIONS = (
                 events=ChatCompletionChunk,
                 events_example=examples.CHUNKS,
                 headers=("X-Session-Id", "X-Run-Id"),
+                links=(
+                    Link(operation="getRun", parameter="run_id", source="$response.header.X-Run-Id"),
+                    Link(operation="listEvents", parameter="run_id", source="$response.header.X-Run-Id"),
+                    Link(operation="cancelRun", parameter="run_id", source="$response.header.X-Run-Id"),
+                    Link(operation="getSession", parameter="session_id", source="$response.header.X-Session-Id"),
+                    Link(operation="listItems", parameter="session_id", source="$response.header.X-Session-Id"),
+                ),
             ),
         ),
         errors={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multiturn.api import examples
-from multiturn.api.description import ANY, Operation, Parameter, Reply
+from multiturn.api.description import ANY, Link, Operation, Parameter, Reply
 from multiturn.api.native.routes import LIMIT, LIMIT_MAX, NUMBER_MAX
 from multiturn.api.native.wire import DeletedBody, EventBody, ItemBody, ListBody, RunBody, SessionBody
 from multiturn.api.parameters import NAME, USER
@@ -84,6 +84,12 @@ OPERATIONS = (
                 text="A page of sessions. `next` is the `before` of the page behind it.",
                 shape=ListBody[SessionBody],
                 example=examples.page(examples.SESSION),
+                links=(
+                    Link(operation="getSession", parameter="session_id", source="$response.body#/data/0/id"),
+                    Link(operation="listItems", parameter="session_id", source="$response.body#/data/0/id"),
+                    Link(operation="listRuns", parameter="session_id", source="$response.body#/data/0/id"),
+                    Link(operation="deleteSession", parameter="session_id", source="$response.body#/data/0/id"),
+                ),
             ),
         ),
         errors=ANY,
@@ -147,6 +153,10 @@ OPERATIONS = (
                 text="A page of runs. `next` is the `cursor` of the page behind it.",
                 shape=ListBody[RunBody],
                 example=examples.page(examples.RUN),
+                links=(
+                    Link(operation="getRun", parameter="run_id", source="$response.body#/data/0/id"),
+                    Link(operation="listEvents", parameter="run_id", source="$response.body#/data/0/id"),
+                ),
             ),
         ),
         errors={**ANY, 404: ("session_not_found",)},

@@ -53,8 +53,8 @@ class NativeRoutes:
         caller = await authenticate(self.services, request.headers)
         limit = read_limit(request, default=LIMIT, maximum=LIMIT_MAX)
         before = request.query_params.get("before")
-        before_id = find_id(before) if before else None
-        if before and before_id is None:
+        before_id = None if before is None else find_id(before)
+        if before is not None and before_id is None:
             raise InvalidRequest("'before' must be the id of a session.", param="before")
         page = await self.services.sessions.list_sessions(caller, before=before_id, limit=limit)
         data = [render_session(session) for session in page.data]

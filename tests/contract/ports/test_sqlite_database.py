@@ -1,0 +1,286 @@
+"""SQLite alone: commits that are shared, disks that fill, files in which nothing is left of what was erased."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import apsw
+import pytest
+
+from multiturn.errors import SettingsError, Unavailable
+from multiturn.model.event import EventBatch
+from multiturn.model.item import Range
+from multiturn.model.turn import IdempotencyKey
+from multiturn.store.sqlite import SqliteDatabase
+from tests.contract.ports.stores import Stores, said
+from tests.contract.ports.test_database import is_stored, user
+from tests.house.tree import ROOT
+
+CALLERS = 16
+# A query may look at every row of these: none grows with the data.
+SMALL = {"servers", "erasures"}
+
+
+def count_commits(database: SqliteDatabase) -> list[int]:
+    commits: list[int] = []
+
+    def note() -> bool:
+        commits.append(1)
+        return False
+
+    database.writer.set_commit_hook(note)
+    return commits
+
+
+async def add_user(database: SqliteDatabase, row: dict[str, Any], error: BaseException | None = None) -> None:
+    async with database.transaction() as tx:
+        await tx.execute("make_user", row)
+        if error:
+            raise error
+
+
+async def test_writes_are_durable_and_erased_for_good(sqlite: SqliteDatabase) -> None:
+    asked = ("journal_mode", "synchronous", "secure_delete", "temp_store")
+    assert [sqlite.writer.pragma(name) for name in asked] == ["wal", 2, 1, 2]
+    assert sqlite.reader.pragma("query_only") == 1
+
+
+async def test_transactions_share_commits(sqlite: SqliteDatabase) -> None:
+    commits, rows = count_commits(sqlite), [user(str(n)) for n in range(CALLERS)]
+    await asyncio.gather(*(add_user(sqlite, row) for row in rows))
+    assert len(commits) <= 2
+    assert all([await is_stored(sqlite, row) for row in rows])
+
+
+async def test_callers_in_turn_share_commits(sqlite: SqliteDatabase) -> None:
+    commits, stores = count_commits(sqlite), Stores(sqlite)
+
+    async def take_turns(name: str) -> None:
+        for _ in range(10):
+            order = stores.order(name)
+            await stores.end(await stores.turns.begin(stores.tenant_id, order))
+
+    await asyncio.gather(*(take_turns(str(n)) for n in range(CALLERS)))
+    assert len(commits) < 2 * 10 * CALLERS / 4
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
+async def test_error_undoes_its_own_transaction(sqlite: SqliteDatabase, error: BaseException) -> None:
+    commits, rows = count_commits(sqlite), [user(str(n)) for n in range(CALLERS)]
+    work = [add_user(sqlite, row, error if n % 3 == 0 else None) for n, row in enumerate(rows)]
+    results = await asyncio.gather(*work, return_exceptions=True)
+    assert len(commits) <= 2
+    assert [result is None for result in results] == [n % 3 != 0 for n in range(CALLERS)]
+    assert [await is_stored(sqlite, row) for row in rows] == [n % 3 != 0 for n in range(CALLERS)]
+
+
+async def test_cancelled_waiter_leaves_the_others(sqlite: SqliteDatabase) -> None:
+    rows = [user(str(n)) for n in range(CALLERS)]
+    tasks = [asyncio.create_task(add_user(sqlite, row)) for row in rows]
+    for n in (0, 3, 6):
+        await asyncio.sleep(0)
+        tasks[n].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [task.cancelled() for task in tasks] == [n in (0, 3, 6) for n in range(CALLERS)]
+    assert [await is_stored(sqlite, row) for n, row in enumerate(rows) if n not in (0, 3, 6)] == [True] * 13
+    await add_user(sqlite, rows[0])
+    assert await is_stored(sqlite, rows[0])
+
+
+async def test_notices_come_when_it_is_stored(sqlite: SqliteDatabase) -> None:
+    row, heard = user("ann"), asyncio.get_running_loop().create_future()
+    sqlite.listen(lambda topic, subject: heard.set_result((topic, subject, find(sqlite, row))))
+    async with sqlite.transaction() as tx:
+        await tx.execute("make_user", row)
+        await tx.notify("started", row["id"])
+        await asyncio.sleep(0)
+        assert not heard.done()
+    assert await heard == ("started", row["id"], [(row["id"].bytes,)])
+
+
+def find(database: SqliteDatabase, row: dict[str, Any]) -> list[Any]:
+    return database.reader.execute("SELECT id FROM users WHERE id = ?", (row["id"],)).fetchall()
+
+
+async def test_full_disk_stores_nothing_by_halves(sqlite: SqliteDatabase) -> None:
+    stores = Stores(sqlite)
+    begun = await asyncio.gather(*(stores.begin(str(n)) for n in range(CALLERS)))
+    pages = sqlite.writer.pragma("page_count")
+    sqlite.writer.pragma("max_page_count", int(str(pages)) + 20)
+    big = said("x" * 20_000, "assistant")
+    results = await asyncio.gather(*(stores.end(one, big, big) for one in begun), return_exceptions=True)
+    assert any(results)
+    for one, result in zip(begun, results, strict=True):
+        session, run = await stores.session(one.session.external_id or ""), await stores.run(one)
+        heads = (session.head, len(await stores.history(session)), run.status)
+        assert heads == ((0, 0, "in_progress") if result else (3, 3, "completed"))
+        assert result is None or isinstance(result, Unavailable)
+    sqlite.writer.pragma("max_page_count", 2**30)
+    await asyncio.gather(*(stores.end(one, big, big) for one, result in zip(begun, results, strict=True) if result))
+    assert {(await stores.session(str(n))).head for n in range(CALLERS)} == {3}
+
+
+async def test_disk_that_fails_at_the_commit_fails_all(sqlite: SqliteDatabase) -> None:
+    rows = [user(str(n)) for n in range(CALLERS)]
+    sqlite.writer.set_commit_hook(lambda: True)
+    results = await asyncio.gather(*(add_user(sqlite, row) for row in rows), return_exceptions=True)
+    assert {type(result) for result in results} == {Unavailable}
+    assert len({id(result) for result in results}) == CALLERS
+    sqlite.writer.set_commit_hook(None)
+    assert not any([await is_stored(sqlite, row) for row in rows])
+    await add_user(sqlite, rows[0])
+    assert await is_stored(sqlite, rows[0])
+
+
+async def test_broken_rule_is_a_bug(sqlite: SqliteDatabase) -> None:
+    row = user("ann")
+    await add_user(sqlite, row)
+    with pytest.raises(apsw.ConstraintError):
+        await add_user(sqlite, {**row, "external_id": "ben"})
+    await add_user(sqlite, user("eve"))
+
+
+async def test_log_is_emptied_beside_turns(sqlite: SqliteDatabase) -> None:
+    stores = Stores(sqlite)
+
+    async def empty_log() -> None:
+        for _ in range(20):
+            await sqlite.vacuum()
+            await asyncio.sleep(0)
+
+    async def take_turns(name: str) -> None:
+        for _ in range(20):
+            await stores.take(name)
+
+    await asyncio.gather(empty_log(), empty_log(), *(take_turns(str(n)) for n in range(4)))
+    assert {(await stores.session(str(n))).head for n in range(4)} == {40}
+    await sqlite.vacuum()
+    assert Path(f"{sqlite.path}-wal").stat().st_size == 0
+
+
+async def test_cancelled_emptying_harms_nothing(sqlite: SqliteDatabase) -> None:
+    for n in range(20):
+        emptying = asyncio.create_task(sqlite.vacuum())
+        for _ in range(n % 4):
+            await asyncio.sleep(0)
+        emptying.cancel()
+        await add_user(sqlite, user(str(n)))
+
+
+def list_files(database: SqliteDatabase) -> list[Path]:
+    """The database's file, its log and the log's index."""
+    return [path for end in ("", "-wal", "-shm") if (path := Path(f"{database.path}{end}")).exists()]
+
+
+def search(database: SqliteDatabase, words: list[bytes]) -> list[tuple[str, bytes]]:
+    """Where some words stand in the database's files."""
+    held = [(path.name, path.read_bytes()) for path in list_files(database)]
+    return [(name, word) for name, content in held for word in words if word in content]
+
+
+async def fill(stores: Stores, name: str, *, turns: int) -> UUID:
+    """A session whose name is everywhere in it, in texts of all lengths."""
+    for n in range(turns):
+        begun = await stores.begin(
+            f"id-{name}",
+            text=f"{name} asks",
+            labels={"label": name},
+            idempotency=IdempotencyKey("chat", f"{name}-key-{n}"),
+            model=f"{name}-model",
+        )
+        answer = said(f"{name} says " * (1 + 97 * n % 700), "assistant")
+        await stores.end(begun, answer, instructions=f'["{name}"]', events=EventBatch(first=1, body=f'["{name}"]'))
+    await stores.fail(await stores.begin(f"id-{name}"), output=(said(f"{name} broke"),))
+    return begun.session.id
+
+
+async def test_nothing_is_left_of_an_erased_session(sqlite: SqliteDatabase) -> None:
+    stores = Stores(sqlite)
+    names = [f"zanzibar{n}q" for n in range(12)]
+    ids = dict(zip(names, await asyncio.gather(*(fill(stores, name, turns=25) for name in names)), strict=True))
+    await sqlite.vacuum()
+    gone, kept = names[::2], names[1::2]
+    assert len(search(sqlite, [name.encode() for name in names])) >= len(names)
+    for name in gone:
+        await stores.sessions.delete(stores.tenant_id, ids[name])
+    await stores.erase(limit=20)
+    await sqlite.vacuum()
+    assert search(sqlite, [name.encode() for name in gone]) == []
+    assert search(sqlite, [ids[name].bytes for name in gone]) == []
+    for name in kept:
+        assert len(await stores.items.load(stores.tenant_id, ids[name], [Range(1, 99)])) == 50
+
+
+async def test_restart_finds_every_other_server_dead(sqlite: SqliteDatabase) -> None:
+    before = Stores(sqlite)
+    begun = await before.begin()
+    await sqlite.migrate()
+    after = before.beside()
+    await after.live()
+    assert await after.servers.list_orphans(after.server_id, limit=10) == [(begun.run, begun.lease)]
+
+
+async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("Dear diary, " * 500)
+    for path in (tmp_path / "text", tmp_path, tmp_path / "no" / "where"):
+        with pytest.raises(SettingsError) as refused:
+            SqliteDatabase(path)
+        assert refused.value.code == "database_unusable"
+
+
+async def test_somebody_elses_tables_are_refused_whole(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "other.db")
+    database.writer.execute("CREATE TABLE runs (mine TEXT)")
+    with pytest.raises(SettingsError) as refused:
+        await database.migrate()
+    assert refused.value.code == "database_unusable"
+    tables = database.reader.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    assert tables == [("runs",)]
+    await database.close()
+
+
+@pytest.mark.parametrize("round_", range(4))
+async def test_killed_writer_loses_nothing_acknowledged(tmp_path: Path, round_: int) -> None:
+    path = tmp_path / "killed.db"
+    command = (sys.executable, "-m", "tests.contract.ports.writing", str(path))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    assert process.stdout
+    first = await process.stdout.readline()
+    await asyncio.sleep(0.02 + 0.07 * round_)
+    process.send_signal(signal.SIGKILL)
+    told = (first + await process.stdout.read()).decode().split("\n")[:-1]
+    await process.wait()
+    database = SqliteDatabase(path)
+    await database.migrate()
+    stores = Stores(database)
+    for tenant, session, head in map(str.split, told):
+        items = await stores.items.load(UUID(tenant), UUID(session), [Range(1, 10_000)])
+        assert [item.seq for item in items] == list(range(1, len(items) + 1))
+        assert len(items) >= int(head)
+    await database.close()
+
+
+async def test_a_query_reads_by_key(sqlite: SqliteDatabase) -> None:
+    """A query that walked a table would hold up every turn, as statements run on the event loop."""
+    walks = {name: lines for name, sql in sqlite.queries.items() if (lines := list_walks(sqlite, sql))}
+    assert walks == {"list_orphaned_runs": ["SCAN runs USING INDEX runs_unfinished"]}
+    for name in ("next_in_queue", "list_user_sessions", "list_due_sessions", "list_own_runs", "list_cancelled_runs"):
+        index = re.findall(r"USING INDEX (\w+)", str(explain(sqlite, sqlite.queries[name])))[0]
+        assert index in {"runs_waiting", "sessions_by_user", "sessions_by_sweep", "runs_unfinished"}, name
+
+
+def list_walks(database: SqliteDatabase, sql: str) -> list[str]:
+    """The steps of a query that look at a whole table or index, or sort."""
+    steps = explain(database, sql)
+    return [step for step in steps if re.match(r"SCAN (?!CONSTANT)|USE TEMP", step) and step.split()[1] not in SMALL]
+
+
+def explain(database: SqliteDatabase, sql: str) -> list[str]:
+    parameters = dict.fromkeys(re.findall(r":([a-z]\w*)", sql))
+    return [str(row[3]) for row in database.reader.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
