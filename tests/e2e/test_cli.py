@@ -82,7 +82,7 @@ async def streaming(server: Serving) -> AsyncIterator[aiohttp.ClientResponse]:
 
 async def read_welcome(server: Serving) -> str:
     """What it says at its start, when it has said it."""
-    while "-d '{" not in (text := server.read_output().rpartition("Multiturn ")[2]):
+    while "-d '{" not in (text := server.read_output().partition(f"listens on {server.url}\n")[2]):
         await asyncio.sleep(LOOK_S)
     return text
 
@@ -102,7 +102,6 @@ async def test_first_start_prints_a_working_request(tmp_path: Path, upstream: st
         async with aiohttp.ClientSession(headers=headers) as http, http.post(url, data=body) as answer:
             assert answer.status == 200
             assert answer.headers["X-Session-Id"] == headers["sessionId"]
-        assert f"listens on {server.url}" in welcome
         assert f"{server.url}/docs" in welcome
         assert str(tmp_path / "multiturn.db") in welcome
     assert await get_secret_of_second_start(tmp_path, upstream) == "$MULTITURN_API_KEY"
@@ -138,16 +137,6 @@ async def test_server_file_is_private_and_goes(tmp_path: Path, upstream: str) ->
         assert database.execute("SELECT label FROM api_keys").fetchall() == [("first key",)]
 
 
-async def test_stop_lets_the_answer_end(tmp_path: Path) -> None:
-    async with mock_upstream(tokens=20, tpot_ms=30) as url, serving(tmp_path, upstream_url=url) as server:
-        async with streaming(server) as answer:
-            server.process.send_signal(signal.SIGTERM)
-            rest = await answer.content.read()
-        assert b"word19" in rest
-        assert rest.endswith(b"data: [DONE]\n\n")
-        assert await asyncio.wait_for(server.process.wait(), SOON_S) == 0
-
-
 async def test_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     async with (
         mock_upstream(tokens=1000, tpot_ms=100) as url,
@@ -171,18 +160,9 @@ async def test_taken_port_is_one_line(tmp_path: Path, running: Serving) -> None:
     assert second.out == ""
 
 
-async def test_owned_directory_is_refused(running: Serving) -> None:
-    second = await command(running.data_dir, "serve", "--port", "0")
-    assert second.status == 2
-    assert "Another server owns the data directory" in second.err
-    assert second.err.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("words", "settings", "named"),
     [
-        (("serve",), {"prot": 1}, "MULTITURN_PROT is not a setting"),
-        (("serve", "--host", "0.0.0.0"), {"auth": "none"}, "Without authentication"),
         (("serve", "--config", "/nowhere.toml"), {}, "/nowhere.toml cannot be read"),
         (("keys", "list"), {"database_url": "postgresql://127.0.0.1:9/none"}, "PostgreSQL cannot be reached"),
     ],
@@ -246,14 +226,13 @@ async def test_keys_are_managed_without_a_server(tmp_path: Path) -> None:
     secret = made.out.strip()
     assert made.status == 0
     assert secret.startswith("mt-")
-    (key,) = json.loads((await command(tmp_path, "keys", "list", "--json")).out)
-    assert (key["label"], key["scopes"], key["secret"]) == ("phone", ["users"], None)
-    assert (await command(tmp_path, "keys", "revoke", key["id"])).status == 0
-    again = await command(tmp_path, "keys", "revoke", key["id"])
-    assert (again.status, again.err.count("\n")) == (1, 1)
     listed = await command(tmp_path, "keys", "list")
-    assert key["id"] in listed.out
+    _, row = listed.out.splitlines()
+    assert row.split()[2:4] == ["phone", "users"]
     assert secret not in listed.out
+    assert (await command(tmp_path, "keys", "revoke", row.split()[0])).status == 0
+    again = await command(tmp_path, "keys", "revoke", row.split()[0])
+    assert (again.status, again.err.count("\n")) == (1, 1)
 
 
 async def test_keys_of_a_running_server_work_at_once(running: Serving) -> None:

@@ -33,8 +33,9 @@ DONE = b"data: [DONE]\n\n"
 STOP = b'"finish_reason": "stop"'
 SESSIONS = 8
 SHARED_SESSIONS = 2
-# So many groups of sessions take turns at a server beside another one: each has the length of a lease to recover.
-GROUPS = 10
+TALKS_OF_VICTIM = SESSIONS
+# So many crowds of clients take turns at the server that is killed: each has the length of a lease to recover.
+CROWDS = 10
 KILL_AFTER_S = (0.05, 0.4)
 # On SQLite a session is usable at once; on PostgreSQL when its lease lapsed (10 s) and another server looked (2.5 s).
 AT_ONCE_S = 5.0
@@ -55,6 +56,7 @@ class Talk:
     sent: list[str] = field(default_factory=list)
     acknowledged: set[str] = field(default_factory=set)
     cut: str | None = None
+    is_talking: bool = False
 
     async def say(self, http: aiohttp.ClientSession, url: str, *, again: str | None = None) -> None:
         """Say the next thing, or something again, and have the answer whole. Raises Cut."""
@@ -72,19 +74,18 @@ class Talk:
 
     async def go_on(self, http: aiohttp.ClientSession, url: str, stopped: asyncio.Event) -> None:
         """Say one thing after the other until the server is killed, or the other one was."""
-        while not stopped.is_set():
-            try:
+        self.is_talking = True
+        with suppress(Cut):
+            while not stopped.is_set():
                 await self.say(http, url)
-            except Cut:
-                return
+        self.is_talking = False
 
-    async def resume(self, http: aiohttp.ClientSession, url: str, *, repeats: bool, within_s: float) -> None:
+    async def resume(self, http: aiohttp.ClientSession, url: str, *, repeats: bool) -> None:
         """Use the session again after a crash, with what was cut or with something new."""
-        async with asyncio.timeout(within_s):
-            again = self.cut if repeats else None
-            while True:
-                with suppress(Cut):
-                    return await self.say(http, url, again=again)
+        again = self.cut if repeats else None
+        while True:
+            with suppress(Cut):
+                return await self.say(http, url, again=again)
 
 
 def make_talks(group: str) -> list[Talk]:
@@ -195,14 +196,15 @@ def check_runs(items: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, A
 
 async def kill_while_talking(
     victim: Serving, clients: Sequence[asyncio.Task[None]], stopped: asyncio.Event, chance: random.Random
-) -> float:
-    """Kill a server some moment after its clients began; the time."""
+) -> None:
+    """Kill a server some moment after its clients began, and wait until they have noticed."""
     await asyncio.sleep(chance.uniform(*KILL_AFTER_S))
-    assert not any(client.done() for client in clients), "the server ended before it was killed"
+    for client in clients:
+        assert not client.done(), f"it stopped talking before the kill: {client.exception()}"
     victim.process.kill()
     stopped.set()
     await victim.process.wait()
-    return time.monotonic()
+    await asyncio.gather(*clients[:TALKS_OF_VICTIM])
 
 
 async def crash_alone(data_dir: Path, *, rounds: int) -> None:
@@ -210,57 +212,56 @@ async def crash_alone(data_dir: Path, *, rounds: int) -> None:
     chance, talks = seed_chance(), make_talks("sqlite")
     async with mock_upstream(tokens=WORDS, tpot_ms=WORD_MS) as upstream, open_http() as http:
         for number in range(rounds + 1):
-            async with serving(data_dir, upstream_url=upstream) as server:
-                await asyncio.gather(
-                    *(
-                        talk.resume(http, server.url, repeats=chance.random() < 0.5, within_s=AT_ONCE_S)
-                        for talk in talks
-                    )
-                )
+            async with serving(data_dir, upstream_url=upstream) as server, asyncio.TaskGroup() as group:
+                await resume(http, server.url, talks, chance, within_s=AT_ONCE_S)
                 counts = await check_sessions(http, server.url, talks)
                 if number < rounds:
                     stopped = asyncio.Event()
-                    clients = [asyncio.create_task(talk.go_on(http, server.url, stopped)) for talk in talks]
+                    clients = [group.create_task(talk.go_on(http, server.url, stopped)) for talk in talks]
                     await kill_while_talking(server, clients, stopped, chance)
-                    await asyncio.gather(*clients)
     tell(rounds, talks, counts)
 
 
 async def crash_beside_another(folder: Path, database_url: str, *, rounds: int) -> None:
     """Kill one of two servers round after round; its sessions go on at the other one, which shares two of them."""
-    chance, groups = seed_chance(), [make_talks(f"postgres-{number}") for number in range(min(rounds, GROUPS))]
-    recoveries: list[asyncio.Task[None]] = []
+    chance, crowds = seed_chance(), [make_talks(f"postgres-{number}") for number in range(min(rounds, CROWDS))]
+    everybody = [talk for crowd in crowds for talk in crowd]
     async with mock_upstream(tokens=WORDS, tpot_ms=WORD_MS) as upstream, open_http() as http:
         settings = {"upstream_url": upstream, "database_url": database_url}
         async with serving(folder / "steady", **settings) as steady:
-            for number, talks in zip(range(rounds), itertools.cycle(groups), strict=False):
-                if number >= len(groups):
-                    await recoveries[number - len(groups)]
-                async with serving(folder / "victim", **settings) as victim:
-                    stopped, urls = asyncio.Event(), [victim.url] * SESSIONS + [steady.url] * SHARED_SESSIONS
-                    clients = [
-                        asyncio.create_task(talk.go_on(http, url, stopped))
-                        for talk, url in zip(talks, urls, strict=True)
-                    ]
-                    await kill_while_talking(victim, clients, stopped, chance)
-                recoveries.append(asyncio.create_task(recover(http, steady.url, talks, clients, chance)))
-            await asyncio.gather(*recoveries)
-            counts = await check_sessions(http, steady.url, [talk for group in groups for talk in group])
-    tell(rounds, [talk for group in groups for talk in group], counts)
+            async with asyncio.TaskGroup() as group:
+                recoveries: list[asyncio.Task[None]] = []
+                for number, talks in zip(range(rounds), itertools.cycle(crowds), strict=False):
+                    await asyncio.gather(*recoveries[: max(0, number - CROWDS + 1)])
+                    async with serving(folder / "victim", **settings) as victim:
+                        stopped, urls = asyncio.Event(), [victim.url] * TALKS_OF_VICTIM + [steady.url] * SHARED_SESSIONS
+                        clients = [
+                            group.create_task(talk.go_on(http, url, stopped))
+                            for talk, url in zip(talks, urls, strict=True)
+                        ]
+                        await kill_while_talking(victim, clients, stopped, chance)
+                    recoveries.append(group.create_task(recover(http, steady.url, talks, chance)))
+            tell(rounds, everybody, await check_sessions(http, steady.url, everybody))
 
 
-async def recover(
-    http: aiohttp.ClientSession,
-    url: str,
-    talks: Sequence[Talk],
-    clients: Sequence[asyncio.Task[None]],
-    chance: random.Random,
-) -> None:
+async def recover(http: aiohttp.ClientSession, url: str, talks: Sequence[Talk], chance: random.Random) -> None:
     """Go on with a killed server's sessions at another server, as soon as they can be had."""
-    async with asyncio.timeout(LEASE_S):
-        resumed = (talk.resume(http, url, repeats=chance.random() < 0.5, within_s=LEASE_S) for talk in talks[:SESSIONS])
-        await asyncio.gather(*clients, *resumed)
+    await resume(http, url, talks[:TALKS_OF_VICTIM], chance, within_s=LEASE_S)
+    async with asyncio.timeout(AT_ONCE_S):
+        while any(talk.is_talking for talk in talks):
+            await asyncio.sleep(0.05)
     await check_sessions(http, url, talks)
+
+
+async def resume(
+    http: aiohttp.ClientSession, url: str, talks: Sequence[Talk], chance: random.Random, *, within_s: float
+) -> None:
+    """Use the sessions again after a crash: half of the clients repeat what was cut, the others say something new."""
+    repeats = [chance.random() < 0.5 for _ in talks]
+    async with asyncio.timeout(within_s):
+        await asyncio.gather(
+            *(talk.resume(http, url, repeats=again) for talk, again in zip(talks, repeats, strict=True))
+        )
 
 
 def seed_chance() -> random.Random:

@@ -28,7 +28,7 @@ async def authenticate(services: Services, headers: Headers) -> Caller:
         return services.open_caller
     user = headers.get(USER_HEADER)
     if user is not None:
-        check_id(user, USER_HEADER)
+        user = check_id(as_written(user), USER_HEADER)
     return await services.keys.authenticate(find_secret(headers), user=user)
 
 
@@ -44,6 +44,14 @@ def find_secret(headers: Headers) -> str | None:
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthenticated("The Authorization header must be 'Bearer <key>'.")
     return secret.strip()
+
+
+def as_written(value: str) -> str:
+    """A header's value as its sender wrote it: what travels is bytes, and clients make them by UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value
 
 
 def check_id(value: str, name: str) -> str:

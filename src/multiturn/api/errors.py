@@ -12,60 +12,55 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from multiturn.errors import MultiturnError, UpstreamError, UpstreamRefused, UpstreamTimeout
+from multiturn.api.error_codes import CODES
+from multiturn.errors import MultiturnError, UpstreamRefused
 
 log = logging.getLogger(__name__)
 
-STATUSES: Mapping[str, int] = {
-    "invalid": 400,
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "missing": 404,
-    "conflict": 409,
-    "too_large": 413,
-    "limited": 429,
-    "upstream": 502,
-    "unavailable": 503,
-}
 # The types of OpenAI's envelope ("Error codes" in its API guide).
-TYPES: Mapping[str, str] = {
-    "invalid": "invalid_request_error",
-    "unauthenticated": "authentication_error",
-    "forbidden": "permission_error",
-    "missing": "invalid_request_error",
-    "conflict": "conflict_error",
-    "too_large": "invalid_request_error",
-    "limited": "rate_limit_error",
-    "upstream": "upstream_error",
-    "unavailable": "server_error",
+TYPES: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "invalid_request_error",
+    405: "invalid_request_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    502: "upstream_error",
+    503: "server_error",
+    504: "upstream_error",
 }
-TIMEOUT_STATUS = 504
 
 
 def status_of(error: MultiturnError) -> int:
-    """The status of an error; a provider's refusal of the request keeps its own."""
-    if isinstance(error, UpstreamRefused) and error.status:
-        return error.status
-    if isinstance(error, UpstreamError) and error.code == "context_length_exceeded":
-        return STATUSES["invalid"]
-    return TIMEOUT_STATUS if isinstance(error, UpstreamTimeout) else STATUSES[error.kind]
+    """The status of an error, which its code decides; a provider's refusal of the request keeps its own."""
+    return error.status if isinstance(error, UpstreamRefused) and error.status else find_status(error.code)
+
+
+def find_status(code: str) -> int:
+    """The status of a code, also where an error is told again that a run was stored with; 500 for one unknown."""
+    return CODES.get(code, CODES["internal_error"]).status or 500
 
 
 def write_openai(error: MultiturnError) -> dict[str, Any]:
     """An error in OpenAI's envelope; a provider's own error as it came."""
-    if isinstance(error, UpstreamRefused):
-        said = read_provider_error(error.body)
-        if said:
-            return {"error": said}
-    kind = "invalid" if error.code == "context_length_exceeded" else error.kind
-    return {"error": {"message": error.message, "type": TYPES[kind], "param": error.param, "code": error.code}}
+    if isinstance(error, UpstreamRefused) and (said := read_provider_error(error.body)):
+        return {"error": said}
+    return write_envelope(error.code, error.message, param=error.param)
+
+
+def write_envelope(code: str, message: str, *, param: str | None = None) -> dict[str, Any]:
+    """OpenAI's envelope."""
+    return {"error": {"message": message, "type": TYPES[find_status(code)], "param": param, "code": code}}
 
 
 def read_provider_error(body: bytes) -> dict[str, Any] | None:
     """The ``error`` object of a provider's body, when it is in OpenAI's envelope."""
     try:
         said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     error = said.get("error") if isinstance(said, dict) else None
     return error if isinstance(error, dict) and isinstance(error.get("message"), str) else None
@@ -106,7 +101,7 @@ async def handle_http(request: Request, error: Exception) -> Response:
     else:
         text = f"There is no {request.method} {request.url.path}. /docs lists what there is."
         code = "not_found"
-    body = {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": code}}
+    body = write_envelope(code, text)
     return write_response(body, status=error.status_code, headers=headers)
 
 
@@ -119,5 +114,4 @@ def list_methods(request: Request) -> list[str]:
 def write_internal() -> Response:
     """The answer to a bug: that it happened, and nothing of what."""
     text = "The server failed at this request. Its log has the request id."
-    body = {"error": {"message": text, "type": "server_error", "param": None, "code": "internal_error"}}
-    return write_response(body, status=500)
+    return write_response(write_envelope("internal_error", text), status=500)

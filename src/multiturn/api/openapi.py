@@ -15,7 +15,7 @@ from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Link, Oper
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
 from multiturn.api.error_codes import CODES
-from multiturn.api.errors import TYPES
+from multiturn.api.errors import write_envelope
 from multiturn.api.operations import OPERATIONS, TAGS
 from multiturn.api.schemas import write_schemas, write_shape
 from multiturn.api.shapes import ErrorBody
@@ -49,7 +49,7 @@ RESPONSE_HEADERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     },
     "X-Session-Id": {
-        "description": "With a session: its name as the client sent it, percent-encoded where it is not ASCII.",
+        "description": "With a session: its name as the client sent it, in UTF-8.",
         "schema": {"type": "string"},
     },
     "X-Run-Id": {"description": "With a session: the id of the run.", "schema": {"type": "string", "format": "uuid"}},
@@ -62,19 +62,6 @@ RESPONSE_HEADERS: Mapping[str, Mapping[str, Any]] = {
 ERROR_HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     **dict.fromkeys((409, 429, 502, 503, 504), ("Retry-After",)),
-}
-KINDS: Mapping[int, str] = {
-    400: "invalid",
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "missing",
-    409: "conflict",
-    413: "too_large",
-    429: "limited",
-    500: "unavailable",
-    502: "upstream",
-    503: "unavailable",
-    504: "upstream",
 }
 
 # The failures that many operations have in common, and what they are called.
@@ -221,12 +208,12 @@ def refer_to_error(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
 def write_error(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
     """The failures with one status: their codes, what each means, and one as it looks."""
     lines = [f"- `{name}`: {CODES[name].meaning} {CODES[name].advice}" for name in codes]
-    kind = "invalid_request_error" if status == 400 else TYPES[KINDS[status]]
-    error = {"message": CODES[codes[0]].meaning, "type": kind, "param": None, "code": codes[0]}
     return {
         "description": "\n".join(lines),
         "headers": write_headers(ERROR_HEADERS.get(status, ())),
-        "content": {JSON: {"schema": write_shape(ErrorBody), "example": {"error": error}}},
+        "content": {
+            JSON: {"schema": write_shape(ErrorBody), "example": write_envelope(codes[0], CODES[codes[0]].meaning)}
+        },
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 
 import typer
+from typer.models import CommandInfo
 
 from multiturn.cli.place import hoist, read_place
 from multiturn.errors import MultiturnError, SettingsError
@@ -21,7 +23,8 @@ COMMANDS = {
     "migrate": "Bring the database to this version.",
     "doctor": "Try each outside part once, and say what is wrong.",
 }
-EPILOG = "The options above may stand before a command or behind it. Every setting is also MULTITURN_<NAME>."
+EPILOG = "The options above may stand before a command or behind it. Settings are MULTITURN_<NAME> in the environment."
+COMMAND_EPILOG = "--config, --data-dir, --url and --key may stand here too; `multiturn --help` tells what they are."
 
 
 def main() -> None:
@@ -49,4 +52,14 @@ def make_app(words: list[str]) -> typer.Typer:
             import_module(f"multiturn.cli.{name}").add_to(app)
         else:
             app.command(name, help=text)(lambda: None)
+    for command in list_commands(app):
+        command.epilog = COMMAND_EPILOG
     return app
+
+
+def list_commands(app: typer.Typer) -> Iterator[CommandInfo]:
+    """Every command, those in groups too."""
+    yield from app.registered_commands
+    for group in app.registered_groups:
+        if group.typer_instance:
+            yield from list_commands(group.typer_instance)

@@ -61,7 +61,7 @@ async def examine(settings: Settings) -> AsyncGenerator[Finding]:
     running = await find_running(settings)
     checks = [
         ("data directory", check_directory(settings)),
-        ("disk", check_disk(settings)),
+        *([("disk", check_disk(settings))] if settings.is_sqlite else []),
         ("database", check_database(settings)),
         *([("upstream", check_upstream(settings))] if settings.upstream_url else []),
         *(
@@ -106,8 +106,8 @@ async def check_directory(settings: Settings) -> str:
 
 
 async def check_disk(settings: Settings) -> str:
-    """The disk makes a write durable in time: a turn waits for two."""
-    folder = settings.sqlite_path.parent if settings.is_sqlite else settings.data_dir
+    """The disk of SQLite's file makes a write durable in time: a turn waits for two."""
+    folder = settings.sqlite_path.parent
     try:
         took_s = await asyncio.to_thread(time_sync, find_folder(folder))
     except OSError as error:

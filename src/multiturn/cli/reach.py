@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from urllib.parse import quote
 
 import aiohttp
 
@@ -64,7 +63,7 @@ async def reach(place: Place, *, takes_turns: bool = False) -> AsyncGenerator[Cl
             url, key = await find_or_start(settings, stack, takes_turns=takes_turns)
         headers = {"Authorization": f"Bearer {place.key or key}"} if place.key or key else {}
         if place.user:
-            headers["X-User-Id"] = quote(place.user) if not place.user.isascii() else place.user
+            headers["X-User-Id"] = place.user
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         yield Client(await stack.enter_async_context(aiohttp.ClientSession(headers=headers, timeout=timeout)), url)
 

@@ -64,7 +64,7 @@ def serve(
     are JSON lines on standard error.
 
     Exit codes: 0 it was stopped; 1 the address is in use; 2 a setting is wrong, or another server owns the data
-    directory.
+    directory; 130 it was stopped at once.
     """
     settings = place_of(context).read_settings(host=host, port=port)
     with take_address(settings.host, settings.port) as taken:

@@ -41,8 +41,8 @@ class Talk:
         try:
             return await self._say(text, hear)
         except MultiturnError as error:
-            if error.param != "model" or self.model:
-                raise
+            if self.model or error.param != "model" or error.code == "model_not_found":
+                raise  # Else the server has no default model: the first of its list will do.
         models = (await self.client.get(path_of("models")))["data"]
         self.model = models[0]["id"] if models else "default"
         return await self._say(text, hear)

@@ -138,6 +138,7 @@ class Keys:
         tenant_id = await self._tenant_id(tenant)
         if key_id is None or not await self.store.revoke(tenant_id, key_id, self.clock()):
             raise NotFound("There is no such key, or it is revoked already.", code="key_not_found", param="key_id")
+        self.hear_revoked(key_id)
 
     async def _tenant_id(self, name: str) -> UUID:
         tenant = await self.store.find_tenant(name)

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 CHANNEL = "multiturn"
 CONNECT_TIMEOUT_S = 10
 RECONNECT_S = 1.0
+CLOSE_S = 0.5
 # Any number, the same for every server: only one of them migrates at a time.
 MIGRATION_LOCK = 0x6D756C7469
 
@@ -77,6 +78,8 @@ class PostgresDatabase:
         except psycopg.DataError as error:
             raise InvalidRequest(f"The database cannot hold this: {error}.", code="not_storable") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # Where one connection broke the others have most likely broken too: they are made anew.
+            await self.pool.check()
             raise Unavailable(f"The database did not answer: {error}.", code="storage_failed") from error
 
     reading = transaction
@@ -150,9 +153,10 @@ class PostgresDatabase:
         """
 
     async def close(self) -> None:
-        if self.listening:
+        while self.listening and not self.listening.done():
+            # Again, should it be lost: Python 3.11 forgets a cancellation that comes together with an answer.
             self.listening.cancel()
-            await asyncio.gather(self.listening, return_exceptions=True)
+            await asyncio.wait([self.listening], timeout=CLOSE_S)
         await self.pool.close()
 
 

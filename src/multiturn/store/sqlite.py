@@ -8,6 +8,7 @@ next commit (docs/decisions/sqlite-writer.md has the measurements).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -20,18 +21,23 @@ import apsw
 
 from multiturn.errors import SettingsError, Unavailable
 from multiturn.model.notice import Topic
+from multiturn.store.checkpoint import checkpoint
 from multiturn.store.database import Listener, Parameters, Row, pending_migrations
 from multiturn.store.queries import load_migrations, load_queries
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
-# secure_delete: erased text is overwritten, so that a byte search of the file finds nothing.
+# secure_delete: erased text is overwritten, so that a byte search of the file finds nothing. What it leaves out is done
+# at each checkpoint (checkpoint.py), so SQLite makes none by itself.
 WRITER = """
 PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
-PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 1000
+PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0
 """
 READER = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192"
 BUSY_TIMEOUT_MS = 5000
+LOG_PAGES = 1000
 # What the disk, the memory or the file is to blame for; any other error is a bug.
 FAILURES = (
     apsw.FullError,
@@ -101,6 +107,8 @@ class SqliteDatabase:
         self.queries = load_queries("sqlite")
         self.writer = connect(path, WRITER)
         self.reader = connect(path, READER)
+        self.writer.set_wal_hook(self._note_log)
+        self.log_pages = 0
         self.lock = asyncio.Lock()
         self.batch: Batch | None = None
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -158,6 +166,11 @@ class SqliteDatabase:
         async with self.lock:
             if self.batch is batch:
                 await self._store()
+            if self.log_pages >= LOG_PAGES:
+                try:
+                    await self._checkpoint(empties_log=False)
+                except Unavailable as error:
+                    log.warning("the log grows on: %s", error)
 
     async def _store(self) -> None:
         """Make what was done durable; the lock is held."""
@@ -211,17 +224,27 @@ class SqliteDatabase:
         await asyncio.shield(self._begin_task(self._empty_log()))
 
     async def _empty_log(self) -> None:
-        """Write the log's pages into the file and cut the log to nothing, between two batches."""
-        checkpoint = partial(self.writer.wal_checkpoint, mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        """Bring the log into the file and cut it to nothing, between two batches."""
         async with self.lock:
             await self._store()
-            try:
-                await self._in_thread(checkpoint)
-            except FAILURES as error:
-                raise refusal(error) from error
+            await self._checkpoint(empties_log=True)
+
+    async def _checkpoint(self, *, empties_log: bool) -> None:
+        self.log_pages = 0
+        try:
+            await self._in_thread(partial(checkpoint, self.writer, self.path, empties_log=empties_log))
+        except FAILURES as error:
+            raise refusal(error) from error
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        """Hear from SQLite how long the log has become."""
+        self.log_pages = pages
+        return apsw.SQLITE_OK
 
     async def close(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        with suppress(Unavailable):
+            await self.vacuum()
         self.committer.shutdown()
         self.reader.close()
         self.writer.close()

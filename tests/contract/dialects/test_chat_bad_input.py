@@ -77,7 +77,7 @@ async def has_stored_nothing(place: Place) -> bool:
         b'{"messages": [{"role": "user", "content": "hi"}], "tools": ' + b"[" * 100 + b"]" * 100 + b"}",
         b'{"messages": [{"role": "user", "content": "hi"}], "tools": ' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}",
         b"[" * 100_000,
-        b'{"messages": ' * 100_000,
+        b'{"messages": ' * 50_000,
     ],
     ids=lambda body: f"{len(body)} bytes, {body[-40:]!r}",
 )
@@ -86,12 +86,14 @@ async def test_body_that_is_no_object_is_refused(place: Place, body: bytes) -> N
     assert await has_stored_nothing(place)
 
 
-async def test_nesting_at_the_limit_is_taken(place: Place) -> None:
-    deep: Any = 1
-    for _ in range(97):
+async def test_nesting_at_the_limit_is_stored_and_shown(place: Place) -> None:
+    deep: Any = {"text": "]" * 200 + '\\"['}
+    for _ in range(96):
         deep = [deep]
-    await place.ask("hi", tools=[{"deep": deep, "text": "]" * 200 + '\\"['}])
-    assert json.dumps(place.seen[0]["tools"][0]["deep"]) == "[" * 97 + "1" + "]" * 97
+    await place.ask("hi", invented=deep, messages=[{**HELLO, "invented": deep}])
+    assert place.seen[0]["invented"] == deep
+    assert (await place.list_runs())[0]["settings"]["invented"] == deep
+    assert (await place.list_items())[0]["extra"]["invented"] == deep
 
 
 WRONG_FIELDS: dict[str, list[Any]] = {
@@ -112,20 +114,22 @@ WRONG_FIELDS: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [(field, value) for field, values in WRONG_FIELDS.items() for value in values],
-)
-async def test_wrong_field_is_named(place: Place, field: str, value: Any) -> None:
+@pytest.mark.parametrize("field", WRONG_FIELDS)
+async def test_wrong_field_is_named(place: Place, field: str) -> None:
     headers = {"session-id": ""} if field in ("session_id", "sessionId") else None
-    await refuse(place, {**ASKED, field: value}, param=field, headers=headers)
+    for value in WRONG_FIELDS[field]:
+        await refuse(place, {**ASKED, field: value}, param=field, headers=headers)
     assert await has_stored_nothing(place)
 
 
-@pytest.mark.parametrize("field", ["temperature", "seed", "invented"])
-@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 5000])
-async def test_number_that_nobody_can_hold_is_refused(place: Place, field: str, number: str) -> None:
-    await refuse(place, b'{"model": "m", "messages": [{"role": "user"}], "%s": %s}' % (field.encode(), number.encode()), param=field)
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 5000], ids=["large", "small", "long"])
+async def test_number_that_nobody_can_hold_is_refused(place: Place, number: str) -> None:
+    field = "invented"
+    await refuse(
+        place,
+        b'{"model": "m", "messages": [{"role": "user"}], "%s": %s}' % (field.encode(), number.encode()),
+        param=field,
+    )
     await refuse(place, b'{"messages": [{"role": "user", "x": %s}]}' % number.encode(), param="messages")
     assert await has_stored_nothing(place)
 
@@ -136,58 +140,54 @@ async def test_missing_messages_are_named(place: Place) -> None:
     assert await has_stored_nothing(place)
 
 
-@pytest.mark.parametrize("field", ["useRAG", "ragQuery", "useUserMemory", "autoMemory", "summaryThreshold"])
-async def test_field_of_another_server_is_not_left_out_in_silence(place: Place, field: str) -> None:
-    await refuse(place, {**ASKED, field: 60}, code="not_implemented", param=field)
+async def test_what_cannot_be_done_is_refused(place: Place) -> None:
+    for field in ("useRAG", "ragQuery", "useUserMemory", "autoMemory", "summaryThreshold"):
+        await refuse(place, {**ASKED, field: 60}, code="not_implemented", param=field)
+    for strategy in ("adaptive", "summarize", "compaction"):
+        for name in ("context_overflow", "memoryStrategy"):
+            await refuse(place, {**ASKED, name: strategy}, code="not_implemented", param=name)
     assert await has_stored_nothing(place)
-
-
-@pytest.mark.parametrize("name", ["context_overflow", "memoryStrategy"])
-@pytest.mark.parametrize("strategy", ["adaptive", "summarize", "compaction"])
-async def test_strategy_that_is_not_there_is_refused(place: Place, name: str, strategy: str) -> None:
-    await refuse(place, {**ASKED, name: strategy}, code="not_implemented", param=name)
 
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
 
-@pytest.mark.parametrize(
-    ("message", "param"),
-    [
-        ({"content": "hi"}, "role"),
-        ({"role": None, "content": "hi"}, "role"),
-        ({"role": 5, "content": "hi"}, "role"),
-        ({"role": ["user"], "content": "hi"}, "role"),
-        ({"role": "User", "content": "hi"}, "role"),
-        ({"role": "function", "name": "look", "content": "hi"}, "role"),
-        ({"role": "user", "content": 5}, "content"),
-        ({"role": "user", "content": {"type": "text"}}, "content"),
-        ({"role": "user", "content": ["hi"]}, "content"),
-        ({"role": "user", "content": [HELLO, None]}, "content"),
-        ({"role": "system", "content": 5}, "content"),
-        ({"role": "assistant", "content": 5}, "content"),
-        ({"role": "tool", "tool_call_id": "call_1", "content": 5}, "content"),
-        ({"role": "tool", "content": "hi"}, "tool_call_id"),
-        ({"role": "tool", "tool_call_id": "", "content": "hi"}, "tool_call_id"),
-        ({"role": "tool", "tool_call_id": 5, "content": "hi"}, "tool_call_id"),
-        ({"role": "assistant", "tool_calls": 5}, "tool_calls"),
-        ({"role": "assistant", "tool_calls": "look"}, "tool_calls"),
-        ({"role": "assistant", "tool_calls": {"id": "call_1"}}, "tool_calls"),
-        ({"role": "assistant", "tool_calls": [5]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [None]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [CALL, {**CALL, "id": None}]}, "tool_calls[1]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "id": ""}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "type": 5}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "type": "id"}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "function": None}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "function": "look"}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "function": {"arguments": "{}"}}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "a", "arguments": {}}}]}, "tool_calls[0]"),
-        ({"role": "assistant", "tool_calls": [{**CALL, "type": "custom"}]}, "tool_calls[0]"),
+NO_ROLES: list[Any] = [None, 5, ["user"], "User", "function", ""]
+NO_CONTENTS: list[Any] = [5, True, {"type": "text"}, ["hi"], [HELLO, None]]
+NO_NAMES: list[Any] = ["", 5, None, []]
+WRONG_MESSAGES: dict[str, list[dict[str, Any]]] = {
+    "role": [{}, *({"role": role} for role in NO_ROLES)],
+    "content": [
+        {"role": role, "tool_call_id": "call_1", "content": said}
+        for role in ("system", "developer", "user", "assistant", "tool")
+        for said in NO_CONTENTS
     ],
-)
-async def test_wrong_message_is_named(place: Place, message: dict[str, Any], param: str) -> None:
-    await refuse(place, {**ASKED, "messages": [HELLO, message]}, param=f"messages[1].{param}")
+    "tool_call_id": [{"role": "tool"}, *({"role": "tool", "tool_call_id": name} for name in NO_NAMES)],
+    "tool_calls": [{"role": "assistant", "tool_calls": calls} for calls in (5, "look", {"id": "call_1"})],
+    "tool_calls[1]": [
+        {"role": "assistant", "tool_calls": [CALL, call]}
+        for call in (
+            5,
+            None,
+            {},
+            {**CALL, "id": None},
+            {**CALL, "id": ""},
+            {**CALL, "type": 5},
+            {**CALL, "type": "id"},
+            {**CALL, "type": "custom"},
+            {**CALL, "function": None},
+            {**CALL, "function": "look"},
+            {**CALL, "function": {"arguments": "{}"}},
+            {**CALL, "function": {"name": "look", "arguments": {}}},
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("param", WRONG_MESSAGES)
+async def test_wrong_message_is_named(place: Place, param: str) -> None:
+    for message in WRONG_MESSAGES[param]:
+        await refuse(place, {**ASKED, "messages": [HELLO, message]}, param=f"messages[1].{param}")
     assert await has_stored_nothing(place)
 
 
@@ -199,11 +199,25 @@ async def test_result_without_its_call_is_refused(place: Place) -> None:
     assert (run["status"], run["error"]["code"]) == ("failed", "unknown_tool_call")
 
 
+async def test_refusal_is_the_same_when_asked_again(place: Place) -> None:
+    """With an idempotency key the run is not executed again; what it failed with is told again."""
+    result = {"role": "tool", "tool_call_id": "call_9", "content": "rain"}
+    told = []
+    for _ in range(2):
+        async with place.http.post(
+            CHAT, json={**ASKED, "session_id": "s", "messages": [result]}, headers={"Idempotency-Key": "k"}
+        ) as reply:
+            error = (await reply.json())["error"]
+            told.append((reply.status, reply.headers["X-Run-Id"], error["type"], error["code"], error["message"]))
+    assert told[0] == told[1]
+    assert told[0][0] == 400
+
+
 @pytest.mark.parametrize("header", ["session-id", "sessionId", "x-session-id", "session_id"])
-@pytest.mark.parametrize("name", [LONG, "a\tb", "a\x85b", "ø" * 200], ids=["long", "tab", "control", "long in UTF-8"])
-async def test_bad_name_of_a_session_is_refused(place: Place, header: str, name: str) -> None:
-    headers = {"session-id": "", header: name}
-    await refuse(place, ASKED, headers=headers, param=header.lower())
+async def test_bad_name_of_a_session_is_refused(place: Place, header: str) -> None:
+    for name in (LONG, "a\tb", "a\x85b", "ø" * 256):
+        headers = {"session-id": "", header: name}
+        await refuse(place, ASKED, headers=headers, param=header.lower())
     assert await has_stored_nothing(place)
 
 
@@ -241,7 +255,7 @@ async def test_empty_name_is_no_session(place: Place) -> None:
     assert await has_stored_nothing(place)
 
 
-@pytest.mark.parametrize("name", ["ø", "a b", "a/b", "日本", "👩‍👩‍👧", "%2F", "a?b#c", "x" * 255, "sess_1", "\u00a0x"])
+@pytest.mark.parametrize("name", ["ø b", "a/b", "日本", "👩‍👩‍👧", "%2F", "a?b#c", "x" * 255, "sess_1", "\u00a0x"])
 async def test_any_other_name_is_a_session(place: Place, name: str) -> None:
     await place.ask("hi", session_id=name)
     (session,) = (await place.get("/v1/sessions"))["data"]
@@ -283,9 +297,7 @@ async def test_revoked_key_opens_nothing(place: Place) -> None:
 
 
 async def test_key_without_the_scope_acts_for_nobody(place: Place) -> None:
-    await refuse(
-        place, ASKED, status=403, code="forbidden", param="X-User-Id", headers={"X-User-Id": "user-1"}
-    )
+    await refuse(place, ASKED, status=403, code="forbidden", param="X-User-Id", headers={"X-User-Id": "user-1"})
     bearer = {"Authorization": f"Bearer {await place.make_key(scopes=('users',))}"}
     for user in (LONG, "a\tb", ""):
         await refuse(place, ASKED, param="x-user-id", headers={**bearer, "X-User-Id": user})
@@ -337,31 +349,27 @@ async def test_unknown_path_is_refused(place: Place, path: str) -> None:
     await refuse(place, b"", status=404, code="not_found", path=path, method="GET")
 
 
-@pytest.mark.parametrize(
-    ("path", "param"),
-    [
-        *((f"/v1/sessions?limit={limit}", "limit") for limit in ("", "0", "-1", "101", "x", "1.5", "²", "9" * 5000)),
-        *((f"/v1/sessions?before={before}", "before") for before in ("", "x", "%00", "9" * 36, "01a1fc90")),
-        *(
-            (f"/v1/sessions/s/items?cursor={cursor}", "cursor")
-            for cursor in ("", "-1", "x", "1.5", "9" * 17, "9" * 5000)
-        ),
-        *((f"/v1/sessions/s/runs?cursor={cursor}", "cursor") for cursor in ("", "-1", "x", "9" * 17)),
-        ("/v1/sessions/s/items?order=up", "order"),
-        ("/v1/sessions/s/items?branch=none", "branch"),
-        ("/v1/sessions/s/items?limit=0", "limit"),
-        ("/v1/sessions/s/runs?limit=0", "limit"),
-        (f"/v1/sessions/{LONG}", "session_id"),
-        ("/v1/sessions/%0A", "session_id"),
-        ("/v1/sessions/a%00b/items", "session_id"),
-        ("/v1/sessions/%20/runs", "session_id"),
-    ],
-    ids=lambda part: part[:60],
-)
-async def test_wrong_parameter_is_named(place: Place, path: str, param: str) -> None:
+WRONG_PARAMETERS: list[tuple[str, str]] = [
+    *((f"/v1/sessions?limit={limit}", "limit") for limit in ("", "0", "-1", "101", "x", "1.5", "²", "9" * 5000)),
+    *((f"/v1/sessions?before={before}", "before") for before in ("", "x", "%00", "9" * 36, "01a1fc90")),
+    *((f"/v1/sessions/s/items?cursor={cursor}", "cursor") for cursor in ("", "-1", "x", "1.5", "9" * 17, "9" * 5000)),
+    *((f"/v1/sessions/s/runs?cursor={cursor}", "cursor") for cursor in ("", "-1", "x", "9" * 17)),
+    ("/v1/sessions/s/items?order=up", "order"),
+    ("/v1/sessions/s/items?branch=none", "branch"),
+    ("/v1/sessions/s/items?limit=0", "limit"),
+    ("/v1/sessions/s/runs?limit=0", "limit"),
+    (f"/v1/sessions/{LONG}", "session_id"),
+    ("/v1/sessions/%0A", "session_id"),
+    ("/v1/sessions/a%00b/items", "session_id"),
+    ("/v1/sessions/%20/runs", "session_id"),
+]
+
+
+async def test_wrong_parameter_is_named(place: Place) -> None:
     await place.ask("hi")
     place.seen.clear()
-    await refuse(place, b"", path=path, param=param, method="GET")
+    for path, param in WRONG_PARAMETERS:
+        await refuse(place, b"", path=path, param=param, method="GET")
 
 
 async def test_wrong_place_in_a_run_is_named(place: Place) -> None:
@@ -375,11 +383,11 @@ async def test_wrong_place_in_a_run_is_named(place: Place) -> None:
         await refuse(place, b"", path=events, param="Last-Event-ID", method="GET", headers=headers)
 
 
-@pytest.mark.parametrize("run", ["x", "%00", "01a1fc90", "9" * 36, "run_" + "0" * 32, LONG])
-async def test_unknown_run_is_not_found(place: Place, run: str) -> None:
+async def test_unknown_run_is_not_found(place: Place) -> None:
     missing: dict[str, Any] = {"status": 404, "code": "run_not_found", "param": "run_id"}
-    await refuse(place, b"", path=f"/v1/runs/{run}", method="GET", **missing)
-    await refuse(place, b"", path=f"/v1/runs/{run}/cancel", **missing)
+    for run in ("x", "%00", "01a1fc90", "9" * 36, "run_" + "0" * 32, LONG):
+        await refuse(place, b"", path=f"/v1/runs/{run}", method="GET", **missing)
+        await refuse(place, b"", path=f"/v1/runs/{run}/cancel", **missing)
 
 
 async def test_body_over_the_limit_is_refused(opening: OpenPlace) -> None:
@@ -397,31 +405,26 @@ async def test_body_over_the_limit_is_refused(opening: OpenPlace) -> None:
         await place.ask("small enough")
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"{", "invalid_json"),
-        (b"\xff", "invalid_json"),
-        (b"[" * 100_000, "invalid_json"),
-        (b"[]", "invalid_request"),
-        ({"tenant": 5}, "invalid_request"),
-        ({"tenants": "a"}, "invalid_request"),
-        ({"tenant": ""}, "invalid_request"),
-        ({"user": LONG}, "invalid_request"),
-        ({"scopes": ["root"]}, "invalid_request"),
-        ({"scopes": "admin"}, "invalid_request"),
-        ({"label": LONG}, "invalid_request"),
-    ],
-)
-async def test_bad_order_for_a_key_is_refused(place: Place, body: Any, code: str) -> None:
+async def test_bad_order_for_a_key_is_refused(place: Place) -> None:
     bearer = {"Authorization": f"Bearer {await place.make_key(scopes=('admin',))}"}
-    await refuse(place, body, code=code, path="/v1/keys", headers=bearer)
+    for broken in (b"{", b"\xff", b'{"label": "\\ud800"}'):
+        await refuse(place, broken, code="invalid_json", path="/v1/keys", headers=bearer)
+    wrong: list[Any] = [
+        b"[]",
+        b"[" * 100_000,
+        {"tenant": 5},
+        {"tenants": "a"},
+        {"scopes": ["root"]},
+        {"scopes": "admin"},
+    ]
+    for order in (*wrong, {"tenant": ""}, {"user": LONG}, {"label": LONG}):
+        await refuse(place, order, path="/v1/keys", headers=bearer)
 
 
-@pytest.mark.parametrize("field", ["tenant", "user", "label"])
-@pytest.mark.parametrize("text", ["a\x00b", "a\nb", " "])
-async def test_name_with_control_characters_makes_no_key(place: Place, field: str, text: str) -> None:
+async def test_name_with_control_characters_makes_no_key(place: Place) -> None:
     bearer = {"Authorization": f"Bearer {await place.make_key(scopes=('admin',))}"}
-    await refuse(place, {field: text}, path="/v1/keys", headers=bearer, param=field)
+    for field in ("tenant", "user", "label"):
+        for text in ("a\x00b", "a\nb", " "):
+            await refuse(place, {field: text}, path="/v1/keys", headers=bearer, param=field)
     for tenant in ("%00", "%0A", "", LONG):
         await refuse(place, b"", path=f"/v1/keys?tenant={tenant}", headers=bearer, param="tenant", method="GET")

@@ -109,6 +109,7 @@ OPERATIONS = (
                 "session_deleted",
                 "turn_conflict",
                 "run_cancelled",
+                "conflict",
             ),
             413: ("request_too_large",),
             429: ("queue_full", "model_busy", "server_busy"),

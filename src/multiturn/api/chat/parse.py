@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 from starlette.datastructures import Headers
 
-from multiturn.api.auth import check_id
+from multiturn.api.auth import as_written, check_id
 from multiturn.api.chat.wire import (
     CONSUMED_FIELDS,
     LABEL_HEADERS,
@@ -57,7 +57,7 @@ def parse_request(body: bytes, fields: Mapping[str, Raw], headers: Headers, defa
         is_aligned=True,
         is_stored=read_optional(fields, "saveToMemory", bool | None) is not False,
         is_retry=headers.get("x-stainless-retry-count", "0") not in ("", "0"),
-        idempotency=IdempotencyKey("chat.completions", check_id(key, "Idempotency-Key")) if key else None,
+        idempotency=IdempotencyKey("chat.completions", check_id(as_written(key), "Idempotency-Key")) if key else None,
         concurrency=read_choice(fields, "concurrency", get_args(Concurrency)),
         on_disconnect=read_choice(fields, "on_disconnect", get_args(OnDisconnect)),
         overflow=read_overflow(fields),
@@ -86,7 +86,7 @@ def read_rest(fields: Mapping[str, Raw]) -> dict[str, Raw]:
 
 def find_session_name(headers: Headers, fields: Mapping[str, Raw]) -> str | None:
     """The session that a request names; an empty name is none. Raises InvalidRequest for two different names."""
-    names = [(name, value) for name in SESSION_HEADERS for value in headers.getlist(name) if value]
+    names = [(name, as_written(value)) for name in SESSION_HEADERS for value in headers.getlist(name) if value]
     names += [(name, value) for name in SESSION_FIELDS if (value := read_optional(fields, name, str | None))]
     if not names:
         return None

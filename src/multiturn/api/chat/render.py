@@ -27,7 +27,11 @@ def write_deltas(deltas: Sequence[Delta], *, includes_usage: bool) -> bytes:
     if includes_usage:
         return b"".join([write_frame(delta.raw) for delta in deltas])
     return b"".join(
-        [write_frame(without_usage(delta) if delta.usage else delta.raw) for delta in deltas if delta.has_choices]
+        [
+            write_frame(without_usage(delta) if delta.usage else delta.raw)
+            for delta in deltas
+            if delta.has_choices or not delta.usage
+        ]
     )
 
 

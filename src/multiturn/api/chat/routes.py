@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +20,7 @@ from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client, while_listening
 from multiturn.engine.turns import Turn
-from multiturn.errors import ModelNotFound, MultiturnError
+from multiturn.errors import Conflict, ModelNotFound, MultiturnError
 from multiturn.model.completion import Delta, ModelInfo, ModelRequest
 from multiturn.model.event import Answered, Ended, Event, Spoke
 from multiturn.model.ids import find_id
@@ -75,8 +74,8 @@ class ChatRoutes:
         headers = {"X-Session-Id": echo(name), "X-Run-Id": str(turn.run.id)}
         try:
             first = await anext(events)
-            if isinstance(first, Ended) and first.error:
-                raise first.error
+            if isinstance(first, Ended):
+                require_answer(first)
             if chat.order.is_streamed:
                 frames = write_stream(first, events, includes_usage=chat.includes_usage)
                 stream = EventStream(frames, headers=headers, watch=watch)
@@ -121,6 +120,15 @@ class ChatRoutes:
         if found is None:
             raise ModelNotFound(name, [model.id for model in models])
         return write_response(write_model(found))
+
+
+def require_answer(ended: Ended) -> None:
+    """Raise what a run ended with that has no answer to tell: its error, or that the answer was not saved."""
+    if ended.error:
+        raise ended.error
+    if not ended.output:
+        text = "The answer to this request was not saved (saveToMemory) and cannot be repeated. Send it as a new request."
+        raise Conflict(text)
 
 
 async def write_whole(first: Event, events: AsyncGenerator[Event]) -> bytes:
@@ -173,8 +181,8 @@ def note_turn(turn: Turn) -> None:
 
 
 def echo(name: str) -> str:
-    """A session's name as a header can carry it."""
-    return name if name.isascii() else quote(name)
+    """A session's name as a header carries it: as UTF-8, which is how it is read when it is sent again."""
+    return name.encode().decode("latin-1")
 
 
 def write_model(model: ModelInfo) -> Mapping[str, object]:

@@ -26,6 +26,8 @@ from multiturn.model.session import OverflowStrategy, Session
 # What an answer may take of the window when the request does not say: a quarter, and no more than this.
 OUTPUT_SHARE = 0.25
 OUTPUT_TOKENS = 1024
+# A window is not learned to be a smaller share than this of what a model's is taken for.
+LEARNED_SHARE_MIN = 1 / 8
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -153,9 +155,13 @@ class Budgets:
     def learn_limit(self, model: str, *, tokens_max: int | None, tokens_sent: int) -> None:
         """The provider refused a context as too long: from now on at most what it named, or three quarters of what
         was sent.
+
+        A context that was far from full was refused for something that we cannot count: that says nothing of others.
         """
         sent = int(tokens_sent * self.ratios.ratio(model))
-        self.learned[model] = tokens_max if tokens_max and tokens_max < sent else sent * 3 // 4
+        limit = tokens_max if tokens_max and tokens_max < sent else sent * 3 // 4
+        if limit >= (self.context_tokens or self.default_tokens) * LEARNED_SHARE_MIN:
+            self.learned[model] = limit
 
 
 def clip(path: Sequence[Range], cut: int) -> list[Range]:
