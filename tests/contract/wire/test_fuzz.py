@@ -98,7 +98,12 @@ def write_narrowed() -> dict[str, Any]:
 
 def fuzz(served: Served, headers: dict[str, str], checks: dict[str, Any]) -> tuple[int, list[str]]:
     """Ask for everything; how many responses there were, and what was wrong with them."""
-    generation = {"deterministic": True, "max-examples": EXAMPLES, "with-security-parameters": False, "database": "none"}
+    generation = {
+        "deterministic": True,
+        "max-examples": EXAMPLES,
+        "with-security-parameters": False,
+        "database": "none",
+    }
     config = SchemathesisConfig.from_dict(
         {
             "headers": headers,
@@ -118,3 +123,30 @@ def fuzz(served: Served, headers: dict[str, str], checks: dict[str, Any]) -> tup
             answered += len(event.recorder.interactions)
             wrong += describe_failures(event)
     return answered, wrong
+
+
+def describe_failures(scenario: events.ScenarioFinished) -> list[str]:
+    """Say what was wrong, with a command that shows it again."""
+    found = [node.failure_info for nodes in scenario.recorder.checks.values() for node in nodes if node.failure_info]
+    return [f"{scenario.recorder.label}: {info.failure}\n{info.code_sample}" for info in found]
+
+
+def test_every_answer_is_as_described(served: Served) -> None:
+    checks = {
+        "missing_required_header": {"enabled": False},  # None is required.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "429"]},
+    }
+    answered, wrong = fuzz(served, {"Authorization": f"Bearer {KEY}"}, checks)
+    assert not wrong, "\n\n".join(wrong)
+    assert answered > 1000
+
+
+def test_without_a_key_nothing_is_told(served: Served) -> None:
+    checks = {
+        "enabled": False,
+        "not_a_server_error": {"enabled": True},
+        "response_schema_conformance": {"enabled": True},
+    }
+    answered, wrong = fuzz(served, {}, checks)
+    assert not wrong, "\n\n".join(wrong)
+    assert answered > 500
