@@ -183,6 +183,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=8000)
-    parser.add_argument("--folder", help="where the database is made, and removed again (default: the temporary folder)")
+    parser.add_argument("--folder", help="where the database is made and removed again, else the temporary folder")
     parser.add_argument("--profile", action="store_true")
     main(parser.parse_args())

@@ -1,4 +1,4 @@
-"""The conversation of the README over the default embedded model, which is fetched once (491 MB): ``make test-models``."""
+"""The README's conversation over the default embedded model, which is fetched once (491 MB): ``make test-models``."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ async def test_model_remembers_in_javascript_too(server: Serving) -> None:
     async with open_client(server, "warm") as client:
         await ask(client, "hello")
     words = [str(find_node().path), "--input-type=module", "-", f"{server.url}/v1", server.key, str(uuid4())]
-    options: dict[str, Any] = {"input": CONVERSATION, "cwd": install_clients(), "capture_output": True, "text": True, "check": True}
-    said = await asyncio.to_thread(partial(subprocess.run, words, **options))
+    options: dict[str, Any] = {"cwd": install_clients(), "capture_output": True, "text": True, "check": True}
+    said = await asyncio.to_thread(partial(subprocess.run, words, input=CONVERSATION, **options))
     assert "Alice" in said.stdout.splitlines()[-1]

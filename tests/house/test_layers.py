@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
-
-import pytest
-from importlinter.cli import lint_imports
 
 from tests.house.tree import PACKAGE, ROOT
 
@@ -15,10 +15,11 @@ LINTER: dict[str, Any] = tomllib.loads(PYPROJECT.read_text("utf-8"))["tool"]["im
 CONTRACTS = {contract["id"]: contract for contract in LINTER["contracts"]}
 
 
-@pytest.mark.parametrize("contract", CONTRACTS)
-def test_imports_keep_the_contract(contract: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status = lint_imports(str(PYPROJECT), limit_to_contracts=(contract,), no_cache=True, no_logo=True)
-    assert status == 0, capsys.readouterr().out
+def test_imports_keep_every_contract() -> None:
+    # In a process of its own: the linter silences the loggers of the one that it runs in.
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--config", str(PYPROJECT), "--no-cache", "--no-logo"]
+    checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_every_dialect_is_under_contract() -> None:

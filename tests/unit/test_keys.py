@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,15 +70,19 @@ async def test_revoked_key_opens_nothing_more(keys: Keys) -> None:
     key, secret = await keys.make(NewKey())
     await keys.authenticate(secret)
     await keys.revoke(DEFAULT_TENANT, key.id)
-    keys.hear_revoked(key.id)
     with pytest.raises(Unauthenticated, match="revoked"):
         await keys.authenticate(secret)
+
+
+async def test_servers_that_start_together_share_a_key(keys: Keys) -> None:
+    await asyncio.gather(*(keys.ensure("chosen") for _ in range(5)))
+    assert len(await keys.list_keys(DEFAULT_TENANT)) == 1
 
 
 async def test_unheard_revocation_counts_seconds_later(keys: Keys, clock: HandClock) -> None:
     key, secret = await keys.make(NewKey())
     await keys.authenticate(secret)
-    await keys.revoke(DEFAULT_TENANT, key.id)
+    await keys.store.revoke(key.tenant_id, key.id, clock.now)
     await keys.authenticate(secret)
     clock.now += REMEMBER + timedelta(milliseconds=1)
     with pytest.raises(Unauthenticated):

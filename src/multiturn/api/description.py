@@ -60,7 +60,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A response that is no error: a wire struct as JSON, a stream of one as server-sent events, or text."""
+    """A response that is no error: a wire struct as JSON, a stream of one as server-sent events, or text.
+
+    ``last_event`` ends the stream and is no struct.
+    """
 
     text: str
     status: int = 200
@@ -68,6 +71,7 @@ class Reply:
     example: Any = None
     events: Any = None
     events_example: str = ""
+    last_event: str | None = None
     media: str = JSON
     headers: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()

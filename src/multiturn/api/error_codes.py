@@ -41,6 +41,12 @@ REQUEST = (
         "Leave the field out that `param` names.",
     ),
     ErrorCode(
+        "not_storable",
+        400,
+        "The database cannot hold a text of the request (PostgreSQL: one with a NUL character).",
+        "Take that character out.",
+    ),
+    ErrorCode(
         "context_length_exceeded",
         400,
         "The conversation does not fit the model's window: with `context_overflow=error`, or although it was cut.",
@@ -234,6 +240,9 @@ COMMAND_LINE = (
         None,
         "The server cannot listen there.",
         "Stop what does, or take another `--port` or `--host`.",
+    ),
+    ErrorCode(
+        "server_unreachable", None, "No server answers at this address.", "Start it, or name another with `--url`."
     ),
     ErrorCode("directory_unusable", None, "The data directory cannot be used.", "Correct its rights, or name another."),
     ErrorCode(

@@ -171,12 +171,20 @@ def write_reply(reply: Reply) -> dict[str, Any]:
     else:
         content[JSON] = {"schema": write_shape(reply.shape), "example": reply.example}
     if reply.events:
-        # OpenAPI 3.1 has no word for the shape of one event.
-        schema = {"type": "string", "x-event-data": write_shape(reply.events)}
-        content[SSE] = {"schema": schema, "example": reply.events_example}
+        content[SSE] = {"schema": write_event(reply), "example": reply.events_example}
     shown = {"description": reply.text, "headers": write_headers(reply.headers), "content": content}
     links = {link.operation: write_link(link) for link in reply.links}
     return {**shown, "links": links} if links else shown
+
+
+def write_event(reply: Reply) -> dict[str, Any]:
+    """One event of a stream, as OpenAPI 3.2 came to describe them; 3.1 has no word of its own for it."""
+    shapes = {"anyOf": [write_shape(reply.events), write_shape(ErrorBody)]}
+    data: dict[str, Any] = {"type": "string", "contentMediaType": JSON, "contentSchema": shapes}
+    if reply.last_event:
+        data = {"anyOf": [{"const": reply.last_event}, data]}
+    properties = {"id": {"type": "string"}, "event": {"type": "string"}, "data": data}
+    return {"type": "object", "properties": properties, "required": ["data"]}
 
 
 def write_link(link: Link) -> dict[str, Any]:

@@ -16,7 +16,8 @@ class Answer:
         self.texts: list[str] = []
         self.thoughts: list[str] = []
         self.refusals: list[str] = []
-        self.calls: dict[int, list[ToolCallDelta]] = {}
+        self.calls: list[list[ToolCallDelta]] = []
+        self.open_calls: dict[int, list[ToolCallDelta]] = {}
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
 
@@ -29,16 +30,24 @@ class Answer:
         if delta.refusal:
             self.refusals.append(delta.refusal)
         for call in delta.tool_calls:
-            self.calls.setdefault(call.index, []).append(call)
+            self._add_call(call)
         self.finish_reason = delta.finish_reason or self.finish_reason
         self.usage = delta.usage or self.usage
+
+    def _add_call(self, piece: ToolCallDelta) -> None:
+        """Add a piece to the call at its index; Gemini's endpoint gives every call, each in one piece, the index 0."""
+        pieces = self.open_calls.get(piece.index)
+        if pieces is None or (piece.name and pieces[0].name and piece.id != pieces[0].id):
+            pieces = self.open_calls[piece.index] = []
+            self.calls.append(pieces)
+        pieces.append(piece)
 
     def take(self, completion: Completion) -> None:
         """Take a whole answer."""
         self.texts = [completion.text] if completion.text else []
         self.thoughts = [completion.reasoning] if completion.reasoning else []
         self.refusals = [completion.refusal] if completion.refusal else []
-        self.calls = {number: [call] for number, call in enumerate(completion.tool_calls)}
+        self.calls = [[call] for call in completion.tool_calls]
         self.finish_reason = completion.finish_reason
         self.usage = completion.usage
 
@@ -59,7 +68,7 @@ class Answer:
             extra = {"refusal": "".join(self.refusals)} if self.refusals else None
             said.append(Message("assistant", "".join(self.texts) if self.texts or not self.refusals else None, extra))
         if is_whole:
-            said += [write_call(pieces) for _, pieces in sorted(self.calls.items())]
+            said += map(write_call, self.calls)
         return tuple(said)
 
 

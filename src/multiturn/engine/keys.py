@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -122,7 +123,9 @@ class Keys:
     async def ensure(self, secret: str) -> None:
         """Make the first key with this secret (``MULTITURN_API_KEY``), unless it is a key already."""
         if await self.store.find_by_digest(hash_secret(secret)) is None:
-            await self.make(NewKey(label="first key", scopes=SCOPES), secret=secret)
+            # Of servers that start together one makes it, and the others find that it is there.
+            with suppress(InvalidRequest):
+                await self.make(NewKey(label="first key", scopes=SCOPES), secret=secret)
 
     async def has_keys(self) -> bool:
         """Whether the default tenant has a key that is good."""

@@ -77,8 +77,8 @@ class TurnStore(Protocol):
     async def end(self, tenant_id: UUID, lease: Lease, ending: Ending) -> None:
         """Store what the turn leaves behind, release the lease, and hand it to the next in the queue.
 
-        Raises TurnConflict, and stores nothing, when the lease was lost or the session's last item is not
-        ``ending.after``.
+        The same ending again changes nothing. Raises TurnConflict, and stores nothing, when the lease was lost or the
+        session's last item is not ``ending.after``.
         """
         ...
 
@@ -99,7 +99,7 @@ class RunStore(Protocol):
         ...
 
     async def list_events(self, tenant_id: UUID, run_id: UUID, *, after: int) -> Sequence[EventBatch]:
-        """List the stored events of a run behind number ``after``, oldest first."""
+        """List the next stored events of a run behind number ``after``; the first batch may begin before it."""
         ...
 
     async def save_events(self, batches: Sequence[tuple[UUID, UUID, EventBatch]], now: datetime) -> None:
@@ -186,11 +186,11 @@ class RetentionStore(Protocol):
     """Finds what has had its time, and erases in small batches so that turns never wait."""
 
     async def retire_expired(self, now: datetime, *, limit: int) -> int:
-        """Take away sessions whose idle time is over; tells how many."""
+        """Take away sessions whose idle time is over; tells how many were looked at, 0 when none is due."""
         ...
 
     async def erase_batch(self, *, limit: int) -> int:
-        """Erase up to ``limit`` rows of sessions that were taken away; 0 when nothing is left."""
+        """Erase about ``limit`` rows of a session that was taken away; 0 when nothing is left to this server."""
         ...
 
     async def expire_events(self, before: datetime, *, limit: int) -> int:

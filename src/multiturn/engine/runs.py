@@ -5,13 +5,14 @@ an hour after.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from uuid import UUID
 
 from multiturn.engine.answer import Answer, fold
 from multiturn.engine.ports import Clock, DeltaReader, ItemStore, RunStore
-from multiturn.errors import MultiturnError, NotFound, RunCancelled, UpstreamError
+from multiturn.errors import MultiturnError, NotFound, RunCancelled, Unavailable, UpstreamError
 from multiturn.model.completion import Completion, Delta
 from multiturn.model.content import Content
 from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke
@@ -20,6 +21,8 @@ from multiturn.model.session import OnDisconnect
 
 # How long one looks for news of a run that another server holds.
 POLL_S = 0.25
+# A run goes on while the database is away; who follows it is as patient as a lease is long.
+AWAY_S = 10.0
 
 
 class LiveRun:
@@ -130,21 +133,30 @@ class Runs:
         self.live: dict[UUID, LiveRun] = {}
 
     async def follow(self, run: Run, *, after: int = 0) -> AsyncGenerator[Event]:
-        """Hear the events of a run behind number ``after``, until it has ended."""
-        while True:
-            live = self.live.get(run.id)
-            if live is None:
-                news = self._follow_stored(run, after)
-            elif live.dropped > after:
-                news = self._read(run, after)
-            else:
-                news = self._follow_live(live, after)
-            async with aclosing(news):
-                async for event in news:
-                    yield event
-                    if isinstance(event, Ended):
-                        return
-                    after = last_number(event)
+        """Hear the events of a run behind number ``after``, until it has ended.
+
+        Raises Unavailable when what is next stands in the database, and that was away for ``AWAY_S`` seconds.
+        """
+        event: Event | None = None
+        looked_at = time.monotonic()
+        while not isinstance(event, Ended):
+            try:
+                async with aclosing(self._hear(run, after)) as news:
+                    async for event in news:
+                        yield event
+                        after = last_number(event)
+                looked_at = time.monotonic()
+            except Unavailable:
+                if time.monotonic() - looked_at > AWAY_S:
+                    raise
+                await asyncio.sleep(POLL_S)
+
+    def _hear(self, run: Run, after: int) -> AsyncGenerator[Event]:
+        """The next events from where they are now: here, or in the store."""
+        live = self.live.get(run.id)
+        if live is None:
+            return self._follow_stored(run, after)
+        return self._read(run, after) if live.dropped > after else self._follow_live(live, after)
 
     async def happened(self, run: Run, *, after: int = 0) -> AsyncGenerator[Event]:
         """The events of a run behind number ``after`` that are there already."""

@@ -76,8 +76,13 @@ class Sessions:
         return await self.runs.list_runs(session.tenant_id, session.id, before=before, limit=limit)
 
     async def delete(self, session: Session, assembler: Assembler) -> None:
-        """Delete a session with everything in it; afterwards no byte of it is left in files of our own."""
+        """Delete a session with everything in it; afterwards no byte of it is left in files of our own.
+
+        A turn that runs is cancelled: nobody will read its answer.
+        """
         await self.sessions.delete(session.tenant_id, session.id)
+        if session.run_id:
+            await self.runs.request_cancel(session.tenant_id, session.run_id)
         assembler.forget(session.id)
         for _ in range(ERASE_BATCHES):
             if not await self.retention.erase_batch(limit=ERASE_ROWS):

@@ -15,7 +15,7 @@ from multiturn.model.run import ENDED, Run, RunError, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 from multiturn.store.database import Database, Row, Transaction
-from multiturn.store.rows import as_id, as_json, as_ms, read_metadata, whole_path, write_item
+from multiturn.store.rows import as_id, as_json, as_ms, as_time, read_metadata, whole_path, write_item
 from multiturn.store.runs import find_stored_turn, insert_events
 from multiturn.store.sessions import LockedSession, has_expired, lock_session, remove_session
 
@@ -216,6 +216,8 @@ class SqlTurnStore:
             else:
                 row = await tx.fetch_one("release_session", held)
             if row is None:
+                if await self._was_stored(tx, lease, ending):
+                    return
                 raise TurnConflict("The turn lost its session: it was deleted, or another server took it over.")
             if ending.items:
                 items = [write_item(tenant_id, lease.session_id, item) for item in ending.items]
@@ -223,6 +225,12 @@ class SqlTurnStore:
             await self._close(tx, tenant_id, lease.run_id, ending)
             if row[0]:
                 await self._hand_over(tx, tenant_id, lease.session_id, ending.ended_at)
+
+    async def _was_stored(self, tx: Transaction, lease: Lease, ending: Ending) -> bool:
+        """Whether this very ending was stored before: the connection broke behind the commit, and it is tried again."""
+        stored = await find_stored_turn(tx, lease.tenant_id, lease.run_id)
+        outcome = (ending.status, as_time(as_ms(ending.ended_at)))
+        return stored is not None and (stored.run.status, stored.run.ended_at) == outcome
 
     async def leave(self, tenant_id: UUID, run_id: UUID, ending: Ending) -> bool:
         """End a run that is still queued; False when it is not queued any more."""

@@ -105,7 +105,7 @@ class Place:
 
     async def list_runs(self, session: str = "s") -> list[dict[str, Any]]:
         """List a session's runs, oldest first."""
-        runs: list[dict[str, Any]] = (await self.get(f"/v1/sessions/{session}/runs"))["data"]
+        runs: list[dict[str, Any]] = (await self.get(f"/v1/sessions/{session}/runs?limit=100"))["data"]
         return runs[::-1]
 
 
@@ -144,6 +144,12 @@ async def enter_tenant(
         yield Place(url=url, keys=keys, upstream=upstream, scripts=scripts, **who)
 
 
+def enter_shared(shared: Place) -> AbstractAsyncContextManager[Place]:
+    """Be a tenant that nobody was before."""
+    tenant = f"tenant-{next(TENANTS)}"
+    return enter_tenant(shared.url, shared.keys, shared.upstream, shared.scripts, tenant=tenant)
+
+
 @pytest.fixture(scope="module")
 def database() -> str:
     """The kind of database; a module that tests both replaces this."""
@@ -180,6 +186,5 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, shared_database: str 
 @pytest_asyncio.fixture(loop_scope="module")
 async def place(shared: Place) -> AsyncIterator[Place]:
     """The module's server, for a tenant that nobody was before."""
-    tenant = f"tenant-{next(TENANTS)}"
-    async with enter_tenant(shared.url, shared.keys, shared.upstream, shared.scripts, tenant=tenant) as place:
+    async with enter_shared(shared) as place:
         yield place

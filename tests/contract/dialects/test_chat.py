@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import openai
@@ -17,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from openai import AsyncOpenAI
 
 from multiturn.upstream.scripted import Script, ScriptedCall
-from tests.contract.dialects.conftest import OpenPlace, Place
+from tests.contract.dialects.conftest import OpenPlace, Place, enter_shared, open_place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -219,20 +220,31 @@ class Provider:
         return reply
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def provider() -> AsyncIterator[Provider]:
-    """A provider that a server asks."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_relay(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Provider, Place]]:
+    """A provider, and a server that asks it."""
     provider = Provider()
-    provider.hold.set()
-    yield provider
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def relaying(provider: Provider, opening: OpenPlace) -> AsyncIterator[Place]:
-    """A server that asks the provider."""
     app = web.Application()
     app.router.add_post("/v1/chat/completions", provider.answer)
-    async with TestServer(app) as server, opening(upstream_url=str(server.make_url("/v1"))) as place:
+    async with TestServer(app) as server:
+        settings = {"upstream_url": str(server.make_url("/v1"))}
+        async with open_place(tmp_path_factory.mktemp("relay"), None, **settings) as place:
+            yield provider, place
+
+
+@pytest.fixture
+def provider(shared_relay: tuple[Provider, Place]) -> Provider:
+    """The provider, which was asked nothing yet and holds nothing."""
+    provider, _ = shared_relay
+    provider.status, provider.events, provider.asked = 200, [], []
+    provider.hold.set()
+    return provider
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def relaying(shared_relay: tuple[Provider, Place]) -> AsyncIterator[Place]:
+    """The server that asks it, for a tenant that nobody was before."""
+    async with enter_shared(shared_relay[1]) as place:
         yield place
 
 
@@ -367,6 +379,19 @@ async def test_tool_result_alone_continues_the_call(place: Place) -> None:
     ]
 
 
+@pytest.mark.parametrize("indexes", [(0, 1), (0, 0)])
+async def test_parallel_calls_stay_apart(relaying: Place, provider: Provider, indexes: tuple[int, int]) -> None:
+    """Also from providers that give all of them one index."""
+    for index, id_ in zip(indexes, "ab", strict=True):
+        call = {"index": index, "id": id_, "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        provider.events.append(write_chunk({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}))
+    provider.events.append(write_chunk(write_choice(None, "tool_calls")))
+    async with relaying.post("hi", stream=True) as reply:
+        await reply.read()
+    calls = [(item["call_id"], item["name"], item["arguments"]) for item in (await relaying.list_items())[1:]]
+    assert calls == [("a", "look", "{}"), ("b", "look", "{}")]
+
+
 async def test_parallel_calls_are_answered_in_any_order(place: Place) -> None:
     client = place.client({"sessionId": "s"})
     place.will_say(Script("", [ScriptedCall("look", id="a"), ScriptedCall("look", id="b")]))
@@ -403,6 +428,24 @@ async def test_edit_and_regeneration_branch(place: Place) -> None:
     assert place.seen_texts[2:] == [["a", "one", "b"], ["a", "one", "c"]]
     assert await place.list_texts() == ["a", "one", "c", "four"]
     assert await place.list_texts(branch="all") == ["a", "one", "b", "two", "three", "c", "four"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_model_sees_just_what_a_chat_ui_shows(place: Place, seed: int) -> None:
+    """However its user edits and regenerates, behind the first answer."""
+    chance, shown = Random(seed), list[Any]()
+    for turn in range(30):
+        place.will_say(f"answer {turn}")
+        last = chance.choice(range(2, len(shown) + 1, 2)) if len(shown) > 2 and chance.random() < 0.5 else len(shown)
+        again = last < len(shown) and chance.random() < 0.5
+        shown = [*shown[:last], shown[last] if again else {"role": "user", "content": f"question {turn}"}]
+        async with place.post("", messages=shown) as reply:
+            said = (await reply.json())["choices"][0]["message"]
+        assert place.seen[-1]["messages"] == shown
+        shown.append(said if chance.random() < 0.5 else {"role": "assistant", "content": said["content"]})
+        assert await place.list_texts() == [message["content"] for message in shown]
+    everything = (await place.get("/v1/sessions/s"))["items"]
+    assert [item["seq"] for item in await place.list_items(branch="all")] == list(range(1, everything + 1))
 
 
 async def test_instructions_are_kept_until_replaced(place: Place) -> None:

@@ -100,7 +100,7 @@ WRONG_FIELDS: dict[str, list[Any]] = {
     "messages": [None, 5, "hi", {}, [], [5], ["hi"], [None], [[]]],
     "model": [5, [], {}, False, LONG, "a\x00b", "a\nb", " "],
     "stream": ["yes", 1, [], {}],
-    "stream_options": [5, "include_usage", [], True],
+    "stream_options": [5, "include_usage", [], True, {"include_usage": 1}, {"include_usage": "yes"}],
     "session_id": [5, [], {}, True, LONG, "a\x00b", "a\nb", "\x7f", "\x85", " "],
     "sessionId": [5, [], {}, True, LONG, "a\x00b", " "],
     "saveToMemory": ["no", 0, []],
@@ -154,6 +154,7 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "argume
 
 NO_ROLES: list[Any] = [None, 5, ["user"], "User", "function", ""]
 NO_CONTENTS: list[Any] = [5, True, {"type": "text"}, ["hi"], [HELLO, None]]
+NO_LISTS: list[Any] = [5, "look", {"id": "call_1"}, {}, 0, False, ""]
 NO_NAMES: list[Any] = ["", 5, None, []]
 WRONG_MESSAGES: dict[str, list[dict[str, Any]]] = {
     "role": [{}, *({"role": role} for role in NO_ROLES)],
@@ -163,7 +164,7 @@ WRONG_MESSAGES: dict[str, list[dict[str, Any]]] = {
         for said in NO_CONTENTS
     ],
     "tool_call_id": [{"role": "tool"}, *({"role": "tool", "tool_call_id": name} for name in NO_NAMES)],
-    "tool_calls": [{"role": "assistant", "tool_calls": calls} for calls in (5, "look", {"id": "call_1"})],
+    "tool_calls": [{"role": "assistant", "tool_calls": calls} for calls in NO_LISTS],
     "tool_calls[1]": [
         {"role": "assistant", "tool_calls": [CALL, call]}
         for call in (

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -188,8 +190,9 @@ async def test_all_turns_may_end_with_their_clients(opening: OpenPlace) -> None:
     async with opening(on_disconnect="cancel") as place:
         await vanish(place, "hi")
         assert [run["status"] for run in await until_ended(place)] == ["cancelled"]
-        await vanish(place, "hi", session_id=None)
-        assert place.upstream.running == 0
+        for stream in (False, True):
+            await vanish(place, "hi", session_id=None, stream=stream)
+            assert place.upstream.running == 0
 
 
 @pytest.mark.parametrize("is_over", [False, True])
@@ -323,6 +326,30 @@ async def test_interrupt_cancels_and_goes(place: Place) -> None:
     assert [run["status"] for run in await place.list_runs()] == ["cancelled", "completed"]
 
 
+async def test_interrupt_waits_its_turn_in_the_queue(place: Place) -> None:
+    async with held_turn(place) as (_, hold), asking(place, "second") as second:
+        await until_queued(place, 1)
+        assert await place.ask("stop", concurrency="interrupt") == "ok"
+        hold.set()
+    assert second.result()[0] == 200
+    assert place.seen_texts[1:] == [["hi", "one two ", "second"], ["hi", "one two ", "second", "ok", "stop"]]
+
+
+async def test_client_may_vanish_from_the_queue(place: Place) -> None:
+    async with held_turn(place) as (_, hold):
+        for text, wish in (("stays", "finish"), ("goes", "cancel")):
+            async with asking(place, text, on_disconnect=wish) as asked:
+                await until_queued(place, 2 if wish == "cancel" else 1)
+                asked.cancel()
+        await until_queued(place, 1)
+        async with asking(place, "stays", on_disconnect="finish") as again:
+            await asyncio.sleep(NOTICE_S)
+            hold.set()
+        assert again.result()[0] == 200
+    assert [run["status"] for run in await until_ended(place)] == ["completed", "completed", "cancelled"]
+    assert await place.list_texts() == ["hi", "one two three", "stays", "ok"]
+
+
 async def test_queue_has_a_length(opening: OpenPlace) -> None:
     async with opening(queue_max=1) as place, held_turn(place) as (_, hold), asking(place, "second") as second:
         await until_queued(place, 1)
@@ -416,6 +443,16 @@ def gist(answer: str) -> Any:
         "finish": [choice["finish_reason"] for choice in choices][-1],
         "usage": whole[-1]["usage"]["total_tokens"],
     }
+
+
+@pytest.mark.parametrize("failure", ["down", "slow", "left alone"])
+async def test_key_repeats_the_failure(place: Place, failure: str) -> None:
+    error, status, code = FAILURES[failure]
+    place.will_say(error)
+    for _ in range(2):
+        async with place.post("hi", headers={"Idempotency-Key": "k"}) as reply:
+            assert (reply.status, (await reply.json())["error"]["code"]) == (status, code)
+    assert len(place.seen) == 1
 
 
 async def test_key_with_another_body_is_refused(place: Place) -> None:
@@ -569,18 +606,32 @@ def texts_in(contents: list[dict[str, Any]]) -> list[Any]:
     return [content["content"] for content in contents]
 
 
-async def test_deleted_session_ends_its_turn(place: Place) -> None:
-    async with held_turn(place) as (reply, hold):
+async def test_deleted_session_ends_its_turns(place: Place) -> None:
+    async with held_turn(place) as (reply, _), asking(place, "second") as second:
+        await until_queued(place, 1)
         async with place.http.delete("/v1/sessions/s") as deleted:
             assert deleted.status == 200
-        hold.set()
-        frames = (await reply.read()).decode()
-    assert "error" in frames
-    assert "[DONE]" not in frames
+        assert (await read_frame(reply))["error"]["code"] == "turn_conflict"
+        assert await reply.read() == b""
+    assert second.result()[0] == 409
+    assert place.upstream.running == 0
     async with place.http.get("/v1/sessions/s") as gone:
         assert gone.status == 404
     assert await place.ask("anew") == "ok"
     assert place.seen_texts[1] == ["anew"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_deleted_session_leaves_no_byte(opening: OpenPlace, tmp_path: Path) -> None:
+    """Nor does the turn that runs meanwhile, which writes down what was said every half second."""
+    async with opening() as place:
+        async with held_turn(place, "a quiet secret"):
+            await asyncio.sleep(0.7)
+            async with place.http.delete("/v1/sessions/s") as deleted:
+                assert deleted.status == 200
+            await asyncio.sleep(0.7)
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert not [path for path in files if b"quiet secret" in path.read_bytes() or b"one two" in path.read_bytes()]
 
 
 async def test_expired_session_starts_anew(opening: OpenPlace) -> None:
@@ -595,3 +646,42 @@ async def test_expired_session_starts_anew(opening: OpenPlace) -> None:
         assert place.seen_texts[1] == ["two"]
         assert (await place.get("/v1/sessions/s"))["id"] != first["id"]
         assert [item["seq"] for item in await place.list_items()] == [1, 2]
+
+
+async def behave_oddly(place: Place, chance: Random) -> None:
+    """Do one of the things that clients do."""
+    wish: dict[str, Any] = chance.choice(
+        [{}, {}, {"concurrency": "interrupt"}, {"concurrency": "reject"}, {"on_disconnect": "cancel"}]
+    )
+    await asyncio.sleep(chance.random())
+    runs = await place.list_runs() if chance.random() < 0.3 else []
+    if runs:
+        await cancel(place, chance.choice(runs))
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(chance.choice([0.1, 0.3, SOON_S])):
+            async with place.post(f"text {chance.random()}", stream=chance.random() < 0.7, **wish) as reply:
+                await reply.read()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_happens_turns_are_whole_or_absent(place: Place, seed: int) -> None:
+    chance = Random(seed)
+    await place.ask("first")
+    error = UpstreamError("It broke.")
+    for _ in range(40):
+        breaks = error if chance.random() < 0.2 else None
+        pause_s = chance.choice([0, 0.01, 0.05])
+        place.will_say(Script("one two three four", pause_s=pause_s, pieces_first=chance.randint(0, 4), error=breaks))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(40):
+            group.create_task(behave_oddly(place, chance))
+    runs = await until_ended(place)
+    assert place.upstream.running == 0
+    assert (await place.get("/v1/sessions/s"))["running"] is None
+    texts = await place.list_texts()
+    assert [item["seq"] for item in await place.list_items()] == list(range(1, len(texts) + 1))
+    ranges = sorted(taken for run in runs for taken in (run["input_items"], run["output_items"]) if taken)
+    assert [seq for first, last in ranges for seq in range(first, last + 1)] == list(range(1, len(texts) + 1))
+    assert all(run["input_items"] for run in runs if run["status"] == "completed")
+    assert all(texts[: len(seen) - 1] == seen[:-1] for seen in place.seen_texts)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from multiturn.store.database import Database
 from multiturn.store.postgres import PostgresDatabase
@@ -28,11 +31,24 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     await database.close()
 
 
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_url: str) -> str:
+    """The URL of a database for all these tests: making one for each takes longer than the tests do."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE stores")
+    return urlsplit(postgres_url)._replace(path="/stores").geturl()
+
+
 @pytest.fixture
-async def postgres(postgres_database: str) -> AsyncIterator[PostgresDatabase]:
-    database = PostgresDatabase(postgres_database, connections_max=8)
+async def postgres(shared_postgres: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(shared_postgres, connections_max=8)
     await database.migrate()
     yield database
+    async with database.pool.connection() as connection:
+        tables = await connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        rows = await tables.fetchall()
+        for name in [row[0] for row in rows if row[0] != "schema_version"]:
+            await connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
     await database.close()
 
 

@@ -1,4 +1,4 @@
-"""The stores on one database, as one server has them, with a clock that is moved by hand and builders of what they take."""
+"""The stores of one server on a database, a clock that is moved by hand, and builders of what the stores take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from msgspec.structs import replace
 

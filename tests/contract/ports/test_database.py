@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,6 +23,15 @@ from tests.contract.ports.stores import Stores
 def user(name: str) -> dict[str, Any]:
     """A row to store: any will do."""
     return {"tenant_id": new_id(), "id": new_id(), "external_id": name, "now": 0}
+
+
+async def add_user(database: Database, row: dict[str, Any], error: BaseException | None = None) -> None:
+    """Store a row and tell of it, or fail behind it."""
+    async with database.transaction() as tx:
+        await tx.execute("make_user", row)
+        await tx.notify("revoked", row["id"])
+        if error:
+            raise error
 
 
 async def is_stored(database: Database, row: dict[str, Any]) -> bool:
@@ -45,11 +57,8 @@ async def test_block_that_was_left_is_stored(database: Database) -> None:
 async def test_error_in_a_block_undoes_it(database: Database, error: type[BaseException]) -> None:
     row, next_row = user("ann"), user("ben")
     with pytest.raises(error):
-        async with database.transaction() as tx:
-            await tx.execute("make_user", row)
-            raise error
-    async with database.transaction() as tx:
-        await tx.execute("make_user", next_row)
+        await add_user(database, row, error())
+    await add_user(database, next_row)
     assert not await is_stored(database, row)
     assert await is_stored(database, next_row)
 
@@ -63,19 +72,16 @@ async def test_many_rows_are_stored_together(database: Database) -> None:
 
 
 async def test_undone_block_tells_nothing(stores: Stores) -> None:
-    heard: list[object] = []
+    heard: list[UUID] = []
     stores.database.listen(lambda topic, subject: heard.append(subject))
-    undone, done = new_id(), new_id()
-    with pytest.raises(ValueError, match="no"):
-        async with stores.database.transaction() as tx:
-            await tx.notify("revoked", undone)
-            raise ValueError("no")
+    undone, done = user("ann"), user("ben")
     async with asyncio.timeout(10):
         while not heard:
-            async with stores.database.transaction() as tx:
-                await tx.notify("revoked", done)
+            with pytest.raises(ValueError, match="no"):
+                await add_user(stores.database, undone, ValueError("no"))
+            await add_user(stores.database, done)
             await asyncio.sleep(0.01)
-    assert set(heard) == {done}
+    assert set(heard) == {done["id"]}
 
 
 async def test_migrating_again_does_nothing(stores: Stores) -> None:
@@ -84,14 +90,25 @@ async def test_migrating_again_does_nothing(stores: Stores) -> None:
     assert (await stores.session()).head == 2
 
 
-async def test_database_from_the_future_is_refused(database: Database) -> None:
-    if isinstance(database, SqliteDatabase):
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def future(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database that a later version has made."""
+    database: Database
+    if request.param == "sqlite":
+        database = SqliteDatabase(tmp_path / "future.db")
         database.writer.execute("PRAGMA user_version = 9999")
-    elif isinstance(database, PostgresDatabase):
+    else:
+        database = PostgresDatabase(request.getfixturevalue("postgres_database"), connections_max=1)
+        await database.migrate()
         async with database.pool.connection() as connection:
             await connection.execute("INSERT INTO schema_version (version) VALUES (9999)")
+    yield database
+    await database.close()
+
+
+async def test_database_from_the_future_is_refused(future: Database) -> None:
     with pytest.raises(SettingsError, match=r"version 9999.*MULTITURN_DATABASE_URL") as refused:
-        await database.migrate()
+        await future.migrate()
     assert refused.value.code == "database_too_new"
 
 
@@ -104,7 +121,10 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
         (NOON, NOON),
         (NOON + timedelta(microseconds=999_999), NOON + timedelta(milliseconds=999)),
         (NOON.astimezone(timezone(timedelta(hours=5, minutes=30))), NOON),
-        (datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+        (
+            datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+            datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+        ),
         (datetime(9999, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)),
     ],
 )

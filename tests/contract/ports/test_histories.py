@@ -19,7 +19,9 @@ from tests.contract.ports.stores import Stores
 NAMES = ("a", "b")
 EXPIRY_S = 60
 ACTS = ("begin", "begin", "begin", "begin elsewhere", "end", "end", "fail", "leave", "stale", "delete", "wait", "erase")
-HISTORIES = st.lists(st.tuples(st.sampled_from(ACTS), st.sampled_from(NAMES), st.integers(0, 9)), max_size=40)
+HISTORIES = st.lists(
+    st.tuples(st.sampled_from(ACTS), st.sampled_from(NAMES), st.integers(0, 9)), min_size=12, max_size=60
+)
 
 
 @dataclass
@@ -99,6 +101,7 @@ class History:
             model.holder = await stores.started(model.waiting.pop(0)) if model.waiting else None
 
     async def _end_again(self, begun: Begun) -> None:
+        self.stores.clock.pass_(milliseconds=1)
         for ending in (self.stores.end(begun), self.stores.fail(begun)):
             try:
                 await ending
@@ -134,7 +137,7 @@ class History:
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     database=None,
     # One database serves all histories: each has a tenant of its own.

@@ -35,9 +35,7 @@ async def test_default_user_has_no_name(stores: Stores) -> None:
 
 
 async def test_user_is_made_once_in_each_tenant(stores: Stores) -> None:
-    made = await asyncio.gather(
-        *(stores.keys.ensure_user(stores.tenant_id, "ann", stores.clock()) for _ in range(5))
-    )
+    made = await asyncio.gather(*(stores.keys.ensure_user(stores.tenant_id, "ann", stores.clock()) for _ in range(5)))
     assert len(set(made)) == 1
     assert await stores.keys.ensure_user(new_id(), "ann", stores.clock()) != made[0]
     assert await stores.keys.ensure_user(stores.tenant_id, "Ann", stores.clock()) != made[0]

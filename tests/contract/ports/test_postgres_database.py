@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -26,9 +27,7 @@ async def test_two_servers_migrate_at_once(postgres_database: str) -> None:
     await asyncio.gather(*(server.close() for server in servers))
 
 
-async def test_turns_of_two_servers_are_one_line(
-    postgres: PostgresDatabase, second_postgres: PostgresDatabase
-) -> None:
+async def test_turns_of_two_servers_are_one_line(postgres: PostgresDatabase, second_postgres: PostgresDatabase) -> None:
     first = Stores(postgres)
     servers = [first, first.beside(second_postgres)]
     for server in servers:
@@ -104,14 +103,18 @@ async def drop_connections(postgres: PostgresDatabase) -> None:
         )
 
 
+async def add_user_while_connections_drop(postgres: PostgresDatabase, row: dict[str, Any]) -> None:
+    async with postgres.transaction() as tx:
+        await tx.execute("make_user", row)
+        await drop_connections(postgres)
+        await tx.execute("make_user", user("ben"))
+
+
 async def test_lost_connection_undoes_and_comes_back(postgres: PostgresDatabase) -> None:
     row, stores = user("ann"), Stores(postgres)
     begun = await stores.begin()
     with pytest.raises(Unavailable):
-        async with postgres.transaction() as tx:
-            await tx.execute("make_user", row)
-            await drop_connections(postgres)
-            await tx.execute("make_user", user("ben"))
+        await add_user_while_connections_drop(postgres, row)
     assert not await is_stored(postgres, row)
     await asyncio.gather(*(stores.take(str(n)) for n in range(8)))
     await stores.end(begun)
@@ -124,8 +127,7 @@ async def test_notices_come_again_after_a_break(postgres: PostgresDatabase) -> N
     await until_heard(stores, heard)
     await drop_connections(postgres)
     with pytest.raises(Unavailable):
-        for _ in range(9):
-            await stores.live()
+        await stores.live()
     await until_heard(stores, heard)
 
 
@@ -145,9 +147,11 @@ async def test_database_that_is_not_there_is_refused(postgres_url: str) -> None:
         assert refused.value.code == "database_unusable"
 
 
-async def test_tables_that_may_not_be_made_are_refused(postgres: PostgresDatabase) -> None:
-    async with postgres.pool.connection() as connection:
-        await connection.execute("DELETE FROM schema_version")
+async def test_tables_that_cannot_be_made_are_refused(postgres_database: str) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres_database) as connection:
+        await connection.execute("CREATE TABLE runs (mine text)")
+    database = PostgresDatabase(postgres_database, connections_max=1)
     with pytest.raises(SettingsError, match="already exists") as refused:
-        await postgres.migrate()
+        await database.migrate()
     assert refused.value.code == "database_unusable"
+    await database.close()

@@ -101,7 +101,9 @@ async def fill(stores: Stores, name: str = "full", *, runs: int) -> Begun:
 async def test_deleted_session_is_erased_whole(stores: Stores) -> None:
     begun, other = await fill(stores, runs=25), await stores.take("other", idempotency=IdempotencyKey("chat", "x"))
     await stores.sessions.delete(stores.tenant_id, begun.session.id)
-    assert await stores.erase(limit=10) == 23  # 75 items: 8 · 125 events: 13 with 2 of their runs · then nothing is left
+    assert (
+        await stores.erase(limit=10) == 23
+    )  # 75 items: 8 · 125 events: 13 with 2 of their runs · then nothing is left
     assert not await stores.history(begun.session)
     assert not (await stores.runs.list_runs(stores.tenant_id, begun.session.id, before=None, limit=1)).data
     assert not await stores.runs.list_events(stores.tenant_id, begun.run.id, after=0)

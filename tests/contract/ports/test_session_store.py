@@ -153,9 +153,7 @@ async def test_sessions_are_listed_newest_first(stores: Stores) -> None:
     await stores.take(stores.key(tenant_id=new_id()))
     pages, before = [], None
     for _ in range(3):
-        page = await stores.sessions.list_sessions(
-            stores.tenant_id, None, now=stores.clock(), before=before, limit=2
-        )
+        page = await stores.sessions.list_sessions(stores.tenant_id, None, now=stores.clock(), before=before, limit=2)
         pages.append(([session.id for session in page.data], page.has_more))
         before = page.data[-1].id
     assert pages == [(made[:2:-1], True), (made[2:0:-1], True), (made[:1], False)]
@@ -173,9 +171,7 @@ async def test_listing_shows_one_users_live_sessions(stores: Stores) -> None:
         (None, ["new", "strange", "kept", "running"]),
         (new_id(), []),
     ):
-        page = await stores.sessions.list_sessions(
-            stores.tenant_id, user_id, now=stores.clock(), before=None, limit=10
-        )
+        page = await stores.sessions.list_sessions(stores.tenant_id, user_id, now=stores.clock(), before=None, limit=10)
         assert [session.external_id for session in page.data] == names
         assert not page.has_more
 
@@ -221,7 +217,7 @@ async def test_ranges_are_loaded_whole(stores: Stores) -> None:
 
 
 CONTENTS: list[Content] = [
-    Message(role="user", content="NUL \x00, 👩‍👩‍👧, \u2028, \"quotes\" and \\ and ';--"),
+    Message(role="user", content='NUL \x00, 👩‍👩‍👧, \u2028, "quotes" and \\ and \';--'),
     Message(role="developer", content=None, extra={"name": "me", "n": 10**30, "x": [2**63, -(2**63), 0.1, None]}),
     Message(role="user", content=[{"type": "image_url", "image_url": {"url": "data:,%"}}, {"type": "text"}]),
     FunctionCall(call_id="call_1", name="look", arguments='{"a": 1'),

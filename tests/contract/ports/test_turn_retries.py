@@ -147,10 +147,15 @@ async def test_retry_in_another_session_is_new(stores: Stores) -> None:
     assert (await stores.begin("two", is_retry=True)).state == "running"
 
 
-@pytest.mark.parametrize("status", ["failed", "cancelled"])
-async def test_retry_of_what_failed_is_a_new_turn(stores: Stores, status: str) -> None:
-    await stores.fail(await stores.begin(), status=status)
+async def test_retry_of_what_failed_is_a_new_turn(stores: Stores) -> None:
+    await stores.fail(await stores.begin())
     assert (await stores.begin(is_retry=True)).state == "running"
+
+
+async def test_retry_does_not_repeat_what_was_cancelled(stores: Stores) -> None:
+    first = await stores.begin()
+    await stores.fail(first, status="cancelled")
+    assert is_joined(await stores.begin(is_retry=True), first)
 
 
 async def test_retry_reaches_ten_minutes(stores: Stores) -> None:

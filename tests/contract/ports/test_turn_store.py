@@ -140,6 +140,7 @@ async def refuses_to_end(stores: Stores, begun: Begun) -> None:
     """Ending the turn raises TurnConflict and changes nothing."""
     session, run = await stores.session(), await stores.run(begun)
     history = await stores.history(session)
+    stores.clock.pass_(seconds=1)
     with pytest.raises(TurnConflict):
         await stores.end(begun, events=EventBatch(first=1, body="{}"))
     with pytest.raises(TurnConflict):
@@ -150,6 +151,16 @@ async def refuses_to_end(stores: Stores, begun: Begun) -> None:
 
 async def test_lease_ends_one_turn_once(stores: Stores) -> None:
     await refuses_to_end(stores, await stores.take())
+
+
+async def test_same_end_again_changes_nothing(stores: Stores) -> None:
+    """A server whose connection broke behind its commit does not know that it was stored."""
+    begun = await stores.take()
+    await stores.end(begun)
+    failed = await stores.begin()
+    await stores.fail(failed)
+    await stores.fail(failed)
+    assert (await stores.session()).head == 2
 
 
 async def test_old_lease_ends_nothing(stores: Stores) -> None:

@@ -52,9 +52,7 @@ OUT_OF_MEMORY = b'data: {"error":{"message":"out of memory"}}'
 HELLO = word("Hel") + word("lo") + END + DONE
 WHOLE = json.dumps(
     {
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
-        ],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     }
 ).encode()
@@ -161,9 +159,7 @@ async def upstream(url: str, session: aiohttp.ClientSession) -> OpenAIChatUpstre
 
 
 @pytest.fixture(params=["scripted", "http", "router"])
-async def anyone(
-    request: pytest.FixtureRequest, upstream: OpenAIChatUpstream, provider: Provider
-) -> Upstream:
+async def anyone(request: pytest.FixtureRequest, upstream: OpenAIChatUpstream, provider: Provider) -> Upstream:
     """Each kind of upstream, about to answer "Hello" or to fail when asked for more than it has."""
 
     async def act(call: web.Request) -> web.StreamResponse:
@@ -173,9 +169,7 @@ async def anyone(
         if body["model"] == "broken":
             return await reply(b"no", status=500)(call)
         usage = event({}, usage={"prompt_tokens": 3, "completion_tokens": 2})
-        return await (
-            stream(word("Hel"), word("lo"), END, usage, DONE) if "stream" in body else reply(WHOLE)
-        )(call)
+        return await (stream(word("Hel"), word("lo"), END, usage, DONE) if "stream" in body else reply(WHOLE))(call)
 
     def write(body: dict[str, Any]) -> Script:
         return Script(error=UpstreamError("no")) if body["model"] == "broken" else Script("Hello")
@@ -356,9 +350,7 @@ def test_where_a_stream_is_cut_means_nothing(places: set[int]) -> None:
     assert join(read_pieces(pieces)).startswith("Grüße")
 
 
-async def test_pieces_that_arrive_together_come_together(
-    upstream: OpenAIChatUpstream, provider: Provider
-) -> None:
+async def test_pieces_that_arrive_together_come_together(upstream: OpenAIChatUpstream, provider: Provider) -> None:
     provider.acts = [stream(word("a") * 50, 0.05, word("b") * 2 + END)]
     batches = [join(deltas) async for deltas in upstream.stream(ask())]
     assert batches == ["a" * 50, "bb"]
@@ -481,9 +473,7 @@ async def test_slow_streams_live_while_they_speak(upstream: OpenAIChatUpstream, 
     assert join(await listen(upstream)) == "abcdef"
 
 
-async def test_a_first_token_has_its_own_time(
-    url: str, session: aiohttp.ClientSession, provider: Provider
-) -> None:
+async def test_a_first_token_has_its_own_time(url: str, session: aiohttp.ClientSession, provider: Provider) -> None:
     limits = CallLimits(first_token_s=2, idle_s=0.1)
     upstream = OpenAIChatUpstream(url, None, session, limits=limits)
     provider.acts = [stream(0.3, word("a"), 3.0)]
@@ -520,9 +510,7 @@ class Clock:
         return self.now
 
 
-async def test_a_list_of_models_is_kept_a_minute(
-    url: str, session: aiohttp.ClientSession, provider: Provider
-) -> None:
+async def test_a_list_of_models_is_kept_a_minute(url: str, session: aiohttp.ClientSession, provider: Provider) -> None:
     clock = Clock()
     upstream = OpenAIChatUpstream(url, None, session, limits=LIMITS, clock=clock)
     provider.acts = [reply(b'{"data":[{"id":"a","context_length":9},{"id":"b"}]}'), reply(b"", status=500)]

@@ -1,6 +1,6 @@
 """A process that takes turns on a SQLite file until it is killed, and says after each that it was stored.
 
-    python -m tests.contract.ports.writing FILE
+python -m tests.contract.ports.writing FILE
 """
 
 from __future__ import annotations

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2
 import msgspec
 import pytest
 import schemathesis.openapi
@@ -27,7 +29,7 @@ from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
 
 KEY = "mt-fuzz"
 SPELLINGS = ("session-id", "sessionId", "x-session-id", "session_id")
-EXAMPLES = 25
+EXAMPLES = 6
 
 
 class Served(threading.Thread):
@@ -79,44 +81,52 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def write_narrowed() -> dict[str, Any]:
     """The description without what the fuzzer cannot know.
 
-    A session has many spellings and two of them at once are refused, so each path keeps one. What a model's provider
-    would refuse, the scripted one takes. A provider's own refusals do not happen, so no 4XX passes for one.
+    A session has many spellings and two of them at once are refused, so each path keeps one. A user's sessions are
+    nobody else's, so one path alone names users, and so with idempotency keys. What a provider would refuse, the
+    scripted one takes. A provider's own refusals do not happen, so no 4XX passes for one.
     """
     described: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(write_description()))
     chats = [path for path, methods in described["paths"].items() if "completion" in path or path == "/api/publicLLM"]
-    for path, kept in zip(chats, SPELLINGS, strict=True):
-        chat = described["paths"][path]["post"]
-        chat["parameters"] = [one for one in chat["parameters"] if one["name"] == kept or one["name"] not in SPELLINGS]
-    fields = described["components"]["schemas"]["CompletionRequest"]["properties"]
-    for name in [name for name, field in fields.items() if field.get("x-goes-to-model") or name.startswith("session")]:
-        del fields[name]
-    for methods in described["paths"].values():
+    spelt = dict(zip(chats, SPELLINGS, strict=True))
+    for path, methods in described["paths"].items():
         for operation in methods.values():
             operation["responses"].pop("4XX", None)
+            is_last = path == chats[-1]
+            left_out = {*SPELLINGS, *(() if is_last else ("X-User-Id", "Idempotency-Key"))} - {spelt.get(path)}
+            operation["parameters"] = [
+                one for one in operation["parameters"] if one["in"] != "header" or one["name"] not in left_out
+            ]
+    for schema in described["components"]["schemas"].values():
+        fields = schema["properties"].items()
+        schema["properties"] = {name: field for name, field in fields if not field.get("x-goes-to-model")}
+    for name in ("session_id", "sessionId"):
+        del described["components"]["schemas"]["CompletionRequest"]["properties"][name]
     return described
 
 
-def fuzz(served: Served, headers: dict[str, str], checks: dict[str, Any]) -> tuple[int, list[str]]:
+def give_run(served: Served, described: dict[str, Any]) -> None:
+    """Take a turn, and name its run as the example of one."""
+    asked = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
+    headers = {"Authorization": f"Bearer {KEY}", "session-id": "kept"}
+    told = httpx2.post(f"{served.url}/v1/chat/completions", json=asked, headers=headers)
+    for methods in described["paths"].values():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                if parameter["name"] == "run_id":
+                    parameter["example"] = told.headers["X-Run-Id"]
+
+
+def fuzz(served: Served, settings: dict[str, Any]) -> tuple[int, list[str]]:
     """Ask for everything; how many responses there were, and what was wrong with them."""
-    generation = {
-        "deterministic": True,
-        "max-examples": EXAMPLES,
-        "with-security-parameters": False,
-        "database": "none",
-    }
-    config = SchemathesisConfig.from_dict(
-        {
-            "headers": headers,
-            "base-url": served.url,
-            "generation": generation,
-            "checks": checks,
-            "request-timeout": 20,
-            "continue-on-failure": True,
-        }
-    )
+    generation = {"deterministic": True, "max-examples": EXAMPLES, "database": "none"}
+    generation |= {"with-security-parameters": False}
+    how = {"base-url": served.url, "generation": generation, "request-timeout": 20, "continue-on-failure": True}
+    config = SchemathesisConfig.from_dict(settings | how)
+    described = write_narrowed()
+    give_run(served, described)
     load_all_checks()
     answered, wrong = 0, []
-    for event in from_schema(schemathesis.openapi.from_dict(write_narrowed(), config=config)).execute():
+    for event in from_schema(schemathesis.openapi.from_dict(described, config=config)).execute():
         if isinstance(event, events.NonFatalError | events.FatalError):
             wrong.append(repr(event))
         elif isinstance(event, events.ScenarioFinished):
@@ -132,21 +142,73 @@ def describe_failures(scenario: events.ScenarioFinished) -> list[str]:
 
 
 def test_every_answer_is_as_described(served: Served) -> None:
-    checks = {
-        "missing_required_header": {"enabled": False},  # None is required.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "429"]},
+    # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
+    chats = {"include-tag": "Chat completions", "checks": {"positive_data_acceptance": {"enabled": False}}}
+    config = {
+        "headers": {"Authorization": f"Bearer {KEY}"},
+        "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409"]}},
+        "operations": [chats],
     }
-    answered, wrong = fuzz(served, {"Authorization": f"Bearer {KEY}"}, checks)
+    answered, wrong = fuzz(served, config)
     assert not wrong, "\n\n".join(wrong)
     assert answered > 1000
 
 
 def test_without_a_key_nothing_is_told(served: Served) -> None:
-    checks = {
-        "enabled": False,
-        "not_a_server_error": {"enabled": True},
-        "response_schema_conformance": {"enabled": True},
-    }
-    answered, wrong = fuzz(served, {}, checks)
+    is_on = {"enabled": True}
+    checks = {"enabled": False, "not_a_server_error": is_on, "response_schema_conformance": is_on}
+    is_off = {"enabled": False}
+    answered, wrong = fuzz(served, {"checks": checks, "phases": {"fuzzing": is_off, "stateful": is_off}})
     assert not wrong, "\n\n".join(wrong)
     assert answered > 500
+
+
+BODY = b'{"messages": [{"role": "user", "content": "hi"}]}'
+HEAD = b"Host: x\r\nAuthorization: Bearer mt-fuzz\r\n"
+CHAT = b"POST /v1/chat/completions HTTP/1.1\r\n" + HEAD
+UNUSUAL = {
+    "no HTTP": b"\x16\x03\x01\x00\xa5\x01\x00\r\n\r\n",
+    "old HTTP": b"GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer mt-fuzz\r\n\r\n",
+    "no host": b"GET /v1/sessions HTTP/1.1\r\nAuthorization: Bearer mt-fuzz\r\nConnection: close\r\n\r\n",
+    "other method": b"PROPFIND /v1/sessions HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "invented method": b"JUMP /v1/sessions HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "method to a tunnel": b"CONNECT /v1/sessions HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "whole URL": b"GET http://x/v1/sessions HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "asterisk": b"OPTIONS * HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "bytes in the path": b"GET /v1/sessions/\xff\xfe HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "broken escape in the path": b"GET /v1/sessions/%ff%zz%c3 HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "dots in the path": b"GET /v1/sessions/../../etc HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "long path": b"GET /v1/sessions/" + b"x" * 60_000 + b" HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "broken escape in the query": b"GET /v1/sessions?limit=%ff&limit=%zz&&=%00 HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "length in words": CHAT + b"Content-Length: many\r\n\r\n" + BODY,
+    "length below nothing": CHAT + b"Content-Length: -5\r\n\r\n" + BODY,
+    "length without end": CHAT + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n" + BODY,
+    "two lengths": CHAT + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + BODY,
+    "length and pieces": CHAT + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "broken pieces": CHAT + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "unknown coding": CHAT + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "compressed body": CHAT + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
+    "other kind of body": CHAT + b"Content-Type: text/xml; charset=utf-16\r\nContent-Length: 4\r\n\r\n<a/>",
+    "form": CHAT + b"Content-Type: multipart/form-data\r\nContent-Length: 4\r\n\r\n----",
+    "strange expectation": CHAT + b"Expect: miracles\r\nContent-Length: 2\r\n\r\n{}",
+    "upgrade": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "newline in a header": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"X-User-Id: a\n b\r\n\r\n",
+    "nothing in a header": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"X-User-Id:\r\n\r\n",
+    "NUL in a header": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"X-User-Id: a\x00b\r\n\r\n",
+    "bytes in a header": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"X-User-Id: \xff\xfe\xb2\r\n\r\n",
+    "many headers": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"X-A: b\r\n" * 3000 + b"\r\n",
+    "keys that differ": b"GET /v1/sessions HTTP/1.1\r\n" + HEAD + b"x-api-key: \xff\r\n\r\n",
+    "strange origin": b"OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: x\r\nOrigin: null\r\n"
+    b"Access-Control-Request-Method: BREW\r\nAccess-Control-Request-Headers: \xff, a b\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_request_is_answered(served: Served, sent: bytes) -> None:
+    """With a refusal or as any other, never with a 5xx; and the next request is answered as ever."""
+    address = urlsplit(served.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(sent)
+        told = connection.recv(65536)
+    assert re.match(rb"HTTP/1\.1 [24]\d\d ", told), told
+    assert httpx2.get(f"{served.url}/readyz").json() == {"status": "ready"}

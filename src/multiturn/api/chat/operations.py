@@ -80,6 +80,7 @@ OPERATIONS = (
                 example=examples.COMPLETION,
                 events=ChatCompletionChunk,
                 events_example=examples.CHUNKS,
+                last_event="[DONE]",
                 headers=("X-Session-Id", "X-Run-Id"),
                 links=(
                     Link(operation="getRun", parameter="run_id", source="$response.header.X-Run-Id"),

@@ -11,8 +11,10 @@ from msgspec import Raw, Struct
 from starlette.datastructures import Headers
 
 from multiturn.api.auth import as_written, check_id
+from multiturn.api.chat.shapes import StreamOptions
 from multiturn.api.chat.wire import (
     CONSUMED_FIELDS,
+    EXPIRY_MAX_S,
     LABEL_HEADERS,
     MISSING_FIELDS,
     MISSING_STRATEGIES,
@@ -27,7 +29,6 @@ from multiturn.model.session import Concurrency, OnDisconnect, OverflowStrategy
 from multiturn.model.turn import IdempotencyKey, TurnOrder
 
 LABEL_CHARS_MAX = 512
-EXPIRY_MAX_S = 10 * 365 * 86400
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
@@ -67,12 +68,12 @@ def parse_request(body: bytes, fields: Mapping[str, Raw], headers: Headers, defa
     refuse_missing(fields)
     if session is not None and not contents:
         raise InvalidRequest("'messages' holds nothing to answer: only instructions.", param="messages")
-    options = read_optional(fields, "stream_options", dict[str, Any] | None) or {}
+    options: StreamOptions | None = read_optional(fields, "stream_options", StreamOptions | None)
     return ChatRequest(
         session=session,
         order=order,
         messages=fields["messages"],
-        includes_usage=options.get("include_usage") is True,
+        includes_usage=bool(options and options.include_usage),
     )
 
 
@@ -120,26 +121,26 @@ def read_model(fields: Mapping[str, Raw], default_model: str | None) -> str:
 
 def read_output_max(fields: Mapping[str, Raw]) -> int | None:
     """How long the answer may be, in tokens."""
+    limits: list[int | None] = []
     for name in ("max_completion_tokens", "max_tokens"):
         value = read_optional(fields, name, int | None)
         if value is not None and value < 1:
             raise InvalidRequest(f"'{name}' must be at least 1; it is {value}.", param=name)
-        if value is not None:
-            return int(value)
-    return None
+        limits.append(value)
+    return limits[0] or limits[1]
 
 
 def read_overflow(fields: Mapping[str, Raw]) -> OverflowStrategy | None:
     """What to do when the context does not fit, under any of its names."""
+    strategies: list[OverflowStrategy | None] = []
     for name in ("context_overflow", "memoryStrategy"):
         value = read_optional(fields, name, str | None)
         if value in MISSING_STRATEGIES:
             raise InvalidRequest(
                 f"'{name}': this version has no strategy '{value}' yet.", code="not_implemented", param=name
             )
-        if value is not None:
-            return OVERFLOW_NAMES[read_choice(fields, name, tuple(OVERFLOW_NAMES))]
-    return None
+        strategies.append(OVERFLOW_NAMES.get(read_choice(fields, name, tuple(OVERFLOW_NAMES))))
+    return strategies[0] or strategies[1]
 
 
 def read_expiry(fields: Mapping[str, Raw]) -> int | None:
@@ -201,13 +202,14 @@ def read_assistant(rest: dict[str, Any], said: Any, where: str) -> list[Content]
     """An assistant's message; fields that say nothing (null, an empty list) are left out, as the clients do when they
     resend it.
     """
-    calls = rest.pop("tool_calls", None) or []
+    calls = rest.pop("tool_calls", None)
+    calls = [] if calls is None else calls
+    if not isinstance(calls, list):
+        raise InvalidRequest(f"'{where}.tool_calls' must be a list.", param=f"{where}.tool_calls")
     extra = {name: value for name, value in rest.items() if value is not None and value != []} or None
     contents: list[Content] = []
     if said or extra or not calls:
         contents.append(Message("assistant", said, extra))
-    if not isinstance(calls, list):
-        raise InvalidRequest(f"'{where}.tool_calls' must be a list.", param=f"{where}.tool_calls")
     return contents + [read_call(call, f"{where}.tool_calls[{index}]") for index, call in enumerate(calls)]
 
 

@@ -127,7 +127,7 @@ def require_answer(ended: Ended) -> None:
     if ended.error:
         raise ended.error
     if not ended.output:
-        text = "The answer to this request was not saved (saveToMemory) and cannot be repeated. Send it as a new request."
+        text = "The answer was not saved (saveToMemory) and cannot be repeated. Send it as a new request."
         raise Conflict(text)
 
 

@@ -12,7 +12,13 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from multiturn.api.auth import NAME_PATTERN
-from multiturn.api.chat.parse import EXPIRY_MAX_S
+from multiturn.api.chat.wire import EXPIRY_MAX_S
+
+
+def to_model(description: str) -> Meta:
+    """Mark a field that is sent to the model as it came: what is wrong with it, the provider says."""
+    return Meta(description=description, extra_json_schema={"x-goes-to-model": True})
+
 
 Said = Annotated[
     str | list[dict[str, Any]] | None,
@@ -20,12 +26,8 @@ Said = Annotated[
 ]
 Session = Annotated[str | None, Meta(extra_json_schema={"maxLength": 255, "pattern": f"^(?:{NAME_PATTERN})?$"})]
 Tokens = Annotated[int, Meta(ge=1)]
+Name = Annotated[str | None, to_model("Which of several that speak in this role.")]
 Seconds = Annotated[int, Meta(ge=1, le=EXPIRY_MAX_S)]
-
-
-def to_model(description: str) -> Meta:
-    """Mark a field that is sent to the model as it came: what is wrong with it, the provider says."""
-    return Meta(description=description, extra_json_schema={"x-goes-to-model": True})
 
 
 class SystemMessage(Struct, tag_field="role", tag="system", omit_defaults=True):
@@ -35,7 +37,7 @@ class SystemMessage(Struct, tag_field="role", tag="system", omit_defaults=True):
     """
 
     content: Said = None
-    name: str | None = None
+    name: Name = None
 
 
 class DeveloperMessage(SystemMessage, tag="developer"):
@@ -46,7 +48,7 @@ class UserMessage(Struct, tag_field="role", tag="user", omit_defaults=True):
     """What a user said."""
 
     content: Said = None
-    name: str | None = None
+    name: Name = None
 
 
 class CalledFunction(Struct, omit_defaults=True):
@@ -76,8 +78,8 @@ class AssistantMessage(Struct, tag_field="role", tag="assistant", omit_defaults=
     """What a model said. A client that resends the conversation sends these too; the server stores only what is new."""
 
     content: Said = None
-    name: str | None = None
-    refusal: str | None = None
+    name: Name = None
+    refusal: Annotated[str | None, to_model("Why it did not answer.")] = None
     tool_calls: list[ToolCall] | None = None
 
 
@@ -92,9 +94,11 @@ ChatMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage 
 
 
 class StreamOptions(Struct, omit_defaults=True):
-    """How to stream."""
+    """How to stream; further fields go to the model."""
 
-    include_usage: Annotated[bool, Meta(description="Whether a last chunk, without choices, brings the usage.")] = False
+    include_usage: Annotated[
+        bool | None, Meta(description="Whether a last chunk, without choices, brings the usage.")
+    ] = False
 
 
 class CompletionRequest(Struct, kw_only=True, omit_defaults=True):

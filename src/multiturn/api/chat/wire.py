@@ -67,4 +67,5 @@ OVERFLOW_NAMES: Mapping[str, OverflowStrategy] = {
     "error": "error",
     "disabled": "error",
 }
+EXPIRY_MAX_S = 10 * 365 * 86400
 MISSING_STRATEGIES = ("adaptive", "summarize", "compaction")

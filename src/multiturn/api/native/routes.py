@@ -105,9 +105,9 @@ class NativeRoutes:
         ends.
         """
         run = await self._find_run(request)
-        after = read_number(request, "starting_after")
-        if after is None and (last := request.headers.get("last-event-id")) is not None:
-            after = as_number(last, "Last-Event-ID")
+        last = request.headers.get("last-event-id")
+        after = None if last is None else as_number(last, "Last-Event-ID")
+        after = read_number(request, "starting_after") or after
         events = self.services.runs.follow(run, after=after or 0)
         if "text/event-stream" in request.headers.get("accept", ""):
             return EventStream(write_events(events), headers={"X-Run-Id": str(run.id)})

@@ -46,10 +46,11 @@ UPDATE runs SET status = 'in_progress', started_at = :now WHERE tenant_id = :ten
 UPDATE runs SET status = 'in_progress' WHERE tenant_id = :tenant_id AND id = :id AND status = 'queued';
 
 -- name: find_retried_run
--- A recent run of this session that was asked with the same body and may still answer it.
+-- A recent run of this session that was asked with the same body and may still answer it. What was cancelled stays so: its
+-- question is in the history, and is not asked again by a client that did not hear of it.
 SELECT id FROM runs
 WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket > :after_ticket AND digest = :digest AND created_at > :since
-    AND status IN ('queued', 'in_progress', 'completed', 'incomplete')
+    AND status IN ('queued', 'in_progress', 'completed', 'incomplete', 'cancelled')
 ORDER BY ticket DESC LIMIT 1;
 
 -- name: find_vanished_run
