@@ -17,7 +17,9 @@ PATH = "/v1/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a stretch of load took: requests a second, CPU of the server per request, and the latency of the median request."""
+    """What a stretch of load took: requests a second, CPU of the server per request, and the latency of the median
+    request.
+    """
 
     per_s: float
     cpu_us: float
@@ -59,9 +61,10 @@ class Connection:
 def write_request(text: str, session: str | None, *, stream: bool) -> bytes:
     """A chat completion as bytes."""
     body = json.dumps({"model": "mock", "messages": [{"role": "user", "content": text}], "stream": stream}).encode()
-    name = f"sessionId: {session}\r\n" if session else ""
-    head = f"POST {PATH} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n{name}content-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    lines = [f"POST {PATH} HTTP/1.1", "host: bench", f"authorization: Bearer {KEY}", f"content-length: {len(body)}"]
+    if session:
+        lines.append(f"sessionId: {session}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @asynccontextmanager

@@ -60,7 +60,9 @@ async def measure_turns(*, turns: int = 8000) -> Figures:
 
 
 async def measure_startup() -> Figures:
-    """From the start of the process to a ready server, and its memory, without and with some turns; no model of its own."""
+    """From the start of the process to a ready server, and its memory, without and with some turns; no model of its
+    own.
+    """
     async with data_dir() as folder, mock_model() as model:
         async with server(folder, model):
             pass
@@ -145,11 +147,14 @@ async def cpu_of(ours: Process, asked: list[tuple[Connection, str, int]]) -> flo
 
 
 async def measure_disk(*, turns: int = 200) -> Figures:
-    """The size of the database after turns of 1 KB in one session, when the events have expired and the log is written back."""
+    """The size of the database after turns of 1 KB in one session, when the events have expired and the log is
+    written back.
+    """
     async with data_dir() as folder, mock_model(tokens=64) as model:
-        async with server(folder, model, events_life_s=1, sweep_every_s=1) as ours, connect(ours, 1) as (connection,):
-            for turn in range(turns):
-                await connection.ask(f"{turn} " + "x" * 600, "disk")
+        async with server(folder, model, events_life_s=1, sweep_every_s=1) as ours:
+            async with connect(ours, 1) as (connection,):
+                for turn in range(turns):
+                    await connection.ask(f"{turn} " + "x" * 600, "disk")
             await asyncio.sleep(4)
         size = sum(path.stat().st_size for path in folder.glob("multiturn.db*"))
     return {"turns": turns, "bytes": size, "mb": round(size / 1e6, 2)}

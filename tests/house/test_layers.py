@@ -17,7 +17,8 @@ CONTRACTS = {contract["id"]: contract for contract in LINTER["contracts"]}
 
 def test_imports_keep_every_contract() -> None:
     # In a process of its own: the linter silences the loggers of the one that it runs in.
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--config", str(PYPROJECT), "--no-cache", "--no-logo"]
+    linter = str(Path(sys.executable).with_name("lint-imports"))
+    command = [linter, "--config", str(PYPROJECT), "--no-cache", "--no-logo"]
     checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert checked.returncode == 0, checked.stdout
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiturn.engine.alignment import align, may_repeat, normal
@@ -146,6 +146,10 @@ FORMS: dict[str, tuple[list[Content], list[Content]]] = {
         [user("hi"), FunctionCall("c", "f", "ls -l", "custom")],
         [user("hi"), FunctionCall("c", "f", "ls -l", "custom")],
     ),
+    "arguments of endless brackets": (
+        [user("hi"), FunctionCall("c", "f", "[" * 100_000)],
+        [user("hi"), FunctionCall("c", "f", "[" * 100_000)],
+    ),
     "thoughts not resent": ([user("hi"), Reasoning("hm"), model("ho")], [user("hi"), model("ho")]),
     "thoughts resent with the words": (
         [user("hi"), Reasoning("hm"), model("ho")],
@@ -252,6 +256,7 @@ def disguise(content: Content, as_parts: bool) -> Content:
     return content
 
 
+@settings(deadline=None)
 @given(HISTORIES, INPUTS, st.data())
 def test_any_suffix_adds_exactly_the_new(history: list[Content], new: list[Content], data: st.DataObject) -> None:
     gaps = data.draw(st.sets(st.integers(0, len(history))))
@@ -262,6 +267,7 @@ def test_any_suffix_adds_exactly_the_new(history: list[Content], new: list[Conte
     assert plan_for([*sent, *new], items) == Plan(path=path_of(items), input=tuple(new))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.data())
 def test_edit_branches_exactly_there(length: int, data: st.DataObject) -> None:
     history = talk(*map(str, range(length)))
@@ -276,6 +282,7 @@ def test_edit_branches_exactly_there(length: int, data: st.DataObject) -> None:
     assert plan.is_branch == (place > 0)
 
 
+@settings(deadline=None)
 @given(HISTORIES, SHOWN, st.data())
 def test_nothing_is_lost_and_nothing_doubled(history: list[Content], other: list[Content], data: st.DataObject) -> None:
     """The model is shown a beginning of the history and then just what was sent, unless that ends in an answer that

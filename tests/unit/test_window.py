@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -216,6 +216,7 @@ def is_shortened(whole: str, shown: str) -> bool:
     return whole.startswith(before) and whole.endswith(after.partition("…]\n")[2])
 
 
+@settings(deadline=None)
 @given(exchanges(), BUDGETS, HEADS)
 async def test_every_context_is_valid(turns: list[Exchange], tokens_max: int, instructions: str | None) -> None:
     conversation = Conversation(tokens_max, instructions)
@@ -228,6 +229,7 @@ async def test_every_context_is_valid(turns: list[Exchange], tokens_max: int, in
         check_newest(messages, turn.asked)
 
 
+@settings(deadline=None)
 @given(exchanges(), BUDGETS, HEADS)
 async def test_every_context_fits(turns: list[Exchange], tokens_max: int, instructions: str | None) -> None:
     conversation = Conversation(tokens_max, instructions)
@@ -238,6 +240,7 @@ async def test_every_context_fits(turns: list[Exchange], tokens_max: int, instru
         assert said // 4 <= tokens_max
 
 
+@settings(deadline=None)
 @given(exchanges(), BUDGETS, HEADS)
 async def test_prefix_stays_between_cuts(turns: list[Exchange], tokens_max: int, instructions: str | None) -> None:
     conversation = Conversation(tokens_max, instructions)
@@ -343,6 +346,7 @@ async def test_shortened_message_is_still_shown_later() -> None:
     assert bytes(second.messages).startswith(bytes(first.messages)[:-1])
 
 
+@settings(deadline=None)
 @given(st.text(min_size=200), st.integers(30, 50))
 def test_middle_is_cut_between_characters(text: str, tokens_max: int) -> None:
     text *= 10

@@ -43,7 +43,7 @@ def write_type(schema: Mapping[str, Any]) -> Html:
         facts.append(Html(f"at most {schema['maxLength']} characters"))
     if schema.get("minItems"):
         facts.append(Html("not empty"))
-    if "default" in schema:
+    if schema.get("default") not in (None, "", []):
         facts.append(join("default ", tag("code", show(schema["default"]))))
     return separate(facts, ", ")
 

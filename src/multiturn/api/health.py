@@ -29,7 +29,9 @@ class HealthRoutes:
         return write_response({"status": "ok", "models": list(self.services.models_state())})
 
     async def ready(self, _request: Request) -> Response:
-        """200 while requests are accepted and queued; 503 while the database has not heard of this server for a lease."""
+        """200 while requests are accepted and queued; 503 while the database has not heard of this server for a
+        lease.
+        """
         is_ready = self.services.is_ready()
         return write_response({"status": "ready" if is_ready else "database away"}, status=200 if is_ready else 503)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -71,12 +73,7 @@ SHARED: Mapping[tuple[int, tuple[str, ...]], str] = {
 
 
 class DocsRoutes:
-    """The description, for programs and for people; each is written once, when the server starts."""
-
-    def __init__(self) -> None:
-        description = write_description()
-        self.description = msgspec.json.encode(description)
-        self.page = write_page(OPERATIONS, description)
+    """The description, for programs and for people."""
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -87,11 +84,26 @@ class DocsRoutes:
 
     async def describe(self, _request: Request) -> Response:
         """The description for programs."""
-        return Response(self.description, media_type=JSON)
+        return Response(write_documents().description, media_type=JSON)
 
     async def document(self, _request: Request) -> Response:
         """The description for people."""
-        return Response(self.page, headers=PAGE_HEADERS, media_type="text/html")
+        return Response(write_documents().page, headers=PAGE_HEADERS, media_type="text/html")
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The description as it is sent."""
+
+    description: bytes
+    page: bytes
+
+
+@cache
+def write_documents() -> Documents:
+    """Write both forms, once, when somebody first asks: it takes 50 ms, which a start has better use for."""
+    description = write_description()
+    return Documents(msgspec.json.encode(description), write_page(OPERATIONS, description))
 
 
 def write_description() -> dict[str, Any]:

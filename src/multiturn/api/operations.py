@@ -36,7 +36,7 @@ SERVER = (
         summary="Whether turns are taken",
         replies=(
             Reply(text="They are.", shape=ReadyBody, example={"status": "ready"}),
-            Reply(text="They are not, now.", status=503, shape=ReadyBody, example={"status": "stopping"}),
+            Reply(text="They are not, now.", status=503, shape=ReadyBody, example={"status": "database away"}),
         ),
         errors=BUG,
         is_open=True,

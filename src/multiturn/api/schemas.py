@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, get_origin
 
 import msgspec
@@ -72,6 +73,7 @@ def leaves_out(struct: Any) -> bool:
     return bool((get_origin(struct) or struct).__struct_config__.omit_defaults)
 
 
+@cache
 def find_name(shape: Any) -> str:
     """The name that msgspec gives the schema of a struct."""
     (schema,), _ = msgspec.json.schema_components([shape], ref_template=TEMPLATE)

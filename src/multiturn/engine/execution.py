@@ -228,7 +228,10 @@ class Execution:
             await self._abort("cancelled", error, None)
 
     def give_up(self) -> None:
-        """Where no ending could be told, tell one: nobody may wait for ever. The store's part is left to the recovery."""
+        """Where no ending could be told, tell one: nobody may wait for ever.
+
+        The store's part is left to the recovery.
+        """
         if self.live.ended is None:
             failure = Unavailable("The server failed at this turn.", code="internal_error")
             run = replace(self.live.run, status="failed", error=RunError(failure.code, failure.message))

@@ -60,8 +60,8 @@ class Turns:
         The run and its input are durable when this returns. Input and answer enter the history together, when the run
         ends: a run that failed leaves the history as it was and can be read under the session's runs.
 
-        Raises SessionBusy, RateLimited (the session's queue or this server is full), Conflict (an idempotency key was used with
-        another body).
+        Raises SessionBusy, RateLimited (the session's queue or this server is full), Conflict (an idempotency key was
+        used with another body).
         """
         if len(self.parts.runs.live) >= self.limits.live_max:
             raise RateLimited("This server has as many turns as it takes.", code="server_busy", retry_after_s=2)

@@ -28,12 +28,13 @@ read_tree_header = struct.Struct(">BHHH").unpack_from
 
 
 def checkpoint(connection: apsw.Connection, path: Path, *, empties_log: bool) -> None:
-    """Bring everything that is stored into the file, clean; then, if asked for, cut the log to nothing.
+    """Bring what is stored into the file, clean; then, if asked for, cut the log to nothing.
 
-    Nobody may write meanwhile.
+    Nobody may write meanwhile. A reader may hold some pages back: these stay in the log and are among the next ones.
+    To empty the log, readers are waited for.
     """
     page_bytes, pages = list_log_pages(Path(f"{path}-wal"))
-    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL if empties_log else apsw.SQLITE_CHECKPOINT_PASSIVE)
     if pages and max(pages) < PAGES_MAX:
         clean_pages(path, sorted(pages), page_bytes)
     if empties_log:

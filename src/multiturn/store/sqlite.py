@@ -109,6 +109,7 @@ class SqliteDatabase:
         self.reader = connect(path, READER)
         self.writer.set_wal_hook(self._note_log)
         self.log_pages = 0
+        self.log_pages_checked = 0
         self.lock = asyncio.Lock()
         self.batch: Batch | None = None
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -164,9 +165,10 @@ class SqliteDatabase:
         The lock is fair: transactions that wait already go first and leave with this commit.
         """
         async with self.lock:
-            if self.batch is batch:
-                await self._store()
-            if self.log_pages >= LOG_PAGES:
+            if self.batch is not batch:
+                return
+            await self._store()
+            if self.log_pages - self.log_pages_checked >= LOG_PAGES:
                 try:
                     await self._checkpoint(empties_log=False)
                 except Unavailable as error:
@@ -230,15 +232,15 @@ class SqliteDatabase:
             await self._checkpoint(empties_log=True)
 
     async def _checkpoint(self, *, empties_log: bool) -> None:
-        self.log_pages = 0
+        self.log_pages_checked = self.log_pages
         try:
             await self._in_thread(partial(checkpoint, self.writer, self.path, empties_log=empties_log))
         except FAILURES as error:
             raise refusal(error) from error
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        """Hear from SQLite how long the log has become."""
-        self.log_pages = pages
+        """Hear from SQLite how long the log has become; behind a checkpoint it begins anew."""
+        self.log_pages, self.log_pages_checked = pages, min(pages, self.log_pages_checked)
         return apsw.SQLITE_OK
 
     async def close(self) -> None:

@@ -166,6 +166,15 @@ async def test_retry_reaches_ten_minutes(stores: Stores) -> None:
     assert (await stores.begin(is_retry=True)).state == "running"
 
 
+async def test_retry_reaches_fifty_turns(stores: Stores) -> None:
+    first = await stores.take()
+    for _ in range(49):
+        await stores.fail(await stores.begin(text="other"))
+    assert is_joined(await stores.begin(is_retry=True), first)
+    await stores.fail(await stores.begin(text="other"))
+    assert (await stores.begin(is_retry=True)).state == "running"
+
+
 async def vanish(stores: Stores, run: Run) -> None:
     await stores.runs.mark_vanished(run, stores.clock())
 
