@@ -195,7 +195,7 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     rounds = Rounds(recovery, retention, runs, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
-    finish_turns = partial(crew.finish, limit_s=settings.stop_s)
+    finish_turns = partial(finish, crew, runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
     services = Services(
         turns=turns,
@@ -213,6 +213,12 @@ async def assemble_server(settings: Settings, database: Database, models: Models
         is_ready=lambda: rounds.is_beating,
     )
     return Server(app=make_app(services, settings), keys=keys, models=models, finish_turns=finish_turns)
+
+
+async def finish(crew: Crew, runs: Runs, *, limit_s: float) -> int:
+    """Let turns end, and those who follow turns of other servers hear of it; after the limit they are told and cut."""
+    runs.close(limit_s=limit_s)
+    return await crew.finish(limit_s=limit_s)
 
 
 def make_tracer(url: str | None) -> Tracer:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.postgres
 
 DONE = b"data: [DONE]\n\n"
 WORD_S = 0.05
-WORDS = 400
+WORDS = 120
 STORY = [f"word{number} " for number in range(WORDS)]
 SHORT_WORDS = 30
 SOON_S = 5.0
@@ -80,6 +80,11 @@ def write_answer(words: Sequence[str]) -> dict[str, Any]:
 def write_chunk(delta: dict[str, Any], finish: str | None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return b"data: " + json.dumps({"id": "chatcmpl-1", "choices": [choice]}).encode() + b"\n\n"
+
+
+def read_text(stream: bytes) -> str:
+    frames = [frame.removeprefix(b"data: ") for frame in stream.removesuffix(DONE).split(b"\n\n")[:-1]]
+    return "".join(json.loads(frame)["choices"][0]["delta"].get("content", "") for frame in frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +375,21 @@ async def test_stopped_server_hands_its_sessions_on(pair: Pair) -> None:
             assert (await own).code == "interrupted"
             assert b'"interrupted"' in await response.read()
     assert [run["status"] for run in await pair.right.read_runs()] == ["failed", "failed", "completed"]
+
+
+async def test_stopped_server_tells_those_who_follow(pair: Pair) -> None:
+    """They joined a run of the other server, which goes on; asked again, they hear all of it."""
+    async with pair.left.hear("Tell a story.", key="one") as response:
+        await response.content.readuntil(b"word0 ")
+        async with pair.right.hear("Tell a story.", key="one") as joined:
+            await joined.content.readuntil(b"word0 ")
+            pair.right.serving.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(SOON_S):
+                assert b'"interrupted"' in await joined.read()
+                await pair.right.serving.process.wait()
+        assert (await response.read()).endswith(DONE)
+    assert read_text(await pair.left.hear_whole("Tell a story.", key="one")) == "".join(STORY)
+    assert len(pair.model.shown) == 1
 
 
 async def test_killed_server_gives_up_its_sessions(pair: Pair) -> None:

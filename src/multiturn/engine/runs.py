@@ -5,6 +5,7 @@ an hour after.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -131,11 +132,17 @@ class Runs:
         self.reader = reader
         self.clock = clock
         self.live: dict[UUID, LiveRun] = {}
+        self.closes_at = math.inf
+
+    def close(self, *, limit_s: float) -> None:
+        """This server stops: for so long yet it follows runs of other servers."""
+        self.closes_at = time.monotonic() + limit_s
 
     async def follow(self, run: Run, *, after: int = 0) -> AsyncGenerator[Event]:
         """Hear the events of a run behind number ``after``, until it has ended.
 
-        Raises Unavailable when what is next stands in the database, and that was away for ``AWAY_S`` seconds.
+        Raises Unavailable when what is next stands in the database, and that was away for ``AWAY_S`` seconds, or this
+        server stops.
         """
         event: Event | None = None
         looked_at = time.monotonic()
@@ -147,7 +154,7 @@ class Runs:
                         after = last_number(event)
                 looked_at = time.monotonic()
             except Unavailable:
-                if time.monotonic() - looked_at > AWAY_S:
+                if time.monotonic() > min(looked_at + AWAY_S, self.closes_at):
                     raise
                 await asyncio.sleep(POLL_S)
 
@@ -197,6 +204,8 @@ class Runs:
         if stored.status in ENDED:
             output = await self.load_output(stored)
             yield Ended(after + 1, stored, output, error_of(stored))
+        elif time.monotonic() > self.closes_at:
+            raise Unavailable("The server stopped. The run goes on: send the request again.", code="interrupted")
         else:
             await asyncio.sleep(POLL_S)
 

@@ -78,7 +78,7 @@ class ChatRoutes:
                 require_answer(first)
             if chat.order.is_streamed:
                 frames = write_stream(first, events, includes_usage=chat.includes_usage)
-                stream = EventStream(frames, headers=headers, watch=watch)
+                stream = EventStream(tell_break(frames), headers=headers, watch=watch)
                 watch = None
                 return stream
             return Response(await write_whole(first, events), 200, headers, "application/json")
@@ -101,7 +101,8 @@ class ChatRoutes:
             return Response(completion.raw if completion else b"", media_type="application/json")
         stream = self.services.turns.relay_stream(asked)
         first = await anext(stream, ())
-        response = EventStream(write_relay(first, stream, includes_usage=chat.includes_usage), headers={})
+        frames = write_relay(first, stream, includes_usage=chat.includes_usage)
+        response = EventStream(tell_break(frames), headers={})
         response.watch = asyncio.create_task(watch_client(request.receive, response.hang_up))
         return response
 
@@ -166,11 +167,18 @@ async def write_relay(
 ) -> AsyncGenerator[bytes]:
     """The frames of an answer that is passed on."""
     yield write_deltas(first, includes_usage=includes_usage)
+    async with aclosing(stream):
+        async for deltas in stream:
+            yield write_deltas(deltas, includes_usage=includes_usage)
+    yield DONE
+
+
+async def tell_break(frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Frames as they come; where they break off, the last one says why."""
     try:
-        async with aclosing(stream):
-            async for deltas in stream:
-                yield write_deltas(deltas, includes_usage=includes_usage)
-        yield DONE
+        async with aclosing(frames):
+            async for frame in frames:
+                yield frame
     except MultiturnError as error:
         yield write_error(error)
 
