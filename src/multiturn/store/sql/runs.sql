@@ -99,12 +99,14 @@ WHERE tenant_id = :tenant_id AND run_id = :run_id AND first >= coalesce(
 ORDER BY first LIMIT :limit;
 
 -- name: take_idempotency_key
--- The first request takes the key, and an old entry has had its time. Of two that race one waits for the other, and changes nothing.
+-- The first request takes the key; an old entry has had its time, and a run that failed gave no answer to repeat. Of two that race one
+-- waits for the other, and changes nothing.
 INSERT INTO idempotency_keys (tenant_id, user_id, route, key, digest, run_id, session_id, created_at)
 VALUES (:tenant_id, :user_id, :route, :key, :digest, :run_id, :session_id, :now)
 ON CONFLICT (tenant_id, user_id, route, key)
 DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, session_id = excluded.session_id, created_at = excluded.created_at
-WHERE idempotency_keys.created_at <= :before;
+WHERE idempotency_keys.created_at <= :before OR (idempotency_keys.digest = excluded.digest AND EXISTS (
+    SELECT 1 FROM runs WHERE runs.tenant_id = idempotency_keys.tenant_id AND runs.id = idempotency_keys.run_id AND runs.status = 'failed'));
 
 -- name: find_idempotent_run
 -- The run that this key stands for.
