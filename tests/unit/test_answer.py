@@ -42,10 +42,10 @@ def test_pieces_of_a_call_are_joined() -> None:
     assert answer.contents() == (FunctionCall("call_1", "look", '{"a":1}'),)
 
 
-def test_parallel_calls_stay_apart() -> None:
+def test_parallel_calls_stay_in_their_order() -> None:
     calls = [ToolCallDelta(1, id="b", name="two"), ToolCallDelta(0, id="a", name="one")]
     answer = fold([make_delta(tool_calls=[call]) for call in calls])
-    assert [call.call_id for call in answer.contents() if isinstance(call, FunctionCall)] == ["a", "b"]
+    assert [call.call_id for call in answer.contents() if isinstance(call, FunctionCall)] == ["b", "a"]
 
 
 def test_calls_of_a_broken_answer_are_left_out() -> None:
