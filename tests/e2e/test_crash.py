@@ -7,7 +7,6 @@ server was started again (SQLite), or at the server beside it (PostgreSQL). ``CR
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import random
@@ -33,7 +32,6 @@ DONE = b"data: [DONE]\n\n"
 STOP = b'"finish_reason": "stop"'
 SESSIONS = 8
 SHARED_SESSIONS = 2
-TALKS_OF_VICTIM = SESSIONS
 # So many crowds of clients take turns at the server that is killed: each has the length of a lease to recover.
 CROWDS = 10
 KILL_AFTER_S = (0.05, 0.4)
@@ -49,22 +47,27 @@ class Cut(Exception):
 
 @dataclass(slots=True)
 class Talk:
-    """One client's side of a session: what it sent, which answers it has whole, and the message that was cut last."""
+    """One client's side of a session: what it sent, which answers it has whole, and the message that was cut last.
+
+    What it repeats is known by an ``Idempotency-Key``, or else by the header with which OpenAI's clients count retries.
+    """
 
     session: str
     name: str
+    is_keyed: bool
     sent: list[str] = field(default_factory=list)
     acknowledged: set[str] = field(default_factory=set)
     cut: str | None = None
-    is_talking: bool = False
 
     async def say(self, http: aiohttp.ClientSession, url: str, *, again: str | None = None) -> None:
         """Say the next thing, or something again, and have the answer whole. Raises Cut."""
         text = again or f"{self.name} says {len(self.sent)}"
         if again is None:
             self.sent.append(text)
+        known_by = {"Idempotency-Key": text} if self.is_keyed else {"x-stainless-retry-count": str(int(bool(again)))}
+        headers = {"X-Session-Id": self.session, **known_by}
         try:
-            answer = await ask(http, url, self.session, text, is_streamed=len(self.sent) % 2 > 0, is_retry=bool(again))
+            answer = await ask(http, url, text, headers, is_streamed=len(self.sent) % 2 > 0, is_retry=bool(again))
         except Cut:
             self.cut = text
             raise
@@ -72,13 +75,11 @@ class Talk:
         self.acknowledged.add(text)
         self.cut = None
 
-    async def go_on(self, http: aiohttp.ClientSession, url: str, stopped: asyncio.Event) -> None:
-        """Say one thing after the other until the server is killed, or the other one was."""
-        self.is_talking = True
+    async def go_on(self, http: aiohttp.ClientSession, url: str, killed: asyncio.Event) -> None:
+        """Say one thing after the other until the server is killed, or the one beside it was."""
         with suppress(Cut):
-            while not stopped.is_set():
+            while not killed.is_set():
                 await self.say(http, url)
-        self.is_talking = False
 
     async def resume(self, http: aiohttp.ClientSession, url: str, *, repeats: bool) -> None:
         """Use the session again after a crash, with what was cut or with something new."""
@@ -88,22 +89,27 @@ class Talk:
                 return await self.say(http, url, again=again)
 
 
-def make_talks(group: str) -> list[Talk]:
-    names = [f"{group}-{number}" for number in range(SESSIONS)]
-    return [Talk(session=name, name=f"{name} one") for name in names] + [
-        Talk(session=name, name=f"{name} two") for name in names[:SHARED_SESSIONS]
+def make_talks(crowd: str) -> list[Talk]:
+    """Eight sessions with a client each, and a second one in some of them."""
+    numbers = [*range(SESSIONS), *range(SHARED_SESSIONS)]
+    return [
+        Talk(
+            session=f"{crowd}-{number}",
+            name=f"{crowd}-{number} {'two' if place >= SESSIONS else 'one'}",
+            is_keyed=bool(place % 2),
+        )
+        for place, number in enumerate(numbers)
     ]
 
 
 async def ask(
-    http: aiohttp.ClientSession, url: str, session: str, text: str, *, is_streamed: bool, is_retry: bool = False
+    http: aiohttp.ClientSession, url: str, text: str, headers: Mapping[str, str], *, is_streamed: bool, is_retry: bool
 ) -> str:
     """Send a message and take the whole answer.
 
     Raises Cut when the connection broke, or the run that this is a retry of had been cut.
     """
     body = {"model": "mock", "stream": is_streamed, "messages": [{"role": "user", "content": text}]}
-    headers = {"X-Session-Id": session, "x-stainless-retry-count": str(int(is_retry))}
     data = b""
     try:
         async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response:
@@ -196,16 +202,22 @@ def check_runs(items: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, A
 
 
 async def kill_while_talking(
-    victim: Serving, clients: Sequence[asyncio.Task[None]], stopped: asyncio.Event, chance: random.Random
+    victim: Serving, clients: Sequence[asyncio.Task[None]], killed: asyncio.Event, chance: random.Random
 ) -> None:
     """Kill a server some moment after its clients began, and wait until they have noticed."""
     await asyncio.sleep(chance.uniform(*KILL_AFTER_S))
     for client in clients:
         assert not client.done(), f"it stopped talking before the kill: {client.exception()}"
     victim.process.kill()
-    stopped.set()
+    killed.set()
     await victim.process.wait()
-    await asyncio.gather(*clients[:TALKS_OF_VICTIM])
+    await asyncio.gather(*clients)
+
+
+async def resume(http: aiohttp.ClientSession, url: str, talks: Sequence[Talk], chance: random.Random) -> None:
+    """Use the sessions again after a crash: half of the clients repeat what was cut, the others say something new."""
+    repeats = [chance.random() < 0.5 for _ in talks]
+    await asyncio.gather(*(talk.resume(http, url, repeats=again) for talk, again in zip(talks, repeats, strict=True)))
 
 
 async def crash_alone(data_dir: Path, *, rounds: int) -> None:
@@ -214,13 +226,39 @@ async def crash_alone(data_dir: Path, *, rounds: int) -> None:
     async with mock_upstream(tokens=WORDS, tpot_ms=WORD_MS) as upstream, open_http() as http:
         for number in range(rounds + 1):
             async with serving(data_dir, upstream_url=upstream) as server, asyncio.TaskGroup() as group:
-                await resume(http, server.url, talks, chance, within_s=AT_ONCE_S)
+                async with asyncio.timeout(AT_ONCE_S):
+                    await resume(http, server.url, talks, chance)
                 counts = await check_sessions(http, server.url, talks)
                 if number < rounds:
-                    stopped = asyncio.Event()
-                    clients = [group.create_task(talk.go_on(http, server.url, stopped)) for talk in talks]
-                    await kill_while_talking(server, clients, stopped, chance)
+                    killed = asyncio.Event()
+                    clients = [group.create_task(talk.go_on(http, server.url, killed)) for talk in talks]
+                    await kill_while_talking(server, clients, killed, chance)
     tell(rounds, talks, counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A server that stays, beside which others are killed."""
+
+    http: aiohttp.ClientSession
+    url: str
+    folder: Path
+    settings: Mapping[str, Any]
+    chance: random.Random
+
+    async def crash(self, talks: Sequence[Talk], killed: asyncio.Event) -> None:
+        """Kill another server, and go on with its sessions at this one as soon as they can be had."""
+        async with asyncio.TaskGroup() as group:
+            async with serving(self.folder / "victim", **self.settings) as victim:
+                urls = [victim.url] * SESSIONS + [self.url] * SHARED_SESSIONS
+                clients = [
+                    group.create_task(talk.go_on(self.http, url, killed)) for talk, url in zip(talks, urls, strict=True)
+                ]
+                await kill_while_talking(victim, clients[:SESSIONS], killed, self.chance)
+            async with asyncio.timeout(LEASE_S):
+                await resume(self.http, self.url, talks[:SESSIONS], self.chance)
+                await asyncio.gather(*clients)
+        await check_sessions(self.http, self.url, talks)
 
 
 async def crash_beside_another(folder: Path, database_url: str, *, rounds: int) -> None:
@@ -230,39 +268,21 @@ async def crash_beside_another(folder: Path, database_url: str, *, rounds: int) 
     async with mock_upstream(tokens=WORDS, tpot_ms=WORD_MS) as upstream, open_http() as http:
         settings = {"upstream_url": upstream, "database_url": database_url}
         async with serving(folder / "steady", **settings) as steady:
-            async with asyncio.TaskGroup() as group:
-                recoveries: list[asyncio.Task[None]] = []
-                for number, talks in zip(range(rounds), itertools.cycle(crowds), strict=False):
-                    await asyncio.gather(*recoveries[: max(0, number - CROWDS + 1)])
-                    async with serving(folder / "victim", **settings) as victim:
-                        stopped, urls = asyncio.Event(), [victim.url] * TALKS_OF_VICTIM + [steady.url] * SHARED_SESSIONS
-                        clients = [
-                            group.create_task(talk.go_on(http, url, stopped))
-                            for talk, url in zip(talks, urls, strict=True)
-                        ]
-                        await kill_while_talking(victim, clients, stopped, chance)
-                    recoveries.append(group.create_task(recover(http, steady.url, talks, chance)))
+            beside = Beside(http=http, url=steady.url, folder=folder, settings=settings, chance=chance)
+            await crash_by_turns(beside, crowds, rounds)
             tell(rounds, everybody, await check_sessions(http, steady.url, everybody))
 
 
-async def recover(http: aiohttp.ClientSession, url: str, talks: Sequence[Talk], chance: random.Random) -> None:
-    """Go on with a killed server's sessions at another server, as soon as they can be had."""
-    await resume(http, url, talks[:TALKS_OF_VICTIM], chance, within_s=LEASE_S)
-    async with asyncio.timeout(AT_ONCE_S):
-        while any(talk.is_talking for talk in talks):
-            await asyncio.sleep(0.05)
-    await check_sessions(http, url, talks)
-
-
-async def resume(
-    http: aiohttp.ClientSession, url: str, talks: Sequence[Talk], chance: random.Random, *, within_s: float
-) -> None:
-    """Use the sessions again after a crash: half of the clients repeat what was cut, the others say something new."""
-    repeats = [chance.random() < 0.5 for _ in talks]
-    async with asyncio.timeout(within_s):
-        await asyncio.gather(
-            *(talk.resume(http, url, repeats=again) for talk, again in zip(talks, repeats, strict=True))
-        )
+async def crash_by_turns(beside: Beside, crowds: Sequence[Sequence[Talk]], rounds: int) -> None:
+    """Let one crowd of clients after the other see its server die; meanwhile the sessions of the others recover."""
+    async with asyncio.TaskGroup() as group:
+        crashes: list[asyncio.Task[None]] = []
+        for number in range(rounds):
+            if number >= len(crowds):
+                await crashes[number - len(crowds)]
+            killed = asyncio.Event()
+            crashes.append(group.create_task(beside.crash(crowds[number % len(crowds)], killed)))
+            await killed.wait()
 
 
 def seed_chance() -> random.Random:

@@ -33,6 +33,12 @@ async def test_heartbeat_takes_runs_back(stores: Stores) -> None:
     await late.end(begun)
 
 
+async def test_own_runs_are_never_orphans(stores: Stores) -> None:
+    await stores.begin()
+    await stores.servers.leave(stores.server_id)
+    assert not await stores.servers.list_orphans(stores.server_id, limit=10)
+
+
 async def test_orphan_is_ended_by_whoever_finds_it(stores: Stores) -> None:
     dead = stores.beside()
     begun, waiting = await dead.begin(), await stores.begin()
