@@ -47,9 +47,7 @@ async def open_session(*, connections_max: int) -> AsyncGenerator[aiohttp.Client
     It keeps no cookies, reads no proxy or netrc from the environment, and asks for answers uncompressed:
     a provider that compresses a stream holds it back.
     """
-    connector = aiohttp.TCPConnector(
-        limit=connections_max, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S
-    )
+    connector = aiohttp.TCPConnector(limit=connections_max, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

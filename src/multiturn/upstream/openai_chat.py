@@ -286,9 +286,7 @@ class _ModelListing:
     provider without a list does not delay every turn.
     """
 
-    def __init__(
-        self, fetch: Callable[[], Awaitable[Sequence[ModelInfo]]], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[Sequence[ModelInfo]]], clock: Callable[[], float]) -> None:
         self._fetch = fetch
         self._clock = clock
         self._lock = asyncio.Lock()

@@ -151,8 +151,7 @@ class Router:
 
     def _describe_aliases(self, found: Mapping[str, ModelInfo]) -> dict[str, ModelInfo]:
         return {
-            alias: replace(found.get(model, ModelInfo(id=model)), id=alias)
-            for alias, model in self._aliases.items()
+            alias: replace(found.get(model, ModelInfo(id=model)), id=alias) for alias, model in self._aliases.items()
         }
 
     async def _ask_in_turn(self, call: _Call[T], request: ModelRequest) -> T:
@@ -241,9 +240,7 @@ async def _complete(upstream: Provider, request: ModelRequest) -> Completion:
     return await upstream.complete(request)
 
 
-async def _begin(
-    upstream: Provider, request: ModelRequest
-) -> tuple[Sequence[Delta], AsyncGenerator[Sequence[Delta]]]:
+async def _begin(upstream: Provider, request: ModelRequest) -> tuple[Sequence[Delta], AsyncGenerator[Sequence[Delta]]]:
     stream = upstream.stream(request)
     return await anext(stream, ()), stream
 
