@@ -201,7 +201,7 @@ async def test_result_without_its_call_is_refused(place: Place) -> None:
 
 
 async def test_refusal_is_the_same_when_asked_again(place: Place) -> None:
-    """An idempotency key is free again when its run failed: the same request fails the same way, in a run of its own."""
+    """An idempotency key is free again when its run failed: the same request fails again, in a run of its own."""
     result = {"role": "tool", "tool_call_id": "call_9", "content": "rain"}
     told = []
     for _ in range(2):
