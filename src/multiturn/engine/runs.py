@@ -22,6 +22,7 @@ from multiturn.model.session import OnDisconnect
 
 # How long one looks for news of a run that another server holds.
 POLL_S = 0.25
+CANCEL_AGAIN_S = 0.5
 # A run goes on while the database is away; who follows it is as patient as a lease is long.
 AWAY_S = 10.0
 
@@ -103,8 +104,10 @@ class LiveRun:
         return True
 
     def _interrupt(self) -> None:
-        if self.task and not self.is_ending:
+        if self.task and not self.is_ending and not self.task.done():
             self.task.cancel()
+            # Again if need be: Python 3.11 can lose a cancellation that meets the end of what the task waits for.
+            asyncio.get_running_loop().call_later(CANCEL_AGAIN_S, self._interrupt)
 
     async def wait_news(self) -> None:
         """Wait until something is told."""
