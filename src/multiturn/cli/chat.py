@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from concurrent.futures import Future
 from contextlib import suppress
@@ -105,6 +106,8 @@ class Conversation:
 
     def converse(self) -> bool:
         """Talk until the person leaves."""
+        # A shell's background jobs ignore Ctrl-C, and what they start inherits that: a person's Ctrl-C is always heard.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.screen.note(f"Session {self.describe_session()}. /help lists the commands, Ctrl-D leaves.")
         while (text := self.screen.read()) is not None and text != "/quit":
             name, _, rest = text.partition(" ")
