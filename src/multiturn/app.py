@@ -61,6 +61,8 @@ WINDOW_CACHE_BYTES = 64 * 1024 * 1024
 CONTEXT_TOKENS = 8192
 # The embedded model reads some 50 to 90 tokens a second where nothing is cached (docs/decisions/embedded-model.md).
 EMBEDDED_CONTEXT_TOKENS = 2048
+# What it is loaded with, more than the budget: our count of tokens is an estimate.
+EMBEDDED_WINDOW_TOKENS = 4096
 SHOWN_HEADERS = ("X-Session-Id", "X-Run-Id", "X-Request-Id", "Retry-After")
 
 
@@ -79,11 +81,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """What answers: the upstream that turns call, and the state of what is behind it."""
+    """What answers: the upstream that turns call, and the state of what is behind it.
+
+    ``context_tokens`` is the window to use whatever the upstream tells, where no setting says another.
+    """
 
     upstream: Upstream
     default_model: str | None
-    context_tokens: int
+    context_tokens: int | None = None
     router: Router | None = None
     embedded: EmbeddedUpstream | None = None
 
@@ -109,9 +114,7 @@ async def open_server(settings: Settings, *, upstream: Upstream | None = None) -
         if settings.is_sqlite:
             stack.enter_context(own_directory(settings.data_dir))
         database = await open_database(settings, stack)
-        models = (
-            Models(upstream=upstream, default_model=settings.model, context_tokens=CONTEXT_TOKENS) if upstream else None
-        )
+        models = Models(upstream=upstream, default_model=settings.model) if upstream else None
         models = models or await open_models(settings, stack)
         yield await assemble_server(settings, database, models, stack)
 
@@ -144,19 +147,24 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> Models:
         for url, key, model in chain
     ]
     router = Router(routes, settings.model_aliases, RetryLimits(retries=settings.upstream_retries))
-    return Models(upstream=router, router=router, default_model=settings.model, context_tokens=CONTEXT_TOKENS)
+    return Models(upstream=router, router=router, default_model=settings.model)
 
 
 async def open_embedded(settings: Settings, stack: AsyncExitStack) -> Models:
     """Start the embedded model; it loads while the server answers already."""
     files = model_files(settings.data_dir)
     name = settings.model or files.read_default()
-    order = EmbeddedOrder(model=name, threads=settings.model_threads, queue_max=settings.model_queue_max)
+    order = EmbeddedOrder(
+        model=name,
+        context_tokens=max(settings.context_tokens or 0, EMBEDDED_WINDOW_TOKENS),
+        threads=settings.model_threads,
+        queue_max=settings.model_queue_max,
+    )
     embedded = EmbeddedUpstream(order, files)
     await embedded.start()
     stack.push_async_callback(embedded.close)
-    tokens = EMBEDDED_CONTEXT_TOKENS
-    return Models(upstream=embedded, embedded=embedded, default_model=name, context_tokens=tokens)
+    budget = EMBEDDED_CONTEXT_TOKENS
+    return Models(upstream=embedded, embedded=embedded, default_model=name, context_tokens=budget)
 
 
 def model_files(data_dir: Path) -> ModelFiles:
@@ -200,10 +208,9 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     services = Services(
         turns=turns,
         runs=runs,
-        sessions=Sessions(SqlSessionStore(database), items, run_store, retention_store, read_clock),
+        sessions=Sessions(SqlSessionStore(database), items, run_store, retention_store, assembler, read_clock),
         keys=keys,
         upstream=models.upstream,
-        assembler=assembler,
         metrics=metrics,
         default_model=models.default_model,
         header_idle_expiry_s=settings.session_idle_expiry_s,
@@ -232,8 +239,8 @@ def make_tracer(url: str | None) -> Tracer:
 
 def make_budgets(settings: Settings, models: Models) -> Budgets:
     """The budgets of contexts: what is set, else what the upstream tells, else a default."""
-    fixed = settings.context_tokens or (EMBEDDED_CONTEXT_TOKENS if models.embedded else None)
-    return Budgets(ratios=TokenRatios(), context_tokens=fixed, default_tokens=models.context_tokens)
+    fixed = settings.context_tokens or models.context_tokens
+    return Budgets(ratios=TokenRatios(), context_tokens=fixed, default_tokens=CONTEXT_TOKENS)
 
 
 def turn_limits(settings: Settings) -> TurnLimits:

@@ -11,7 +11,6 @@ from multiturn.engine.ports import Upstream
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
 from multiturn.engine.turns import Turns
-from multiturn.engine.window.assemble import Assembler
 from multiturn.model.tenant import Caller
 from multiturn.observe import Metrics
 
@@ -29,7 +28,6 @@ class Services:
     sessions: Sessions
     keys: Keys
     upstream: Upstream
-    assembler: Assembler
     metrics: Metrics
     default_model: str | None
     header_idle_expiry_s: int | None

@@ -21,7 +21,7 @@ from multiturn.model.completion import ModelRequest
 from multiturn.model.content import Content
 from multiturn.model.context import Context, Plan
 from multiturn.model.item import Item, ItemStatus, Range
-from multiturn.model.run import RunError, RunStatus
+from multiturn.model.run import INTERRUPTED, RunError, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, TurnOrder
 from multiturn.model.usage import Usage
@@ -33,7 +33,6 @@ FIXED_FIELDS = ("tools", "functions", "response_format")
 END_RETRIES_S = (0.2, 1.0, 3.0)
 # Finish reasons of an answer that broke off (OpenAI, "The chat completion object").
 BROKEN_OFF = frozenset({"length", "content_filter"})
-INTERRUPTED = RunError("interrupted", "The server stopped before this turn ended.")
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -188,7 +187,7 @@ class Execution:
             instructions=self.order.instructions,
             input_items=Range(session.head + 1, first_output - 1) if plan.input else plan.asked,
             output_items=Range(first_output, session.head + len(items)),
-            events=live.unsaved(with_end=True),
+            events=live.unsaved(with_end=not broken_off),
         )
 
     def _number(
@@ -310,14 +309,14 @@ class Execution:
         spent = {"gen_ai.usage.input_tokens": usage.input_tokens, "gen_ai.usage.output_tokens": usage.output_tokens}
         self.span.end(spent, error=ending.error.code if ending.error else None)
         metrics.commit.observe(commit_s)
+        metrics.input_tokens.inc(usage.input_tokens)
+        metrics.cached_tokens.inc(usage.cached_tokens)
+        metrics.output_tokens.inc(usage.output_tokens)
         if ending.status != "completed":
             metrics.turns.labels(ending.status).inc()
             return
         metrics.completed.inc()
         metrics.added_latency.observe(max(0.0, time.perf_counter() - self.began - self.model_s))
-        metrics.input_tokens.inc(usage.input_tokens)
-        metrics.cached_tokens.inc(usage.cached_tokens)
-        metrics.output_tokens.inc(usage.output_tokens)
 
 
 def is_whole(session: Session) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from multiturn.engine.execution import INTERRUPTED
 from multiturn.engine.ports import Clock, RetentionStore, ServerStore, TurnStore
 from multiturn.engine.runs import Runs
 from multiturn.errors import TurnConflict
-from multiturn.model.run import Run
+from multiturn.model.run import INTERRUPTED, Run
 from multiturn.model.turn import Ending, Lease
 from multiturn.observe import Metrics
 

@@ -23,12 +23,19 @@ class Sessions:
     """The sessions that a caller may see: those of its user, or of its whole tenant when its key belongs to no user."""
 
     def __init__(
-        self, sessions: SessionStore, items: ItemStore, runs: RunStore, retention: RetentionStore, clock: Clock
+        self,
+        sessions: SessionStore,
+        items: ItemStore,
+        runs: RunStore,
+        retention: RetentionStore,
+        assembler: Assembler,
+        clock: Clock,
     ) -> None:
         self.sessions = sessions
         self.items = items
         self.runs = runs
         self.retention = retention
+        self.assembler = assembler
         self.clock = clock
 
     async def get(self, key: SessionKey) -> Session:
@@ -75,7 +82,7 @@ class Sessions:
         """List a session's runs, newest first."""
         return await self.runs.list_runs(session.tenant_id, session.id, before=before, limit=limit)
 
-    async def delete(self, session: Session, assembler: Assembler) -> None:
+    async def delete(self, session: Session) -> None:
         """Delete a session with everything in it; afterwards no byte of it is left in files of our own.
 
         A turn that runs is cancelled: nobody will read its answer.
@@ -83,7 +90,7 @@ class Sessions:
         await self.sessions.delete(session.tenant_id, session.id)
         if session.run_id:
             await self.runs.request_cancel(session.tenant_id, session.run_id)
-        assembler.forget(session.id)
+        self.assembler.forget(session.id)
         for _ in range(ERASE_BATCHES):
             if not await self.retention.erase_batch(limit=ERASE_ROWS):
                 break

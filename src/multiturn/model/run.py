@@ -23,6 +23,9 @@ class RunError(Struct, frozen=True):
     message: str
 
 
+INTERRUPTED = RunError("interrupted", "The server that ran this turn stopped before it ended.")
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """A run, kept whatever becomes of it.
 

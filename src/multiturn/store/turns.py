@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from multiturn.errors import Conflict, InvalidRequest, NotFound, RateLimited, SessionBusy, TurnConflict
-from multiturn.model.run import ENDED, Run, RunError, RunStatus
+from multiturn.model.run import ENDED, INTERRUPTED, Run, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 from multiturn.store.database import Database, Row, Transaction
@@ -25,7 +25,6 @@ IDEMPOTENCY_LIFE = timedelta(hours=24)
 VANISHED_LIFE = timedelta(seconds=60)
 RETRY_LIFE = timedelta(minutes=10)
 RETRY_TICKETS = 50
-INTERRUPTED = RunError("interrupted", "The server that ran this turn stopped before it ended.")
 
 
 class SqlTurnStore:

@@ -67,7 +67,7 @@ class NativeRoutes:
     async def delete_session(self, request: Request) -> Response:
         """Delete a session with everything in it."""
         session = await self._find_session(request)
-        await self.services.sessions.delete(session, self.services.assembler)
+        await self.services.sessions.delete(session)
         return write_response(DeletedBody(id=str(session.id)))
 
     async def list_items(self, request: Request) -> Response:
