@@ -24,7 +24,8 @@ from multiturn.errors import ContextOverflow, InvalidRequest
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.context import Context, Plan
 from multiturn.model.item import Item, Range
-from multiturn.model.session import OverflowStrategy, Session
+from multiturn.model.policy import OverflowStrategy
+from multiturn.model.session import Session
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MARKED = "left out here"

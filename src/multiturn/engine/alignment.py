@@ -78,7 +78,9 @@ def is_input(content: Content) -> bool:
 
 def path_before(path: Sequence[Range], seq: int) -> tuple[Range, ...]:
     """The part of a path before ``seq``."""
-    return tuple(Range(range_.first, min(range_.last, seq - 1)) for range_ in path if range_.first < seq)
+    return tuple(
+        Range(range_.first, min(range_.last, seq - 1), range_.session_id) for range_ in path if range_.first < seq
+    )
 
 
 def find_overlap(sent: Sequence[Form], stored: Sequence[Form]) -> tuple[int, int]:

@@ -328,6 +328,6 @@ def extend(path: tuple[Range, ...], head: int, added: int) -> tuple[Range, ...]:
     """A path with the items behind ``head`` added."""
     if not added:
         return path
-    if path and path[-1].last == head:
+    if path and path[-1].last == head and path[-1].session_id is None:
         return (*path[:-1], Range(path[-1].first, head + added))
     return (*path, Range(head + 1, head + added))

@@ -99,4 +99,4 @@ class Sessions:
 
 def until(path: Sequence[Range], last: int) -> list[Range]:
     """The part of a path up to ``last``."""
-    return [Range(range_.first, min(range_.last, last)) for range_ in path if range_.first <= last]
+    return [Range(range_.first, min(range_.last, last), range_.session_id) for range_ in path if range_.first <= last]

@@ -51,4 +51,13 @@ class Reasoning(Struct, frozen=True, tag="reasoning", tag_field="type", omit_def
     extra: Extra | None = None
 
 
-Content = Message | FunctionCall | FunctionCallOutput | Reasoning
+class Summary(Struct, frozen=True, tag="summary", tag_field="type", omit_defaults=True):
+    """What stands in the context for the items ``first`` to ``last``, which stay stored; written by ``model``."""
+
+    text: str
+    first: int
+    last: int
+    model: str = ""
+
+
+Content = Message | FunctionCall | FunctionCallOutput | Reasoning | Summary

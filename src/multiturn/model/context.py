@@ -10,6 +10,17 @@ from multiturn.model.content import Content
 from multiturn.model.item import Range
 
 
+class WindowState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model is shown of a session besides its items: the summary stored as item ``summary``, and the recalled
+    blocks of the turns from ``blocks_from`` on. ``head`` tells whether the instructions are still those of the turn
+    before.
+    """
+
+    summary: int | None = None
+    blocks_from: int = 1
+    head: str = ""
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """A turn after its input was reconciled with the history.
 

@@ -28,10 +28,11 @@ class Item(Struct, frozen=True, kw_only=True):
 
 
 class Range(Struct, frozen=True, array_like=True):
-    """The items ``first`` to ``last`` of a session, both included."""
+    """The items ``first`` to ``last`` of a session, both included: of another one when ``session_id`` names it."""
 
     first: int
     last: int
+    session_id: UUID | None = None
 
     def __len__(self) -> int:
         return max(0, self.last - self.first + 1)

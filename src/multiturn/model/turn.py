@@ -12,8 +12,9 @@ from msgspec import Raw, Struct
 from multiturn.model.content import Content
 from multiturn.model.event import EventBatch
 from multiturn.model.item import Item, Range
+from multiturn.model.policy import OverflowStrategy
 from multiturn.model.run import Run, RunError, RunStatus
-from multiturn.model.session import Concurrency, OnDisconnect, OverflowStrategy, Session, SessionKey
+from multiturn.model.session import Concurrency, OnDisconnect, Session, SessionKey
 from multiturn.model.usage import Usage
 
 

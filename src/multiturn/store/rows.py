@@ -9,21 +9,25 @@ from uuid import UUID
 import msgspec
 
 from multiturn.model.content import Content
+from multiturn.model.context import WindowState
 from multiturn.model.item import Item, Range
 from multiturn.model.run import Run, RunError
-from multiturn.model.session import Session
+from multiturn.model.session import NO_SETTINGS, Session, SessionSettings
 from multiturn.model.tenant import ApiKey
 from multiturn.model.usage import Usage
 from multiturn.store.database import Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+NOTHING_ELSE = WindowState()
 
 read_content = msgspec.json.Decoder(Content).decode
 read_contents = msgspec.json.Decoder(tuple[Content, ...]).decode
 read_ranges = msgspec.json.Decoder(tuple[Range, ...]).decode
 read_usage = msgspec.json.Decoder(Usage).decode
 read_error = msgspec.json.Decoder(RunError).decode
+read_settings = msgspec.json.Decoder(SessionSettings).decode
+read_shown = msgspec.json.Decoder(WindowState).decode
 read_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 encode = msgspec.json.Encoder().encode
 
@@ -50,9 +54,8 @@ def as_json(value: object) -> str:
 
 def read_session(row: Row) -> Session:
     """A row of ``sessions`` as the queries select it."""
-    (tenant_id, id_, user_id, external_id, created, active, expiry, instructions, metadata, head, path, cut, run_id) = (
-        row
-    )
+    (tenant_id, id_, user_id, external_id, created, active, expiry, instructions, metadata, *rest) = row
+    head, path, cut, run_id, settings, shown, cleared = rest
     return Session(
         tenant_id=as_id(tenant_id),
         id=as_id(id_),
@@ -67,6 +70,9 @@ def read_session(row: Row) -> Session:
         path=read_ranges(path) if path else whole_path(head),
         cut=cut,
         run_id=as_id(run_id) if run_id else None,
+        settings=read_settings(settings) if settings else NO_SETTINGS,
+        shown=read_shown(shown) if shown else NOTHING_ELSE,
+        cleared=cleared,
     )
 
 

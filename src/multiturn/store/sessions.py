@@ -15,7 +15,7 @@ from multiturn.store.database import Database, Row, Transaction
 from multiturn.store.rows import as_id, as_ms, read_item, read_session
 
 LAST_ID = UUID(int=2**128 - 1)
-COLUMNS = 13
+COLUMNS = 16
 USER_COLUMN = 2
 
 
@@ -81,7 +81,8 @@ class SqlItemStore:
             for range_ in reversed(ranges) if newest_first else ranges:
                 if len(items) >= limit:
                     break
-                where = {"tenant_id": tenant_id, "session_id": session_id, "first": range_.first, "last": range_.last}
+                owner_id = range_.session_id or session_id
+                where = {"tenant_id": tenant_id, "session_id": owner_id, "first": range_.first, "last": range_.last}
                 rows = await tx.fetch_all(query, {**where, "limit": limit - len(items)})
                 items += [read_item(row) for row in rows]
         return items

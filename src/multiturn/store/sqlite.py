@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import apsw
+import msgspec
 
 from multiturn.errors import SettingsError, Unavailable
 from multiturn.model.notice import Topic
@@ -262,7 +263,35 @@ def connect(path: Path, pragmas: str) -> apsw.Connection:
     except apsw.Error as error:
         raise SettingsError(f"The database file {path} cannot be opened: {error}.", code="database_unusable") from error
     connection.convert_binding = bind
+    connection.create_scalar_function("metadata_contains", metadata_contains, 2, deterministic=True)
     return connection
+
+
+def metadata_contains(*values: apsw.SQLiteValue) -> bool:
+    """What PostgreSQL's ``@>`` says of two JSON objects: the metadata, and what is wanted."""
+    metadata, wanted = (msgspec.json.decode(str(value)) for value in values)
+    return contains(metadata, wanted)
+
+
+def contains(value: object, wanted: object) -> bool:
+    """Whether a JSON value contains another: an object with its keys, a list with all its members, or the same."""
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(key in value and contains(value[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return isinstance(value, list) and all(any(contains(one, part) for one in value) for part in wanted)
+    return (type(value) is type(wanted) and value == wanted) or is_same_number(value, wanted)
+
+
+def is_same_number(value: object, wanted: object) -> bool:
+    """Whether both are numbers and equal: 1 and 1.0 are, 1 and true are not."""
+    numbers = (int, float)
+    return (
+        isinstance(value, numbers)
+        and isinstance(wanted, numbers)
+        and not isinstance(value, bool)
+        and not isinstance(wanted, bool)
+        and value == wanted
+    )
 
 
 def bind(_cursor: apsw.Cursor, _number: int, value: object) -> bytes:

@@ -25,7 +25,8 @@ from multiturn.api.chat.wire import (
 from multiturn.api.limits import read_field
 from multiturn.errors import InvalidRequest
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message
-from multiturn.model.session import Concurrency, OnDisconnect, OverflowStrategy
+from multiturn.model.policy import OverflowStrategy
+from multiturn.model.session import Concurrency, OnDisconnect
 from multiturn.model.turn import IdempotencyKey, TurnOrder
 
 LABEL_CHARS_MAX = 512

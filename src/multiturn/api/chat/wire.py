@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from multiturn.model.session import OverflowStrategy
+from multiturn.model.policy import OverflowStrategy
 
 # These turn memory on; HTTP names are case-insensitive, so `sessionId` arrives as `sessionid` (contracts/session-
 # header 3.1).

@@ -17,7 +17,7 @@ from multiturn.api.native.wire import (
     UsageBody,
 )
 from multiturn.model.completion import ToolCallDelta
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 from multiturn.model.event import Answered, Ended, Event, Spoke
 from multiturn.model.item import Item, Range
 from multiturn.model.run import Run
@@ -55,7 +55,8 @@ def render_item(item: Item) -> ItemBody:
 
 def render_content(content: Content) -> dict[str, Any]:
     """What an item holds, with its type."""
-    extra = {"extra": content.extra} if content.extra else {}
+    known = getattr(content, "extra", None)
+    extra = {"extra": known} if known else {}
     match content:
         case Message(role, said):
             return {"type": "message", "role": role, "content": said, **extra}
@@ -63,6 +64,8 @@ def render_content(content: Content) -> dict[str, Any]:
             return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **extra}
         case FunctionCallOutput(call_id, output):
             return {"type": "function_call_output", "call_id": call_id, "output": output, **extra}
+        case Summary(text, first, last, model):
+            return {"type": "summary", "text": text, "stands_for": [first, last], "model": model}
         case Reasoning(text):
             return {"type": "reasoning", "text": text, **extra}
 

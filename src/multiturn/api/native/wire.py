@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 T = TypeVar("T")
 Time = Annotated[datetime, Meta(tz=True)]
+SeqRange = Annotated[list[int], Meta(min_length=2, max_length=2)]
 
 
 class SessionBody(Struct, kw_only=True):
@@ -39,7 +40,7 @@ class ItemBody(Struct, kw_only=True):
 
     seq: Annotated[int, Meta(description="Its place: 1, 2, 3 … without gaps over everything that is stored.")]
     object: Literal["item"] = "item"
-    type: Literal["message", "function_call", "function_call_output", "reasoning"]
+    type: Literal["message", "function_call", "function_call_output", "reasoning", "summary"]
     status: Annotated[
         Literal["completed", "incomplete"],
         Meta(description="`incomplete` marks an answer that was cancelled while the model spoke."),
@@ -57,7 +58,13 @@ class ItemBody(Struct, kw_only=True):
     output: Annotated[
         str | list[dict[str, Any]] | None, Meta(description="Of a call's output: a text, or content parts.")
     ] = None
-    text: Annotated[str | None, Meta(description="Of reasoning: what the model thought.")] = None
+    text: Annotated[
+        str | None, Meta(description="Of reasoning: what the model thought; of a summary: what it says.")
+    ] = None
+    stands_for: Annotated[
+        SeqRange | None, Meta(description="Of a summary: first and last `seq` of the items it stands for.")
+    ] = None
+    model: Annotated[str | None, Meta(description="Of a summary: the model that wrote it.")] = None
     extra: Annotated[dict[str, Any] | None, Meta(description="Further fields of the message, as they came.")] = None
 
 
@@ -75,9 +82,6 @@ class RunErrorBody(Struct):
 
     code: Annotated[str, Meta(description="A stable code (docs/errors.md).")]
     message: Annotated[str, Meta(description="A text for a person.")]
-
-
-SeqRange = Annotated[list[int], Meta(min_length=2, max_length=2)]
 
 
 class RunBody(Struct, kw_only=True):

@@ -21,7 +21,8 @@ from multiturn.errors import ContextOverflow
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput
 from multiturn.model.context import Context, Plan
 from multiturn.model.item import Item, Range
-from multiturn.model.session import OverflowStrategy, Session
+from multiturn.model.policy import OverflowStrategy
+from multiturn.model.session import Session
 
 # What an answer may take of the window when the request does not say: a quarter, and no more than this.
 OUTPUT_SHARE = 0.25
@@ -166,7 +167,7 @@ class Budgets:
 
 def clip(path: Sequence[Range], cut: int) -> list[Range]:
     """The part of a path from ``cut`` on."""
-    return [Range(max(range_.first, cut), range_.last) for range_ in path if range_.last >= cut]
+    return [Range(max(range_.first, cut), range_.last, range_.session_id) for range_ in path if range_.last >= cut]
 
 
 def cut_history(

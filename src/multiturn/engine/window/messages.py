@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 
 encode = msgspec.json.Encoder().encode
 
 
 def write_messages(contents: Sequence[Content]) -> bytes:
-    """Write contents as chat messages, JSON objects joined by commas; reasoning is not shown again."""
+    """Write contents as chat messages, JSON objects joined by commas; reasoning is not shown again, and a summary
+    stands before them."""
     return b",".join([encode(message) for message in list_messages(contents)])
 
 
@@ -25,7 +26,7 @@ def list_messages(contents: Sequence[Content]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     open_message: dict[str, Any] | None = None
     for content in contents:
-        if isinstance(content, Reasoning):
+        if isinstance(content, Reasoning | Summary):
             continue
         if isinstance(content, FunctionCall):
             if open_message is None:

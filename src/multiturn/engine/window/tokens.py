@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Reasoning, Summary
 
 BYTES_PER_TOKEN = 4
 # Role and separators of one message, as OpenAI's cookbook counts them ("How to count tokens with tiktoken").
@@ -32,6 +32,8 @@ def count_tokens(content: Content) -> int:
         return 0
     if isinstance(content, FunctionCall):
         return FRAME_TOKENS + count_text(content.name) + count_text(content.arguments)
+    if isinstance(content, Summary):
+        return FRAME_TOKENS + count_text(content.text)
     said = content.output if isinstance(content, FunctionCallOutput) else content.content
     extra = count_bytes(len(msgspec.json.encode(content.extra))) if content.extra else 0
     return FRAME_TOKENS + count_said(said) + extra

@@ -16,7 +16,7 @@ FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 SELECT runs.tenant_id, runs.id, session_id, ticket, status, model, runs.created_at, started_at, ended_at, input_first, input_last,
     output_first, output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms,
     sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
-    head, path, cut, run_id, fencing
+    head, path, cut, run_id, settings, shown, cleared, fencing
 FROM runs LEFT JOIN sessions ON sessions.tenant_id = runs.tenant_id AND sessions.id = session_id
 WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
 

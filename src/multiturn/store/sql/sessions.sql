@@ -1,23 +1,25 @@
 -- name: find_session_by_id
 -- Our own id; within the tenant, whoever's it is.
-SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
+    settings, shown, cleared
 FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: find_session_by_external_id
 -- The id that a client chose: two users may choose the same.
-SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
+    settings, shown, cleared
 FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND external_id = :external_id;
 
 -- name: lock_session_by_id
 -- The session and its lease, which nobody changes until this transaction ends.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    fencing, tickets, waiting, vanished_run_id
+    settings, shown, cleared, fencing, tickets, waiting, vanished_run_id
 FROM sessions WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR UPDATE */;
 
 -- name: lock_session_by_external_id
 -- The same, by the id that the client chose.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    fencing, tickets, waiting, vanished_run_id
+    settings, shown, cleared, fencing, tickets, waiting, vanished_run_id
 FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND external_id = :external_id /*postgres: FOR UPDATE */;
 
 -- name: make_session
@@ -72,7 +74,8 @@ UPDATE sessions SET vanished_run_id = :run_id WHERE tenant_id = :tenant_id AND i
 
 -- name: list_sessions
 -- Newest first: a UUIDv7 sorts by the time it was made.
-SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
+    settings, shown, cleared
 FROM sessions
 WHERE tenant_id = :tenant_id AND id < :before
     AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
@@ -80,7 +83,8 @@ ORDER BY id DESC LIMIT :limit;
 
 -- name: list_user_sessions
 -- The same of one user.
-SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id
+SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
+    settings, shown, cleared
 FROM sessions
 WHERE tenant_id = :tenant_id AND user_id = :user_id AND id < :before
     AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)

@@ -1,0 +1,53 @@
+"""What was found for a turn: shown to the model, or left out and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from multiturn.model.knowledge import OwnerKind
+
+# Why a snippet was found and not shown.
+Omission = Literal["budget", "shown_already", "below_threshold"]
+
+
+class Snippet(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A piece of text that was found, with its place and its scores.
+
+    Of a session's past: the item ``seq``, who said it and when. Of a document: the knowledge item, its title, its
+    owner and the number of the chunk. ``start`` and ``end`` are characters of the text it was cut from. ``score`` is
+    the fused score, ``lexical`` BM25 and ``similarity`` the cosine, where each was computed.
+    """
+
+    source: Literal["session", "document"]
+    text: str
+    start: int = 0
+    end: int = 0
+    score: float = 0.0
+    lexical: float | None = None
+    similarity: float | None = None
+    seq: int | None = None
+    speaker: str | None = None
+    said_at: datetime | None = None
+    item_id: UUID | None = None
+    title: str | None = None
+    chunk: int | None = None
+    owner_kind: OwnerKind | None = None
+    owner_id: UUID | None = None
+    metadata: dict[str, Any] = {}
+    omitted: Omission | None = None
+
+
+class RetrievedContext(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run was shown of what was found. ``block`` is the text as it stands in the user's message, of ``tokens``
+    tokens; an empty one was not shown.
+    """
+
+    query: str
+    snippets: tuple[Snippet, ...] = ()
+    block: str = ""
+    tokens: int = 0
+    took_ms: float = 0.0
