@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from msgspec.structs import asdict
 from starlette.applications import Starlette
@@ -23,30 +24,50 @@ from multiturn.api.errors import handle_error, handle_http
 from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from multiturn.config import Settings
+from multiturn.engine.agents import Agents
+from multiturn.engine.contexts import Contexts
+from multiturn.engine.embedders import Embedders
+from multiturn.engine.erasure import erase_documents
 from multiturn.engine.execution import Parts
 from multiturn.engine.keys import DEFAULT_TENANT, Keys
-from multiturn.engine.ports import Upstream
+from multiturn.engine.knowledge import Knowledge
+from multiturn.engine.ports import Embedder, Upstream
+from multiturn.engine.recall import Recall
 from multiturn.engine.retention import Recovery, Retention
 from multiturn.engine.runs import Runs
-from multiturn.engine.sessions import Sessions
+from multiturn.engine.session_index import SessionIndexes
+from multiturn.engine.sessions import Sessions, SessionStores
+from multiturn.engine.speakers import Speakers
+from multiturn.engine.summaries import Summaries
+from multiturn.engine.templates import Templates
+from multiturn.engine.tenants import Tenants
 from multiturn.engine.turns import TurnLimits, Turns
-from multiturn.engine.window.assemble import Assembler, Budgets
+from multiturn.engine.upkeep import Upkeep
+from multiturn.engine.users import Users
+from multiturn.engine.window.assemble import Assembler
+from multiturn.engine.window.budget import Budgets
 from multiturn.engine.window.cache import WindowCache
 from multiturn.engine.window.tokens import TokenRatios
 from multiturn.errors import MultiturnError, SettingsError
 from multiturn.model.ids import new_id
 from multiturn.model.notice import Topic
+from multiturn.model.policy import ContextPolicy
 from multiturn.model.tenant import Caller
 from multiturn.observe import Metrics, Tracer, open_tracer
+from multiturn.store.agents import SqlAgentStore
+from multiturn.store.contexts import SqlContextStore
 from multiturn.store.database import Database
 from multiturn.store.keys import SqlKeyStore
+from multiturn.store.knowledge import SqlKnowledgeStore
 from multiturn.store.ownership import own_directory
 from multiturn.store.postgres import PostgresDatabase
 from multiturn.store.retention import SqlRetentionStore, SqlServerStore
 from multiturn.store.runs import SqlRunStore
 from multiturn.store.sessions import SqlItemStore, SqlSessionStore
 from multiturn.store.sqlite import SqliteDatabase
+from multiturn.store.tenants import SqlTenantStore
 from multiturn.store.turns import SqlTurnStore
+from multiturn.store.users import SqlUserStore
 from multiturn.upstream import openai_wire
 from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
 from multiturn.upstream.http import CallLimits, open_session
@@ -91,6 +112,8 @@ class Models:
     context_tokens: int | None = None
     router: Router | None = None
     embedded: EmbeddedUpstream | None = None
+    embedder: Embedder | None = None
+    summariser: Upstream | None = None
 
     def states(self) -> Sequence[dict[str, Any]]:
         """How each upstream is, for ``/healthz``."""
@@ -105,8 +128,11 @@ def read_clock() -> datetime:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings, *, upstream: Upstream | None = None) -> AsyncGenerator[Server]:
-    """Make a server of its settings, and close everything again. ``upstream`` stands in for the models of the settings.
+async def open_server(
+    settings: Settings, *, upstream: Upstream | None = None, embedder: Embedder | None = None
+) -> AsyncGenerator[Server]:
+    """Make a server of its settings, and close everything again. ``upstream`` and ``embedder`` stand in for the models
+    of the settings.
 
     Raises SettingsError when the data directory or the database cannot be used.
     """
@@ -114,8 +140,10 @@ async def open_server(settings: Settings, *, upstream: Upstream | None = None) -
         if settings.is_sqlite:
             stack.enter_context(own_directory(settings.data_dir))
         database = await open_database(settings, stack)
-        models = Models(upstream=upstream, default_model=settings.model) if upstream else None
-        models = models or await open_models(settings, stack)
+        if upstream:
+            models = Models(upstream=upstream, default_model=settings.model, embedder=embedder)
+        else:
+            models = await open_models(settings, stack)
         yield await assemble_server(settings, database, models, stack)
 
 
@@ -182,13 +210,23 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     turn_store, items = SqlTurnStore(database), SqlItemStore(database)
     run_store, retention_store = SqlRunStore(database), SqlRetentionStore(database)
     runs = Runs(run_store, items, openai_wire, read_clock)
-    assembler = Assembler(items, WindowCache(bytes_max=WINDOW_CACHE_BYTES))
+    agent_store, user_store, templates = SqlAgentStore(database), SqlUserStore(database), Templates()
+    tenants = Tenants(SqlTenantStore(database), read_clock)
+    context_store, embedders = SqlContextStore(database), Embedders(models.embedder)
+    indexes = SessionIndexes(items, context_store, embedders, metrics)
+    knowledge = Knowledge(SqlKnowledgeStore(database), read_clock, embedders)
+    recall = Recall(items, indexes, knowledge, embedders, metrics)
+    assembler = Assembler(items, context_store, recall, WindowCache(bytes_max=WINDOW_CACHE_BYTES))
+    speakers = Speakers(agent_store, user_store, tenants, templates, policy=server_policy(settings))
+    contexts = Contexts(speakers, models.upstream, make_budgets(settings, models), assembler, context_store)
+    summariser = models.summariser or models.upstream
+    summaries = Summaries(summariser, items, context_store, metrics, model=settings.summary_model)
     parts = Parts(
         store=turn_store,
         items=items,
         upstream=models.upstream,
-        assembler=assembler,
-        budgets=make_budgets(settings, models),
+        contexts=contexts,
+        upkeep=Upkeep(indexes, summaries, metrics, crew.spawn),
         runs=runs,
         metrics=metrics,
         tracer=tracer,
@@ -197,19 +235,31 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     )
     turns = Turns(server_id, parts, turn_limits(settings))
     keys = Keys(SqlKeyStore(database), read_clock)
-    database.listen(Ear(turns, runs, keys))
+    database.listen(Ear(turns, runs, keys, tenants))
     recovery = Recovery(server_id, SqlServerStore(database), turn_store, runs, read_clock)
     retention = Retention(retention_store, read_clock, metrics, events_life=timedelta(seconds=settings.events_life_s))
-    rounds = Rounds(recovery, retention, runs, sweep_every_s=settings.sweep_every_s)
+    rounds = Rounds(recovery, retention, runs, knowledge, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
     finish_turns = partial(finish, crew, runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
+    session_stores = SessionStores(
+        sessions=SqlSessionStore(database),
+        items=items,
+        runs=run_store,
+        retention=retention_store,
+        agents=agent_store,
+        users=user_store,
+    )
     services = Services(
         turns=turns,
         runs=runs,
-        sessions=Sessions(SqlSessionStore(database), items, run_store, retention_store, assembler, read_clock),
+        sessions=Sessions(session_stores, assembler, read_clock, templates.check),
         keys=keys,
+        agents=Agents(agent_store, read_clock, templates.check, partial(erase_documents, retention_store)),
+        users=Users(user_store, read_clock),
+        tenants=tenants,
+        knowledge=knowledge,
         upstream=models.upstream,
         metrics=metrics,
         default_model=models.default_model,
@@ -241,6 +291,11 @@ def make_budgets(settings: Settings, models: Models) -> Budgets:
     """The budgets of contexts: what is set, else what the upstream tells, else a default."""
     fixed = settings.context_tokens or models.context_tokens
     return Budgets(ratios=TokenRatios(), context_tokens=fixed, default_tokens=CONTEXT_TOKENS)
+
+
+def server_policy(settings: Settings) -> ContextPolicy:
+    """What counts where no tenant, agent, session or turn says anything."""
+    return ContextPolicy(overflow=settings.context_overflow, recall=settings.recall)
 
 
 def turn_limits(settings: Settings) -> TurnLimits:
@@ -280,8 +335,14 @@ def make_app(services: Services, settings: Settings) -> ASGIApp:
 class Ear:
     """Hears what the servers on one database tell each other, and tells whom it concerns."""
 
-    def __init__(self, turns: Turns, runs: Runs, keys: Keys) -> None:
-        self.hearers = {"started": turns.hear_started, "cancel": runs.cancel_here, "revoked": keys.hear_revoked}
+    def __init__(self, turns: Turns, runs: Runs, keys: Keys, tenants: Tenants) -> None:
+        self.hearers: dict[Topic, Callable[[UUID], None]] = {
+            "started": turns.hear_started,
+            "cancel": runs.cancel_here,
+            "revoked": keys.hear_revoked,
+            "user": keys.hear_user,
+            "policy": tenants.hear_policy,
+        }
 
     def __call__(self, topic: Topic, subject: Any) -> None:
         """Hear one notice."""

@@ -21,6 +21,15 @@ PREFIX = "MULTITURN_"
 FILE_VARIABLE = "MULTITURN_CONFIG"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MIB = 1024 * 1024
+POSITIVE = (
+    "context_tokens",
+    "queue_max",
+    "session_idle_expiry_s",
+    "body_bytes_max",
+    "database_connections_max",
+    "embedding_dimensions",
+)
+"""Settings that are at least 1."""
 
 
 class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,8 +70,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     idle_s: float = 120.0
     model_threads: int | None = None
     model_queue_max: int = 32
+    tokenizers: dict[str, str] = {}
+    embedding_url: str | None = None
+    embedding_key: str | None = None
+    embedding_model: str | None = None
+    embedding_dimensions: int | None = None
 
     context_tokens: int | None = None
+    context_overflow: Literal["adaptive", "truncate", "summarize", "error"] = "adaptive"
+    recall: bool = True
+    summary_model: str | None = None
+    summary_url: str | None = None
+    summary_key: str | None = None
     concurrency: Literal["queue", "reject", "interrupt"] = "queue"
     on_disconnect: Literal["finish", "cancel"] = "finish"
     queue_wait_s: float = 120.0
@@ -127,13 +146,13 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def read_variable(variable: str, name: str, text: str) -> Any:
-    """Read one variable: lists are separated by commas, aliases are ``name=model``, fallbacks JSON."""
+    """Read one variable: lists are separated by commas, aliases and tokenizers are ``name=value``, fallbacks JSON."""
     require_known(name, variable)
     if name == "cors_origins":
         return [part.strip() for part in text.split(",")]
-    if name == "model_aliases" and not text.lstrip().startswith("{"):
-        return dict(read_alias(variable, part) for part in text.split(","))
-    if name in ("model_aliases", "fallbacks"):
+    if name in ("model_aliases", "tokenizers") and not text.lstrip().startswith("{"):
+        return dict(read_pair(variable, part) for part in text.split(","))
+    if name in ("model_aliases", "tokenizers", "fallbacks"):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
@@ -141,12 +160,12 @@ def read_variable(variable: str, name: str, text: str) -> Any:
     return text
 
 
-def read_alias(variable: str, text: str) -> tuple[str, str]:
-    """Read ``name=model``."""
-    name, equals, model = text.partition("=")
-    if not (equals and name.strip() and model.strip()):
-        raise SettingsError(f"{variable} must be 'name=model,name=model' or JSON; it holds '{text}'.")
-    return name.strip(), model.strip()
+def read_pair(variable: str, text: str) -> tuple[str, str]:
+    """Read ``name=value``."""
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip() and value.strip()):
+        raise SettingsError(f"{variable} must be 'name=value,name=value' or JSON; it holds '{text}'.")
+    return name.strip(), value.strip()
 
 
 def require_known(name: str, where: str) -> None:
@@ -182,16 +201,28 @@ def check(settings: Settings) -> Settings:
         )
     if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise SettingsError("MULTITURN_DATABASE_URL must begin with sqlite:/// or postgresql://.")
-    for name, url in (("UPSTREAM_URL", settings.upstream_url), ("PUBLIC_URL", settings.public_url)):
+    for name in ("upstream_url", "embedding_url", "public_url"):
+        url = getattr(settings, name)
         if url and urlsplit(url).scheme not in ("http", "https"):
-            raise SettingsError(f"{PREFIX}{name} must begin with http:// or https://; it is '{url}'.")
-    for name in ("context_tokens", "queue_max", "session_idle_expiry_s", "body_bytes_max", "database_connections_max"):
+            raise SettingsError(f"{PREFIX}{name.upper()} must begin with http:// or https://; it is '{url}'.")
+    for name in POSITIVE:
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1; it is {value}.")
+    check_embeddings(settings)
     for name, value in msgspec.structs.asdict(settings).items():
         if isinstance(value, float) and not 0 <= value < math.inf:
             raise SettingsError(f"{PREFIX}{name.upper()} must be a number of seconds from 0; it is {value}.")
     if not 0 <= settings.port <= 65535:
         raise SettingsError(f"{PREFIX}PORT must be from 0 to 65535; it is {settings.port}.")
     return settings
+
+
+def check_embeddings(settings: Settings) -> None:
+    """Refuse settings of embeddings that do not go together: a provider needs a model, and the embedded one is as it
+    is.
+    """
+    if settings.embedding_url and settings.embedding_model is None:
+        raise SettingsError(f"{PREFIX}EMBEDDING_URL needs {PREFIX}EMBEDDING_MODEL, the name of the model there.")
+    if settings.embedding_dimensions and not settings.embedding_url:
+        raise SettingsError(f"{PREFIX}EMBEDDING_DIMENSIONS is for a model at {PREFIX}EMBEDDING_URL.")

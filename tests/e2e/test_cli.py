@@ -355,8 +355,12 @@ async def test_models_are_listed_chosen_and_found(tmp_path: Path) -> None:
         command(tmp_path, "model", "path"),
         command(tmp_path, "model", "use", "gpt-5"),
     )
-    (default,) = [model for model in json.loads(listed.out) if model["is_default"]]
+    models = json.loads(listed.out)
+    default, embedding = (
+        next(model for model in models if model["kind"] == kind and model["is_default"]) for kind in ("chat", "embedding")
+    )
     assert (default["name"], default["path"]) == (SMALL_MODEL, path.out.strip())
     assert Path(path.out.strip()).stat().st_size == default["size_bytes"]
+    assert embedding["name"] == "all-MiniLM-L6-v2-int8"
     assert unknown.status == 1
     assert SMALL_MODEL in unknown.err

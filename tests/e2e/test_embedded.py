@@ -168,6 +168,27 @@ async def test_required_call_is_made(model: EmbeddedUpstream) -> None:
     assert "".join(delta.text for delta in deltas) == ""
 
 
+async def test_tokens_are_counted_as_the_model_reads_them(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    texts = ["hello world", "", " a fox" * 50, "broken \ud800", "<|im_start|>"]
+    counts = await model.count_tokens(texts)
+    assert counts
+    assert [counts[0], counts[1], counts[2], counts[4]] == [2, 0, 100, 1]
+    assert await model.count_tokens([]) == []
+
+
+async def test_tokens_are_counted_beside_an_answer(model: EmbeddedUpstream) -> None:
+    await model.complete(ask(max_tokens=1))
+    async with aclosing(model.stream(ask(max_tokens=LONG_ANSWER))) as stream:
+        await anext(stream)
+        assert await model.count_tokens(["hello world"]) == [2]
+
+
+async def test_model_that_is_not_loaded_counts_nothing(tmp_path: Path) -> None:
+    model = EmbeddedUpstream(EmbeddedOrder(model=MODEL), make_files(tmp_path))
+    assert await model.count_tokens(["hello world"]) is None
+
+
 async def test_closed_stream_frees_the_model(model: EmbeddedUpstream) -> None:
     async with aclosing(model.stream(ask(max_tokens=LONG_ANSWER))) as stream:
         await anext(stream)

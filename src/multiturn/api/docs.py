@@ -174,7 +174,7 @@ def write_reply(reply: Reply) -> Html:
 def write_errors(operation: Operation) -> Iterator[Html]:
     """The failures of an operation: their codes, which the table of errors explains."""
     own = {reply.status for reply in operation.replies}
-    for status, codes in sorted(operation.errors.items()):
+    for status, codes in sorted(operation.failures().items()):
         if status not in own:
             links = separate([tag("a", code, href=f"#error-{code}") for code in codes], ", ")
             yield tag("div", tag("dt", tag("code", str(status))), tag("dd", links), class_="failure")

@@ -48,7 +48,7 @@ class Edge:
         except Exception:
             log.exception("a bug: %s %s", scope["method"], scope["path"])
             if not status:
-                await write_internal()(scope, receive, send_with_id)
+                await write_internal(scope["path"])(scope, receive, send_with_id)
         finally:
             self.metrics.requests.labels(str(status)).inc()
             if log.isEnabledFor(logging.INFO):

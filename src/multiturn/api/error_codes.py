@@ -65,6 +65,18 @@ REQUEST = (
         "Send the id that the model gave its call, or the assistant's message with the call before the result.",
     ),
     ErrorCode(
+        "unknown_seq",
+        400,
+        "A session is to be forked at an item that its active branch does not have.",
+        "Take the `seq` of an item that `GET …/items` lists.",
+    ),
+    ErrorCode(
+        "invalid_participant",
+        400,
+        "In Julep's dialect, a session names no agent, names its agents or users twice, or names one that is not there.",
+        "Name at least one agent that is there, in one of the fields that mean the same.",
+    ),
+    ErrorCode(
         "key_exists", 400, "A key is to be made with a secret that is a key already.", "Take another secret, or none."
     ),
     ErrorCode(
@@ -94,6 +106,12 @@ REQUEST = (
         "There is no such session: it never was, it expired, it was deleted, or it is not the caller's.",
         "List the sessions. A turn makes the session that it names.",
     ),
+    ErrorCode(
+        "document_not_found",
+        404,
+        "There is no such document, or it is not among those of the session, agent or user that the path names.",
+        "List its documents.",
+    ),
     ErrorCode("run_not_found", 404, "There is no such run, or it is not the caller's.", "List the session's runs."),
     ErrorCode(
         "model_not_found",
@@ -107,6 +125,12 @@ REQUEST = (
         "method_not_allowed", 405, "The path is there, this method is not.", "The header `Allow` has those that are."
     ),
     ErrorCode(
+        "session_exists",
+        409,
+        "The external id is another session's of the same user.",
+        "Take another name, or use that session.",
+    ),
+    ErrorCode(
         "session_busy",
         409,
         "Another turn of the session runs, and this one was not to wait (`concurrency=reject`).",
@@ -117,6 +141,12 @@ REQUEST = (
         409,
         "The `Idempotency-Key` was used within 24 hours with another body.",
         "Take a new key for a new request.",
+    ),
+    ErrorCode(
+        "document_exists",
+        409,
+        "The session, agent or user has a document of this title and content already; the text has its id.",
+        "Take that document, or change the title.",
     ),
     ErrorCode(
         "session_deleted",
@@ -137,6 +167,18 @@ REQUEST = (
         413,
         "The body is over the limit, `MULTITURN_BODY_BYTES_MAX`: 32 MiB unless it is set.",
         "Send less, or raise the limit.",
+    ),
+    ErrorCode(
+        "document_too_large",
+        413,
+        "The content of a document has more than 1,000,000 characters.",
+        "Cut it into several documents.",
+    ),
+    ErrorCode(
+        "documents_full",
+        413,
+        "The documents of this session, agent or user would have more than 50,000 chunks of about 1,000 characters.",
+        "Delete some of them, or give them to several agents.",
     ),
     ErrorCode(
         "queue_full",
@@ -208,6 +250,12 @@ SERVER = (
         "Wait as long as `Retry-After` says; `GET /healthz` has its state.",
     ),
     ErrorCode(
+        "embedder_busy",
+        503,
+        "As many calls wait for the embedding model as may.",
+        "Wait as long as `Retry-After` says.",
+    ),
+    ErrorCode(
         "queue_timeout",
         503,
         "Other turns of the session took longer than a turn waits: `MULTITURN_QUEUE_WAIT_S`.",
@@ -222,6 +270,12 @@ SERVER = (
     ),
     ErrorCode(
         "storage_failed", 503, "The database could not store it, and nothing was stored.", "Try again; look at the log."
+    ),
+    ErrorCode(
+        "embeddings_unavailable",
+        503,
+        "A search by vectors alone needs the text as a vector, and no embedding model can make one now.",
+        "Search by words (`mode: text`) or both (`hybrid`), send a `vector`, or look at `/healthz`.",
     ),
     ErrorCode("unavailable", 503, "A part of the server cannot answer now.", "Try again later."),
     ErrorCode(

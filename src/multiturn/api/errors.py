@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from multiturn.api.envelopes import Envelope, find_envelope
 from multiturn.api.error_codes import CODES
-from multiturn.errors import MultiturnError, UpstreamRefused
+from multiturn.errors import MultiturnError, NotFound, UpstreamRefused
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +67,21 @@ def read_provider_error(body: bytes) -> dict[str, Any] | None:
     return error if isinstance(error, dict) and isinstance(error.get("message"), str) else None
 
 
-def respond(error: MultiturnError, *, headers: Mapping[str, str] | None = None) -> Response:
-    """The response to a request that failed."""
+def respond(
+    error: MultiturnError, *, headers: Mapping[str, str] | None = None, envelope: Envelope | None = None
+) -> Response:
+    """The response to a request that failed, in a dialect's envelope, else in OpenAI's."""
     headers = dict(headers or {})
+    status = envelope.status_of(error) if envelope else status_of(error)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    if error.kind == "unauthenticated":
+    if status == 401:
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: a 401 says how to authenticate.
     if error.kind == "conflict":
         # The official clients send a 409 again by themselves; what is meant here is that the caller decides.
         headers["x-should-retry"] = "false"
-    return write_response(write_openai(error), status=status_of(error), headers=headers)
+    body = envelope.write(error) if envelope else write_openai(error)
+    return write_response(body, status=status, headers=headers)
 
 
 def write_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -84,10 +89,10 @@ def write_response(body: object, *, status: int = 200, headers: Mapping[str, str
     return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
-async def handle_error(_request: Request, error: Exception) -> Response:
+async def handle_error(request: Request, error: Exception) -> Response:
     """An error that was raised on purpose."""
     assert isinstance(error, MultiturnError)
-    return respond(error)
+    return respond(error, envelope=find_envelope(request.url.path))
 
 
 async def handle_http(request: Request, error: Exception) -> Response:
@@ -101,7 +106,8 @@ async def handle_http(request: Request, error: Exception) -> Response:
     else:
         text = f"There is no {request.method} {request.url.path}. /docs lists what there is."
         code = "not_found"
-    body = write_envelope(code, text)
+    envelope = find_envelope(request.url.path)
+    body = envelope.write(NotFound(text, code=code)) if envelope else write_envelope(code, text)
     return write_response(body, status=error.status_code, headers=headers)
 
 
@@ -111,7 +117,7 @@ def list_methods(request: Request) -> list[str]:
     return sorted({m for route in routes if route.path_regex.match(request.url.path) for m in route.methods or ()})
 
 
-def write_internal() -> Response:
+def write_internal(path: str) -> Response:
     """The answer to a bug: that it happened, and nothing of what."""
     text = "The server failed at this request. Its log has the request id."
-    return write_response(write_envelope("internal_error", text), status=500)
+    return respond(MultiturnError(text, code="internal_error"), envelope=find_envelope(path))

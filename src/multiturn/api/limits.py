@@ -17,6 +17,9 @@ PAIR = re.compile(rb"\[\]|\{\}")
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Longer ones are no number that we could mean, and Python refuses to read thousands of digits.
 DIGITS_MAX = 16
+# How msgspec says which field is wrong: "Object contains unknown field `a` - at `$.b`".
+NAMED = re.compile(r"field `([^`]+)`")
+PLACE = re.compile(r" - at `\$\.([^`]+)`")
 
 T = TypeVar("T")
 
@@ -92,9 +95,16 @@ def read_struct(body: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"The body is wrong: {error}.") from error
+        raise InvalidRequest(f"The body is wrong: {error}.", param=find_param(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+
+
+def find_param(text: str) -> str | None:
+    """The field that an error of msgspec is about."""
+    place, named = PLACE.search(text), NAMED.search(text)
+    path = [found[1] for found in (place, named) if found]
+    return ".".join(path) or None
 
 
 def read_limit(request: Request, *, default: int, maximum: int) -> int:

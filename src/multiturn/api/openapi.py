@@ -13,14 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from multiturn import __version__
-from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply
+from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply, regroup
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
+from multiturn.api.envelopes import JULEP, Envelope
 from multiturn.api.error_codes import CODES
-from multiturn.api.errors import write_envelope
+from multiturn.api.errors import write_openai
 from multiturn.api.operations import OPERATIONS, TAGS
 from multiturn.api.schemas import write_schemas, write_shape
 from multiturn.api.shapes import ErrorBody
+from multiturn.errors import MultiturnError
 
 INFO = """Keeps the state of conversations with language models, so that applications do not have to: send the new \
 message and the name of a session, and the model is shown the history.
@@ -67,8 +69,9 @@ ERROR_HEADERS: Mapping[int, tuple[str, ...]] = {
 }
 
 # The failures that many operations have in common, and what they are called.
-SHARED: Mapping[tuple[int, tuple[str, ...]], str] = {
-    (status, codes): f"Error{status}" for status, codes in {**ANY, **PROVIDER}.items()
+SHARED: Mapping[tuple[Envelope | None, int, tuple[str, ...]], str] = {
+    **{(None, status, codes): f"Error{status}" for status, codes in {**ANY, **PROVIDER}.items()},
+    **{(JULEP, status, codes): f"JulepError{status}" for status, codes in regroup(JULEP, {**ANY, **PROVIDER}).items()},
 }
 
 
@@ -125,7 +128,9 @@ def write_description() -> dict[str, Any]:
         "security": [{name: []} for name in SECURITY],
         "paths": paths,
         "components": {
-            "schemas": write_schemas([ErrorBody, *(shape for operation in OPERATIONS for shape in operation.shapes())]),
+            "schemas": write_schemas(
+                [ErrorBody, JULEP.shape, *(shape for operation in OPERATIONS for shape in operation.shapes())]
+            ),
             "responses": {name: write_error(*failure) for failure, name in SHARED.items()},
             "securitySchemes": SECURITY,
             "headers": RESPONSE_HEADERS,
@@ -142,7 +147,7 @@ def write_operation(operation: Operation, path: str) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": [shown for parameter in operation.parameters for shown in write_parameter(parameter)],
         "responses": {
-            **{str(reply.status): write_reply(reply) for reply in operation.replies},
+            **{str(reply.status): write_reply(reply, operation.envelope) for reply in operation.replies},
             **write_errors(operation),
         },
     }
@@ -175,7 +180,7 @@ def write_body(body: Body) -> dict[str, Any]:
     }
 
 
-def write_reply(reply: Reply) -> dict[str, Any]:
+def write_reply(reply: Reply, envelope: Envelope | None) -> dict[str, Any]:
     """A response that is no error."""
     content: dict[str, Any] = {}
     if reply.shape is None:
@@ -183,15 +188,15 @@ def write_reply(reply: Reply) -> dict[str, Any]:
     else:
         content[JSON] = {"schema": write_shape(reply.shape), "example": reply.example}
     if reply.events:
-        content[SSE] = {"schema": write_event(reply), "example": reply.events_example}
+        content[SSE] = {"schema": write_event(reply, envelope), "example": reply.events_example}
     shown = {"description": reply.text, "headers": write_headers(reply.headers), "content": content}
     links = {link.operation: write_link(link) for link in reply.links}
     return {**shown, "links": links} if links else shown
 
 
-def write_event(reply: Reply) -> dict[str, Any]:
+def write_event(reply: Reply, envelope: Envelope | None) -> dict[str, Any]:
     """One event of a stream, as OpenAPI 3.2 came to describe them; 3.1 has no word of its own for it."""
-    shapes = {"anyOf": [write_shape(reply.events), write_shape(ErrorBody)]}
+    shapes = {"anyOf": [write_shape(reply.events), write_shape(envelope.shape if envelope else ErrorBody)]}
     data: dict[str, Any] = {"type": "string", "contentMediaType": JSON, "contentSchema": shapes}
     if reply.last_event:
         data = {"anyOf": [{"const": reply.last_event}, data]}
@@ -208,8 +213,8 @@ def write_errors(operation: Operation) -> dict[str, Any]:
     """The failures of an operation by status. One that has a reply of its own keeps that."""
     own = {reply.status for reply in operation.replies}
     errors = {
-        str(status): refer_to_error(status, codes)
-        for status, codes in sorted(operation.errors.items())
+        str(status): refer_to_error(operation.envelope, status, codes)
+        for status, codes in sorted(operation.failures().items())
         if status not in own
     }
     if operation.passes_refusals:
@@ -219,20 +224,24 @@ def write_errors(operation: Operation) -> dict[str, Any]:
     return errors
 
 
-def refer_to_error(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
+def refer_to_error(envelope: Envelope | None, status: int, codes: tuple[str, ...]) -> dict[str, Any]:
     """The failures with one status, by reference where many operations share them."""
-    name = SHARED.get((status, codes))
-    return {"$ref": f"#/components/responses/{name}"} if name else write_error(status, codes)
+    name = SHARED.get((envelope, status, codes))
+    return {"$ref": f"#/components/responses/{name}"} if name else write_error(envelope, status, codes)
 
 
-def write_error(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
+def write_error(envelope: Envelope | None, status: int, codes: tuple[str, ...]) -> dict[str, Any]:
     """The failures with one status: their codes, what each means, and one as it looks."""
+    example = MultiturnError(CODES[codes[0]].meaning, code=codes[0])
     lines = [f"- `{name}`: {CODES[name].meaning} {CODES[name].advice}" for name in codes]
     return {
         "description": "\n".join(lines),
         "headers": write_headers(ERROR_HEADERS.get(status, ())),
         "content": {
-            JSON: {"schema": write_shape(ErrorBody), "example": write_envelope(codes[0], CODES[codes[0]].meaning)}
+            JSON: {
+                "schema": write_shape(envelope.shape if envelope else ErrorBody),
+                "example": envelope.write(example) if envelope else write_openai(example),
+            }
         },
     }
 

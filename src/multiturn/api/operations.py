@@ -5,7 +5,10 @@ from __future__ import annotations
 from multiturn.api.admin.operations import OPERATIONS as ADMIN
 from multiturn.api.chat.operations import OPERATIONS as CHAT
 from multiturn.api.description import BUG, Operation, Reply
-from multiturn.api.native.operations import OPERATIONS as NATIVE
+from multiturn.api.native.chat_operations import OPERATIONS as NATIVE_CHAT
+from multiturn.api.native.documents_operations import OPERATIONS as DOCUMENTS
+from multiturn.api.native.operations import OPERATIONS as RUNS
+from multiturn.api.native.session_operations import OPERATIONS as SESSIONS
 from multiturn.api.shapes import HealthBody, ReadyBody
 
 TAGS = {
@@ -13,6 +16,7 @@ TAGS = {
     "Models": "What can answer.",
     "Sessions": "The conversations as they are stored, of whatever API began them.",
     "Runs": "A run is one execution of a turn. It is kept whatever became of it, and tells its events for an hour.",
+    "Documents": "What a session, an agent or a user is to know besides the conversation; each turn searches in it.",
     "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
     "Server": "Open to everybody; they tell nothing of anybody's data.",
 }
@@ -73,4 +77,4 @@ SERVER = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*CHAT, *NATIVE, *ADMIN, *SERVER)
+OPERATIONS: tuple[Operation, ...] = (*CHAT, *NATIVE_CHAT, *SESSIONS, *RUNS, *DOCUMENTS, *ADMIN, *SERVER)

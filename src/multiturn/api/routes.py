@@ -7,6 +7,9 @@ from starlette.routing import BaseRoute, Route
 from multiturn.api.admin.routes import AdminRoutes
 from multiturn.api.chat.routes import ChatRoutes
 from multiturn.api.health import HealthRoutes
+from multiturn.api.julep.routes import JulepRoutes
+from multiturn.api.native.chat import ChatRoutes as NativeChatRoutes
+from multiturn.api.native.documents import DocumentRoutes
 from multiturn.api.native.routes import NativeRoutes
 from multiturn.api.openapi import DocsRoutes
 from multiturn.api.services import Services
@@ -20,8 +23,11 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *chat.below("/api/publicLLM"),
         Route("/api/publicLLM", chat.complete, methods=["POST"]),
         *chat.below("/api/v1"),
+        *NativeChatRoutes(services).below("/v1"),
         *NativeRoutes(services).below("/v1"),
+        *DocumentRoutes(services).below("/v1"),
         *AdminRoutes(services).below("/v1"),
+        *JulepRoutes(services).below("/julep/api"),
         *HealthRoutes(services).routes(),
         *DocsRoutes().routes(),
     ]

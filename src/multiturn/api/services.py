@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from multiturn.engine.agents import Agents
 from multiturn.engine.keys import Keys
+from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import Upstream
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
+from multiturn.engine.tenants import Tenants
 from multiturn.engine.turns import Turns
+from multiturn.engine.users import Users
 from multiturn.model.tenant import Caller
 from multiturn.observe import Metrics
 
@@ -27,6 +31,10 @@ class Services:
     runs: Runs
     sessions: Sessions
     keys: Keys
+    agents: Agents
+    users: Users
+    tenants: Tenants
+    knowledge: Knowledge
     upstream: Upstream
     metrics: Metrics
     default_model: str | None

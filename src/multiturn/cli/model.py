@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +13,10 @@ from multiturn.app import model_files
 from multiturn.cli.place import Place, place_of
 from multiturn.cli.progress import Meter
 from multiturn.cli.tables import JsonOption, print_json, print_table, show_size
+from multiturn.config import Settings
 from multiturn.errors import NotFound
-from multiturn.upstream.catalogue import MODELS, Model
+from multiturn.upstream.catalogue import MODELS, Kind, Model
+from multiturn.upstream.embeddings import NONE
 from multiturn.upstream.model_files import ModelFiles, is_own_file
 
 NameArgument = Annotated[
@@ -38,88 +41,104 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_models(context: typer.Context, json: JsonOption = False) -> None:
-    """List the catalogue: name, licence, size of the file, whether it is on this machine, and which is the default.
+    """List the catalogue: name, kind, licence, size, whether it is on this machine, and which are the defaults.
 
     --json has sizes in bytes.
 
     Exit codes: 0 always.
     """
-    files, default = open_files(place_of(context))
+    files, defaults = open_files(place_of(context))
     if json:
-        print_json([describe(model, files, default) for model in MODELS])
+        print_json([describe(model, files, defaults) for model in MODELS])
         return
     rows = [
         (
             model.name,
+            model.kind,
             model.licence,
             show_size(model.size_bytes),
             files.find(model.name) is not None,
-            "default" if model.name == default else "",
+            "default" if model.name == defaults[model.kind] else "",
         )
         for model in MODELS
     ]
-    print_table(("name", "licence", "size", "here", ""), rows, empty="No models.")
+    print_table(("name", "kind", "licence", "size", "here", ""), rows, empty="No models.")
 
 
 def pull_model(context: typer.Context, name: NameArgument = None) -> None:
-    """Fetch a model's file and check it; one that is here already is only checked. A pull that broke off goes on.
+    """Fetch a model's files and check them; what is here already is only checked. A pull that broke off goes on.
 
-    Exit codes: 0 the file is here; 1 it could not be fetched, or there is no such model.
+    Without a name it fetches the default models of both kinds.
+
+    Exit codes: 0 the files are here; 1 they could not be fetched, or there is no such model.
     """
-    files, default = open_files(place_of(context))
-    print(asyncio.run(pull(files, name or default)))
+    files, defaults = open_files(place_of(context))
+    for wanted in [name] if name else defaults.values():
+        print(asyncio.run(pull(files, wanted)))
 
 
 def use_model(context: typer.Context, name: ChoiceArgument) -> None:
-    """Make a model the default of the data directory, from the next start of the server on.
+    """Make a model the default of its kind in the data directory, from the next start of the server on.
 
-    MULTITURN_MODEL goes before it.
+    MULTITURN_MODEL and MULTITURN_EMBEDDING_MODEL go before it.
 
     Exit codes: 0 done; 1 there is no such model.
     """
     files, _ = open_files(place_of(context))
-    files.use(name)
-    print(f"{files.read_default()} answers from the next start on.")
+    kind = files.use(name)
+    done = "answers" if kind == "chat" else "makes the embeddings"
+    print(f"{files.read_default(kind)} {done} from the next start on.")
     if files.find(name) is None:
         print(f"It is fetched then; `multiturn model pull {name}` does it now.")
 
 
 def show_path(context: typer.Context, name: NameArgument = None) -> None:
-    """Print the path of a model's file.
+    """Print the paths of a model's files, its weights first; without a name those of the default chat model.
 
     Exit codes: 0 done; 1 it is not on this machine, or there is no such model.
     """
-    files, default = open_files(place_of(context))
-    path = files.find(name or default)
-    if path is None:
-        raise NotFound(f"{name or default} is not on this machine; `multiturn model pull` fetches it.")
-    print(path)
+    files, defaults = open_files(place_of(context))
+    wanted = name or defaults["chat"]
+    paths = files.find_all(wanted)
+    if paths is None:
+        raise NotFound(f"{wanted} is not on this machine; `multiturn model pull` fetches it.")
+    print(*paths, sep="\n")
 
 
-def describe(model: Model, files: ModelFiles, default: str) -> dict[str, Any]:
-    """A model of the catalogue; ``path`` is null when it is not on this machine."""
+def describe(model: Model, files: ModelFiles, defaults: Mapping[Kind, str]) -> dict[str, Any]:
+    """A model of the catalogue; ``path`` is that of its weights, null when it is not on this machine."""
     path = files.find(model.name)
     return {
         "name": model.name,
+        "kind": model.kind,
         "licence": model.licence,
         "size_bytes": model.size_bytes,
         "path": str(path) if path else None,
-        "is_default": model.name == default,
+        "is_default": model.name == defaults[model.kind],
     }
 
 
-def open_files(place: Place) -> tuple[ModelFiles, str]:
-    """The files of the data directory, and the model that a server there runs."""
+def open_files(place: Place) -> tuple[ModelFiles, Mapping[Kind, str]]:
+    """The files of the data directory, and the models that a server there runs, or would without an upstream."""
     settings = place.read_settings()
     files = model_files(settings.data_dir)
-    is_own = settings.upstream_url is None and settings.model is not None
-    default = settings.model if is_own and settings.model else files.read_default()
-    known = next((model.name for model in MODELS if model.name.lower() == default.lower()), default)
-    return files, known
+    chat = (settings.model if settings.upstream_url is None else None) or files.read_default()
+    return files, {"chat": find_name(chat), "embedding": find_name(choose_embedding(settings, files))}
+
+
+def choose_embedding(settings: Settings, files: ModelFiles) -> str:
+    """The embedding model of the settings, unless that is a provider's or none."""
+    is_own = settings.embedding_url is None and settings.embedding_model not in (None, NONE)
+    return settings.embedding_model if is_own and settings.embedding_model else files.read_default("embedding")
+
+
+def find_name(name: str) -> str:
+    """The catalogue's spelling of a name, where it has the model."""
+    return next((model.name for model in MODELS if model.name.lower() == name.lower()), name)
 
 
 async def pull(files: ModelFiles, name: str) -> str:
-    """Fetch a model's file, showing how far it is; what became of it."""
+    """Fetch a model's files, showing how far it is; what became of it."""
     with Meter(Console(highlight=False), name) as meter:
         path = await files.pull(name, meter.show)
     return f"{path} is there." if is_own_file(name) else f"{path} is there, and its sha256 is right."

@@ -12,10 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
+from multiturn.engine.contexts import Assembled, Contexts
 from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
 from multiturn.engine.runs import LiveRun, Runs
-from multiturn.engine.window.assemble import Assembler, Budget, Budgets
-from multiturn.engine.window.tokens import count_bytes, count_tokens
+from multiturn.engine.summaries import Source
+from multiturn.engine.upkeep import Upkeep
+from multiturn.engine.window.head import count_summary
+from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import ContextTooLong, InvalidRequest, MultiturnError, RunCancelled, TurnConflict, Unavailable
 from multiturn.model.completion import ModelRequest
 from multiturn.model.content import Content
@@ -27,8 +30,6 @@ from multiturn.model.turn import Begun, Ending, TurnOrder
 from multiturn.model.usage import Usage
 from multiturn.observe import Metrics, Tracer
 
-# What stands in the context besides the messages.
-FIXED_FIELDS = ("tools", "functions", "response_format")
 # A database that is away for a moment does not cost an answer that is there already.
 END_RETRIES_S = (0.2, 1.0, 3.0)
 # Finish reasons of an answer that broke off (OpenAI, "The chat completion object").
@@ -41,8 +42,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     store: TurnStore
     items: ItemStore
     upstream: Upstream
-    assembler: Assembler
-    budgets: Budgets
+    contexts: Contexts
+    upkeep: Upkeep
     runs: Runs
     metrics: Metrics
     tracer: Tracer
@@ -61,7 +62,7 @@ class Execution:
         self.model_s = 0.0
         self.held: Begun | None = None
         self.plan: Plan | None = None
-        self.context: Context | None = None
+        self.assembled: Assembled | None = None
         self.span = parts.tracer.begin(f"chat {order.model}", self._facts(), parent=order.labels.get("traceparent"))
 
     def _facts(self) -> dict[str, str]:
@@ -87,9 +88,9 @@ class Execution:
         try:
             await self._ask(session, self.plan)
         except ContextTooLong as error:
-            if self.live.count or self.order.overflow == "error" or self.context is None:
+            if self.live.count or self.assembled is None or self.assembled.budget.overflow == "error":
                 raise
-            self._learn_limit(error, self.context)
+            self._learn_limit(error, self.assembled.context)
             await self._ask(session, self.plan)
         await self._complete(session, self.plan)
 
@@ -105,18 +106,13 @@ class Execution:
 
     async def _ask(self, session: Session, plan: Plan) -> None:
         """Show the model its context and listen to the answer."""
-        order, model = self.order, self.order.model
-        window = await self.parts.upstream.find_context_tokens(model)
-        budget = Budget(
-            tokens_max=self.parts.budgets.measure(model, window=window, output_max=order.output_tokens_max),
-            fixed_tokens=sum(
-                count_bytes(len(bytes(order.fields[name]))) for name in FIXED_FIELDS if name in order.fields
-            ),
-            overflow=order.overflow or "truncate",
-        )
-        self.context = await self.parts.assembler.assemble(session, plan, budget)
+        order = self.order
+        self.assembled = await self.parts.contexts.assemble(session, plan, order)
         request = ModelRequest(
-            model=model, messages=self.context.messages, fields=order.fields, cache_key=str(session.id)
+            model=order.model,
+            messages=self.assembled.context.messages,
+            fields=self.assembled.speaker.fields,
+            cache_key=str(session.id),
         )
         began = time.perf_counter()
         try:
@@ -144,8 +140,9 @@ class Execution:
 
     def _learn_limit(self, error: ContextTooLong, context: Context) -> None:
         """The provider's limit is lower than we knew: the next context is cut to it."""
-        self.parts.budgets.learn_limit(self.order.model, tokens_max=error.tokens_max, tokens_sent=context.tokens)
-        self.parts.assembler.forget(context.session_id)
+        contexts = self.parts.contexts
+        contexts.budgets.learn_limit(self.order.model, tokens_max=error.tokens_max, tokens_sent=context.tokens)
+        contexts.assembler.forget(context.session_id)
 
     async def _complete(self, session: Session, plan: Plan) -> None:
         """The model has answered: the turn enters the history whole."""
@@ -153,11 +150,19 @@ class Execution:
         status: RunStatus = "incomplete" if answer.finish_reason in BROKEN_OFF else "completed"
         output = answer.contents()
         path = await self._settle(self._ending(session, plan, output, status), output, None)
-        if path is not None and self.context and self.order.is_stored:
-            self.parts.assembler.keep(self.context, path, output, sum(map(count_tokens, output)))
-        if answer.usage and self.context:
+        if self.assembled is None:
+            return
+        context, contexts = self.assembled.context, self.parts.contexts
+        if answer.usage:
             reported = answer.usage.input_tokens
-            self.parts.budgets.ratios.learn(self.order.model, estimated=self.context.tokens, reported=reported)
+            off = contexts.budgets.ratios.learn(self.order.model, estimated=context.tokens, reported=reported)
+            if off is not None:
+                self.parts.metrics.estimate_error.observe(off)
+        if path is not None and self.order.is_stored:
+            contexts.assembler.keep(context, path, output, sum(map(count_tokens, output)))
+            self.parts.upkeep.consider(
+                Source(session=session, path=path, order=self.order, assembled=self.assembled, output=output)
+            )
 
     def _ending(self, session: Session, plan: Plan, output: Sequence[Content], status: RunStatus) -> Ending:
         """What a turn leaves behind that enters the history (or nothing of it, when it is not to be stored)."""
@@ -170,25 +175,30 @@ class Execution:
             usage=live.answer.usage,
             finish_reason=live.answer.finish_reason,
             first_token_ms=None if live.first_token_s is None else int(live.first_token_s * 1000),
+            agent=self.assembled.speaker.version if self.assembled else None,
         )
         if not self.order.is_stored:
             return outcome
         broken_off = status == "cancelled"
-        items = self._number(session.head, plan.input, self.context.input_tokens if self.context else (), now)
-        items += self._number(
-            session.head + len(items), output, tuple(map(count_tokens, output)), now, broken_off=broken_off
-        )
-        first_output = session.head + len(plan.input) + 1
-        return replace(
+        context = self.assembled.context if self.assembled else None
+        summary = context.summary if context and context.is_new_summary else None
+        items = self._number(session.head, (summary,) if summary else (), (count_summary(summary),), now)
+        first_input = session.head + len(items) + 1
+        items += self._number(first_input - 1, plan.input, context.input_tokens if context else (), now)
+        first_output = first_input + len(plan.input)
+        tokens = tuple(map(count_tokens, output))
+        items += self._number(first_output - 1, output, tokens, now, broken_off=broken_off)
+        outcome = replace(
             outcome,
             items=items,
             path=self._path(session, plan, len(items)),
-            cut=self.context.cut if self.context and self.context.cut != session.cut else None,
             instructions=self.order.instructions,
-            input_items=Range(session.head + 1, first_output - 1) if plan.input else plan.asked,
+            input_items=Range(first_input, first_output - 1) if plan.input else plan.asked,
             output_items=Range(first_output, session.head + len(items)),
             events=live.unsaved(with_end=not broken_off),
+            summary=summary,
         )
+        return note_window(outcome, session, context, first_input) if context else outcome
 
     def _number(
         self, head: int, contents: Sequence[Content], tokens: Sequence[int], now: datetime, *, broken_off: bool = False
@@ -222,7 +232,7 @@ class Execution:
         output = self.live.answer.contents(is_whole=False)
         if self.held and self.plan and not self.live.answer.is_empty and output:
             await self._settle(self._ending(self.held.session, self.plan, output, "cancelled"), output, error)
-            self.parts.assembler.forget(self.held.session.id)
+            self.parts.contexts.assembler.forget(self.held.session.id)
         else:
             await self._abort("cancelled", error, None)
 
@@ -248,6 +258,9 @@ class Execution:
             error=reason,
             events=self.live.unsaved(with_end=False) if self.order.is_stored else None,
         )
+        if self.assembled and self.order.is_stored:
+            context = self.assembled.context
+            ending = replace(ending, context=context.record, retrieved=context.retrieved)
         await self._settle(ending, output, error)
 
     async def _settle(
@@ -317,6 +330,19 @@ class Execution:
             return
         metrics.completed.inc()
         metrics.added_latency.observe(max(0.0, time.perf_counter() - self.began - self.model_s))
+
+
+def note_window(ending: Ending, session: Session, context: Context, first_input: int) -> Ending:
+    """The ending with what the model was shown, and where the session's window stands from then on."""
+    retrieved = context.retrieved
+    return replace(
+        ending,
+        cut=context.cut if context.cut != session.cut else None,
+        shown=context.shown if context.shown != session.shown else None,
+        context=context.record,
+        retrieved=retrieved,
+        retrieved_at=None if context.block_at is None else first_input + context.block_at,
+    )
 
 
 def is_whole(session: Session) -> bool:

@@ -153,6 +153,10 @@ class Keys:
         """A key was revoked, here or on another server."""
         self.callers = {digest: known for digest, known in self.callers.items() if known[1].key_id != key_id}
 
+    def hear_user(self, user_id: UUID) -> None:
+        """A user is gone, here or on another server: whoever names it again means a new one."""
+        self.users = {name: known for name, known in self.users.items() if known != user_id}
+
 
 def require_admin(caller: Caller) -> None:
     """Raise Forbidden unless the key may manage keys."""

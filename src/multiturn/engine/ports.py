@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from asyncio import Task
-from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
+from multiturn.model.agent import Agent, Listing, User
 from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
+from multiturn.model.content import Summary
+from multiturn.model.context import ContextRecord
 from multiturn.model.event import EventBatch
 from multiturn.model.item import Item, Range
+from multiturn.model.listing import EVERYTHING, SessionFilter, Span
 from multiturn.model.page import Page
+from multiturn.model.policy import ContextPolicy
+from multiturn.model.retrieved import RetrievedContext, StoredSegment
 from multiturn.model.run import Run
-from multiturn.model.session import Session, SessionKey
+from multiturn.model.session import ForkOrder, RetiredSession, Session, SessionChange, SessionKey
 from multiturn.model.tenant import ApiKey, Tenant
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 
@@ -44,6 +53,19 @@ class Upstream(Protocol):
 
     async def find_context_tokens(self, model: str) -> int | None:
         """Tell the context window of a model in tokens; None where nobody knows."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
+    model: str
+
+    async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> NDArray[np.float32]:
+        """One row of unit length for each text.
+
+        Raises Unavailable (it is loading, busy, or failed) or UpstreamError.
+        """
         ...
 
 
@@ -123,9 +145,34 @@ class SessionStore(Protocol):
         ...
 
     async def list_sessions(
-        self, tenant_id: UUID, user_id: UUID | None, *, now: datetime, before: UUID | None, limit: int
+        self, tenant_id: UUID, wanted: SessionFilter, *, now: datetime, limit: int
     ) -> Page[Session]:
-        """List sessions of a tenant, or of one of its users, newest first, those before the session ``before``."""
+        """List the sessions of a tenant that a filter keeps."""
+        ...
+
+    async def create(self, tenant_id: UUID, session: Session, items: Sequence[Item]) -> None:
+        """Store a new session with the items of its history.
+
+        Raises Conflict when its external id is taken within its user.
+        """
+        ...
+
+    async def update(self, tenant_id: UUID, session_id: UUID, change: SessionChange, now: datetime) -> Session | None:
+        """Change what a caller sets of a session; None when there is none."""
+        ...
+
+    async def clear(self, tenant_id: UUID, session_id: UUID, now: datetime) -> Session | None:
+        """Empty a session's history at once; what was in it is erased by ``RetentionStore.erase_batch``.
+
+        A session whose turn runs (``run_id``) is given back as it is, with nothing done. None when there is none.
+        """
+        ...
+
+    async def fork(self, tenant_id: UUID, origin_id: UUID, order: ForkOrder, now: datetime) -> Session | None:
+        """Make a session that shares another one's items up to a ``seq``; None when that session is not there.
+
+        Raises InvalidRequest where its active path has no such item, Conflict when the external id is taken.
+        """
         ...
 
     async def delete(self, tenant_id: UUID, session_id: UUID) -> bool:
@@ -144,9 +191,70 @@ class ItemStore(Protocol):
         ...
 
     async def list_items(
-        self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range], *, limit: int, newest_first: bool
+        self,
+        tenant_id: UUID,
+        session_id: UUID,
+        ranges: Sequence[Range],
+        *,
+        limit: int,
+        newest_first: bool,
+        span: Span = EVERYTHING,
     ) -> Sequence[Item]:
-        """List at most ``limit`` items of these ranges from one end."""
+        """List at most ``limit`` items of these ranges from one end, those within the times of a span."""
+        ...
+
+    async def load_at(self, tenant_id: UUID, session_id: UUID, seqs: Sequence[int]) -> Sequence[Item]:
+        """Load single items that this session stores itself, oldest first."""
+        ...
+
+
+class ContextStore(Protocol):
+    """Keeps what was recalled for turns, and the summaries made ahead of need."""
+
+    async def find_retrieved(self, tenant_id: UUID, run_id: UUID) -> RetrievedContext | None:
+        """Find what was retrieved for a run."""
+        ...
+
+    async def find_record(self, tenant_id: UUID, run_id: UUID) -> ContextRecord | None:
+        """Find what a run's model was shown; None where it was not kept."""
+        ...
+
+    async def load_blocks(
+        self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range]
+    ) -> dict[int, RetrievedContext]:
+        """Load what was retrieved for the messages of these ranges, by the message's ``seq``."""
+        ...
+
+    async def find_pending(self, tenant_id: UUID, session_id: UUID) -> Summary | None:
+        """Find the summary that waits for the next cut."""
+        ...
+
+    async def save_pending(self, tenant_id: UUID, session_id: UUID, summary: Summary) -> None:
+        """Keep a summary for the next cut instead of the last one."""
+        ...
+
+
+class SegmentStore(Protocol):
+    """Keeps the search index of what was said in sessions."""
+
+    async def list_segments(self, tenant_id: UUID, session_id: UUID, *, after: int) -> Sequence[StoredSegment]:
+        """List the segments that begin behind the item ``after``."""
+        ...
+
+    async def list_models(self, tenant_id: UUID, session_id: UUID, *, last: int) -> Mapping[int, str | None]:
+        """Tell of the segments that begin up to the item ``last`` which model made their vectors."""
+        ...
+
+    async def find_segment(self, tenant_id: UUID, session_id: UUID, first: int) -> StoredSegment | None:
+        """Find the segment that begins with this item."""
+        ...
+
+    async def save_segment(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
+        """Keep a segment; nothing happens where one begins there already, or the items are gone."""
+        ...
+
+    async def save_vectors(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
+        """Replace a segment by the same with other vectors."""
         ...
 
 
@@ -182,6 +290,101 @@ class KeyStore(Protocol):
         ...
 
 
+class AgentStore(Protocol):
+    """Keeps agents, each with every version that it had. Canonical names are unique within a tenant."""
+
+    async def add(self, agent: Agent) -> bool:
+        """Store a new agent; False, and nothing stored, when its id or its canonical name is taken."""
+        ...
+
+    async def find(self, tenant_id: UUID, agent_id: UUID) -> Agent | None:
+        """Find an agent as it stands."""
+        ...
+
+    async def find_by_name(self, tenant_id: UUID, canonical_name: str) -> Agent | None:
+        """Find an agent by its canonical name."""
+        ...
+
+    async def update(self, tenant_id: UUID, agent_id: UUID, change: Callable[[Agent], Agent]) -> Agent | None:
+        """Store what ``change`` makes of an agent as its next version; what it leaves alone makes none.
+
+        None when there is no such agent. Raises Conflict (``agent_exists``) for a canonical name that is taken, and
+        what ``change`` raises.
+        """
+        ...
+
+    async def list_agents(self, tenant_id: UUID, listing: Listing) -> Page[Agent]:
+        """List a tenant's agents."""
+        ...
+
+    async def list_versions(self, agent: Agent, *, before: int | None, limit: int) -> Page[Agent]:
+        """List the versions of an agent, newest first, those before version ``before``."""
+        ...
+
+    async def find_version(self, agent: Agent, version: int) -> Agent | None:
+        """Find an agent as it was."""
+        ...
+
+    async def delete(self, tenant_id: UUID, agent_id: UUID) -> bool:
+        """Delete an agent with its versions; False when there is none."""
+        ...
+
+
+class UserStore(Protocol):
+    """Keeps users. External ids are unique within a tenant."""
+
+    async def add(self, user: User) -> bool:
+        """Store a new user; False, and nothing stored, when its id or its external id is taken."""
+        ...
+
+    async def find(self, tenant_id: UUID, user_id: UUID) -> User | None:
+        """Find a user."""
+        ...
+
+    async def find_by_external_id(self, tenant_id: UUID, external_id: str) -> User | None:
+        """Find a user by the name that the application uses."""
+        ...
+
+    async def update(self, tenant_id: UUID, user_id: UUID, change: Callable[[User], User]) -> User | None:
+        """Store what ``change`` makes of a user.
+
+        None when there is no such user. Raises Conflict (``user_exists``) for an external id that is taken, and what
+        ``change`` raises.
+        """
+        ...
+
+    async def list_users(self, tenant_id: UUID, listing: Listing) -> Page[User]:
+        """List a tenant's users but its default user."""
+        ...
+
+    async def delete(self, tenant_id: UUID, user_id: UUID, now: datetime) -> bool:
+        """Delete a user's row and revoke the keys that belong to it; False when there is none.
+
+        Every server hears of it. What else is the user's is erased before.
+        """
+        ...
+
+
+class TenantStore(Protocol):
+    """Keeps what a tenant sets for all its sessions."""
+
+    async def find(self, tenant_id: UUID) -> Tenant | None:
+        """Find a tenant."""
+        ...
+
+    async def find_policy(self, tenant_id: UUID) -> ContextPolicy:
+        """Tell a tenant's policy; one that sets nothing where there is none."""
+        ...
+
+    async def change_policy(
+        self, tenant_id: UUID, change: Callable[[ContextPolicy], ContextPolicy]
+    ) -> ContextPolicy | None:
+        """Store what ``change`` makes of a tenant's policy; None when there is no such tenant. Every server hears of
+        it.
+        """
+        ...
+
+
 class RetentionStore(Protocol):
     """Finds what has had its time, and erases in small batches so that turns never wait."""
 
@@ -189,8 +392,18 @@ class RetentionStore(Protocol):
         """Take away sessions whose idle time is over; tells how many were looked at, 0 when none is due."""
         ...
 
+    async def retire_user(self, tenant_id: UUID, user_id: UUID, *, limit: int) -> Sequence[RetiredSession]:
+        """Take away about ``limit`` sessions that a user owns or takes part in, and those forked from them; none when
+        none is left.
+        """
+        ...
+
+    async def erase_owned(self, tenant_id: UUID, owner_id: UUID) -> int:
+        """Have the documents of an agent or a user erased by ``erase_batch``; tells how many they are."""
+        ...
+
     async def erase_batch(self, *, limit: int) -> int:
-        """Erase about ``limit`` rows of a session that was taken away; 0 when nothing is left to this server."""
+        """Erase about ``limit`` rows of what was taken away; 0 when nothing is left to this server."""
         ...
 
     async def expire_events(self, before: datetime, *, limit: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -56,6 +56,49 @@ class User(Struct, frozen=True, kw_only=True):
     about: str | None = None
     project: str | None = None
     metadata: dict[str, Any] = {}
+
+
+class AgentChange(Struct, frozen=True, kw_only=True):
+    """What is to be changed of an agent: fields of its body and of its policy (None: as if it had never been set), and
+    metadata, which are merged key by key (None removes a key).
+    """
+
+    body: dict[str, Any] = {}
+    policy: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+
+class UserBody(Struct, frozen=True, kw_only=True):
+    """What a user is besides its metadata; without an external id it is known by ours."""
+
+    external_id: str | None = None
+    name: str | None = None
+    about: str | None = None
+    project: str | None = None
+
+
+class UserChange(Struct, frozen=True, kw_only=True):
+    """What is to be changed of a user: fields of its body (None unsets), and metadata, merged key by key (None removes
+    a key).
+    """
+
+    body: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """Which agents or users are listed, and in which order.
+
+    ``metadata`` keeps those whose metadata contain it. ``after`` is the time that is sorted by and the id of the last
+    row of the page before; ``offset`` leaves out as many rows behind it.
+    """
+
+    metadata: dict[str, Any] = {}
+    sort: Literal["created_at", "updated_at"] = "created_at"
+    newest_first: bool = True
+    after: tuple[datetime, UUID] | None = None
+    offset: int = 0
+    limit: int = 20
 
 
 class ErasureReceipt(Struct, frozen=True, kw_only=True):

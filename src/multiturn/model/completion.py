@@ -14,7 +14,8 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
 
     ``messages`` is the context as a JSON array in the shape of OpenAI's chat completions, which every upstream
     speaks; ``fields`` are the request's other fields (tools, temperature, ones that do not exist yet), each as the
-    JSON that came; ``headers`` go to the provider as they are.
+    JSON that came; ``headers`` go to the provider as they are. ``is_background`` says that nobody waits
+    for it: an upstream that answers one request at a time answers the others first.
     """
 
     model: str
@@ -22,6 +23,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Raw] = {}
     headers: Mapping[str, str] = {}
     cache_key: str | None = None
+    is_background: bool = False
 
 
 class ToolCallDelta(Struct, frozen=True):

@@ -21,8 +21,8 @@ class Owner(Struct, frozen=True):
 
 
 class KnowledgeItem(Struct, frozen=True, kw_only=True):
-    """A document in a store. ``content`` is its text, or the parts that its author cut it into; ``is_embedded`` says
-    whether all its chunks have vectors of the present embedding model.
+    """A document in a store. ``content`` is its text, or the parts that its author cut it into: empty where a search
+    names the document. ``is_embedded`` says whether all its chunks have vectors of the present embedding model.
     """
 
     id: UUID
@@ -43,7 +43,7 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
 
     ``confidence`` is the least cosine similarity of a vector hit, ``alpha`` the weight of the vector in a hybrid
     search, ``mmr_strength`` from 0 (by score alone) to below 1 (variety above all). ``metadata`` keeps documents
-    whose metadata contain it.
+    whose metadata contain it. ``with_vectors`` brings the vectors of what was found.
     """
 
     mode: SearchMode = "hybrid"
@@ -54,13 +54,30 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     alpha: float = 0.5
     mmr_strength: float = 0.0
     metadata: dict[str, Any] = {}
+    with_vectors: bool = False
+
+
+class DocumentFilter(Struct, frozen=True, kw_only=True):
+    """Which documents are listed: those whose metadata contain ``metadata``, behind the document ``cursor`` in the
+    order of their making, without the first ``offset`` of them.
+    """
+
+    metadata: dict[str, Any] = {}
+    cursor: UUID | None = None
+    offset: int = 0
+    limit: int = 20
+    newest_first: bool = True
 
 
 class DocumentHit(Struct, frozen=True, kw_only=True):
-    """A chunk that a search found: its text and place in its document, and its scores (None: not computed)."""
+    """A chunk that a search found: its text and place in its document, and its scores (None: not computed).
+
+    ``start`` and ``end`` are characters of the content, or of its part number ``part``.
+    """
 
     item: KnowledgeItem
     chunk: int
+    part: int = 0
     text: str
     start: int
     end: int
@@ -68,3 +85,53 @@ class DocumentHit(Struct, frozen=True, kw_only=True):
     lexical: float | None = None
     similarity: float | None = None
     vector: tuple[float, ...] | None = None
+
+
+class DocumentHits(Struct, frozen=True, kw_only=True):
+    """What a search found, the best first. ``mode`` is how it searched: a hybrid search without an embedding model is
+    one by words (text). ``query`` is what it searched for.
+    """
+
+    hits: tuple[DocumentHit, ...] = ()
+    mode: SearchMode = "text"
+    query: str = ""
+    took_ms: float = 0.0
+
+
+class StoreState(Struct, frozen=True, kw_only=True):
+    """The store of an owner as it stands. ``version`` counts its changes, ``erased`` is the version of the last that
+    took something away, ``chunks`` are all of its documents' chunks.
+    """
+
+    id: UUID
+    owner: Owner
+    version: int
+    erased: int
+    chunks: int
+
+
+class DocumentSegment(Struct, frozen=True, kw_only=True):
+    """A batch of a document's chunks as the search index keeps it, with vectors of ``model`` (None: without any), and
+    the version of the store that it came with.
+    """
+
+    item_id: UUID
+    number: int
+    model: str | None
+    body: bytes
+    version: int = 0
+
+
+class SegmentChange(Struct, frozen=True, kw_only=True):
+    """A segment that was written, and its document without the content: ``parts`` are the characters of each part."""
+
+    segment: DocumentSegment
+    item: KnowledgeItem
+    parts: tuple[int, ...] = ()
+
+
+class DueItem(Struct, frozen=True, kw_only=True):
+    """A document with segments that have no vectors of the present embedding model."""
+
+    item: KnowledgeItem
+    segments: tuple[DocumentSegment, ...]

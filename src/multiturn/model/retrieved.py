@@ -41,6 +41,15 @@ class Snippet(Struct, frozen=True, kw_only=True, omit_defaults=True):
     omitted: Omission | None = None
 
 
+class StoredSegment(Struct, frozen=True, kw_only=True):
+    """The search index of the items ``first`` to ``last``, as bytes; ``model`` made its vectors, if it has any."""
+
+    first: int
+    last: int
+    model: str | None
+    body: bytes
+
+
 class RetrievedContext(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run was shown of what was found. ``block`` is the text as it stands in the user's message, of ``tokens``
     tokens; an empty one was not shown.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
+from multiturn.model.content import Content
 from multiturn.model.context import WindowState
 from multiturn.model.item import Range
 from multiturn.model.policy import ContextPolicy
@@ -90,3 +93,74 @@ class Session(Struct, frozen=True, kw_only=True):
     def expires_at(self) -> datetime | None:
         """When the session expires unless it is used again; None never."""
         return None if self.idle_expiry_s is None else self.active_at + timedelta(seconds=self.idle_expiry_s)
+
+    @property
+    def branches(self) -> tuple[Range, ...]:
+        """Everything that is stored of it, branches that were left included: what it shares, and what is its own."""
+        shared = tuple(range_ for range_ in self.path if range_.session_id)
+        last = max(self.cleared, self.settings.origin.seq if self.settings.origin else 0)
+        return (*shared, Range(last + 1, self.head)) if self.head > last else shared
+
+
+class SessionOrder(Struct, frozen=True, kw_only=True):
+    """A session that is to be made without a turn; ``items`` are the beginning of its history.
+
+    ``id`` is for dialects whose clients choose it.
+    """
+
+    id: UUID | None = None
+    external_id: str | None = None
+    settings: SessionSettings = NO_SETTINGS
+    instructions: str | None = None
+    metadata: dict[str, Any] = {}
+    idle_expiry_s: int | None = None
+    items: tuple[Content, ...] = ()
+
+
+class SessionChange(Struct, frozen=True, kw_only=True):
+    """What is to be changed of a session; what is not named stays.
+
+    ``settings`` and ``policy`` are fields of SessionSettings and of its ContextPolicy by name. ``metadata`` is merged
+    key by key, where None takes a key away, unless ``replaces_metadata``.
+    """
+
+    settings: Mapping[str, Any] = {}
+    policy: Mapping[str, Any] = {}
+    metadata: Mapping[str, Any] = {}
+    replaces_metadata: bool = False
+    instructions: str | UnsetType | None = UNSET
+    idle_expiry_s: int | UnsetType | None = UNSET
+
+    def apply(self, session: Session) -> Session:
+        """The session as it is to be."""
+        settings = replace(session.settings, **self.settings)
+        settings = replace(settings, policy=replace(settings.policy, **self.policy))
+        merged = {**({} if self.replaces_metadata else session.metadata), **self.metadata}
+        kept = {name: getattr(self, name) for name in ("instructions", "idle_expiry_s")}
+        return replace(
+            session,
+            settings=settings,
+            metadata={name: value for name, value in merged.items() if value is not None},
+            **{name: value for name, value in kept.items() if value is not UNSET},
+        )
+
+
+class ForkOrder(Struct, frozen=True, kw_only=True):
+    """A session that is to share another one's items up to ``at``, the last one when it is None.
+
+    ``metadata`` of None takes over the other one's.
+    """
+
+    id: UUID
+    at: int | None = None
+    external_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class RetiredSession(Struct, frozen=True, kw_only=True):
+    """A session that was taken away, as it was, and what goes with it."""
+
+    session: Session
+    items: int
+    runs: int
+    documents: int

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Raw, Struct
 
-from multiturn.model.content import Content
+from multiturn.model.content import Content, Summary
+from multiturn.model.context import ContextRecord, WindowState
 from multiturn.model.event import EventBatch
 from multiturn.model.item import Item, Range
-from multiturn.model.policy import OverflowStrategy
+from multiturn.model.policy import ContextPolicy
+from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import Run, RunError, RunStatus
 from multiturn.model.session import Concurrency, OnDisconnect, Session, SessionKey
 from multiturn.model.usage import Usage
@@ -31,6 +33,8 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     ``instructions`` is None to keep the session's own, else the JSON of the leading messages that replace them.
     ``is_aligned`` says that the input may repeat the history (chat completions). ``digest`` is a hash of the body:
     the same body again is how a retry is known. ``output_tokens_max`` is what the answer may take of the window.
+    ``policy`` is what this turn sets of its context, ``agent_id`` which of the session's agents answers;
+    ``template_values`` are what templates know as ``metadata``.
     """
 
     input: tuple[Content, ...]
@@ -46,7 +50,9 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     idempotency: IdempotencyKey | None = None
     concurrency: Concurrency | None = None
     on_disconnect: OnDisconnect | None = None
-    overflow: OverflowStrategy | None = None
+    policy: ContextPolicy | None = None
+    agent_id: UUID | None = None
+    template_values: Mapping[str, Any] = {}
     idle_expiry_s: int | None = None
     labels: Mapping[str, str] = {}
 
@@ -88,12 +94,21 @@ class Begun(Struct, frozen=True, kw_only=True):
     blocking_run_id: UUID | None = None
 
 
+class AgentVersion(Struct, frozen=True):
+    """The agent that answered, as it was then."""
+
+    id: UUID
+    version: int
+
+
 class Ending(Struct, frozen=True, kw_only=True):
     """What a turn leaves behind, stored in one transaction.
 
     ``items`` enter the history behind ``after``; ``path``, ``cut`` and ``instructions`` are the session's from then
     on (None: unchanged). ``input`` and ``output`` stay with a run that does not enter the history; an input of None
-    stays as it was stored.
+    stays as it was stored. ``shown`` is the state of the session's window from then on, ``context`` what the model was
+    shown, ``retrieved`` what was found for it and ``retrieved_at`` the message that it stands in; ``summary`` is the
+    one made ahead of need that has become an item.
     """
 
     status: RunStatus
@@ -112,3 +127,9 @@ class Ending(Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     first_token_ms: int | None = None
     events: EventBatch | None = None
+    shown: WindowState | None = None
+    context: ContextRecord | None = None
+    retrieved: RetrievedContext | None = None
+    retrieved_at: int | None = None
+    summary: Summary | None = None
+    agent: AgentVersion | None = None

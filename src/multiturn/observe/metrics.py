@@ -8,6 +8,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2)
 SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 
 
@@ -30,6 +31,27 @@ class Metrics:
         self.model_queue = Gauge(
             "multiturn_model_queue", "Requests that wait for the embedded model.", registry=registry
         )
+        self.estimate_error = Histogram(
+            "multiturn_token_estimate_error",
+            "How far the estimate of a context's tokens was off, as a share of what the provider reported.",
+            buckets=SHARES,
+            registry=registry,
+        )
+        self.summaries = Counter(
+            "multiturn_summaries",
+            "Summaries made ahead of need: made, too_long (thrown away), failed, skipped (after failures).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.recall = histogram(registry, "recall", "Time to find what a turn needs to know.", FAST)
+        self.recall_parts = Counter(
+            "multiturn_recall_parts",
+            "Searches for a turn by what they could use: words, or words and vectors.",
+            ["kind"],
+            registry=registry,
+        )
+        self.indexed = Counter("multiturn_indexed_items", "Items indexed for recall.", registry=registry)
+        self.upkeep_failed = Counter("multiturn_upkeep_failed", "Work ahead of need that failed.", registry=registry)
         self.erased = Counter("multiturn_erased_rows", "Rows erased for age or on request.", registry=registry)
         # Looked up once: finding a labelled child costs more than counting.
         self.completed = self.turns.labels("completed")

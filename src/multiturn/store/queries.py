@@ -2,7 +2,7 @@
 
 A query is ``-- name: append_item``, comment lines that say why, and the statement. What the two databases do not
 share is marked: ``/*postgres: FOR UPDATE */`` stands in PostgreSQL only (it is a comment to SQLite), and ``{now_ms}``
-is the database's own clock.
+is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "int": "INTEGER",
         "bytes": "BLOB",
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+        "each": "json_each(:values)",
     },
     "postgres": {
         "uuid": "uuid",
         "int": "bigint",
         "bytes": "bytea",
         "now_ms": "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+        "each": "json_array_elements_text(CAST(:values AS json))",
     },
 }
 NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

@@ -7,13 +7,13 @@ from datetime import datetime
 from uuid import UUID
 
 from multiturn.model.run import Run
+from multiturn.model.session import RetiredSession
 from multiturn.model.turn import Lease
 from multiturn.store.database import Database, Row, Transaction
+from multiturn.store.erasure import begin_erasure, erase_next
 from multiturn.store.rows import as_id, as_ms
 from multiturn.store.runs import find_stored_turn
-from multiturn.store.sessions import remove_session
-
-RUNS_PER_BATCH = 20
+from multiturn.store.sessions import lock_by_id, remove_session
 
 UnfinishedRun = tuple[Run, Lease | None]
 
@@ -40,24 +40,34 @@ class SqlRetentionStore:
         return len(due)
 
     async def erase_batch(self, *, limit: int) -> int:
-        """Erase about ``limit`` rows of a session that was taken away; 0 when nothing is left of any."""
+        """Erase about ``limit`` rows of what was taken away; 0 when nothing is left."""
         async with self.database.transaction() as tx:
-            row = await tx.fetch_one("next_erasure", {})
-            if row is None:
-                return 0
-            return await self._erase(tx, as_id(row[0]), as_id(row[1]), limit)
+            return await erase_next(tx, limit=limit)
 
-    async def _erase(self, tx: Transaction, tenant_id: UUID, session_id: UUID, limit: int) -> int:
-        what = {"tenant_id": tenant_id, "session_id": session_id}
-        runs = {**what, "runs": RUNS_PER_BATCH}
-        if items := await tx.execute("erase_items", {**what, "limit": limit}):
-            return items
-        if (events := await tx.execute("erase_events", {**runs, "limit": limit})) == limit:
-            return events
-        if erased := await tx.execute("erase_runs", runs):
-            return events + erased
-        await tx.execute("erase_idempotency_keys", what)
-        return await tx.execute("end_erasure", what)
+    async def erase_owned(self, tenant_id: UUID, owner_id: UUID) -> int:
+        """Have what belongs to an agent or a user erased by ``erase_batch``; tells how many documents that are."""
+        which = {"tenant_id": tenant_id, "session_id": owner_id}
+        async with self.database.transaction() as tx:
+            row = await tx.fetch_one("count_content", which)
+            await begin_erasure(tx, tenant_id, owner_id)
+        return int((row or (0, 0, 0))[2])
+
+    async def retire_user(self, tenant_id: UUID, user_id: UUID, *, limit: int) -> Sequence[RetiredSession]:
+        """Take away sessions that a user owns or takes part in, and those forked from them; none when none is left."""
+        retired: list[RetiredSession] = []
+        async with self.database.transaction() as tx:
+            rows = await tx.fetch_all(
+                "list_sessions_with_user", {"tenant_id": tenant_id, "user_id": user_id, "limit": limit}
+            )
+            for row in rows:
+                locked = await lock_by_id(tx, tenant_id, as_id(row[0]))
+                if locked is None:
+                    continue
+                counted = await tx.fetch_one("count_content", {"tenant_id": tenant_id, "session_id": locked.session.id})
+                await remove_session(tx, tenant_id, locked.session.id)
+                items, runs, documents = counted or (0, 0, 0)
+                retired.append(RetiredSession(session=locked.session, items=items, runs=runs, documents=documents))
+        return retired
 
     async def expire_events(self, before: datetime, *, limit: int) -> int:
         """Erase stored events from before this time; tells how many batches."""

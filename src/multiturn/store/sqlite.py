@@ -21,6 +21,7 @@ import apsw
 import msgspec
 
 from multiturn.errors import SettingsError, Unavailable
+from multiturn.model.metadata import contains
 from multiturn.model.notice import Topic
 from multiturn.store.checkpoint import checkpoint
 from multiturn.store.database import Listener, Parameters, Row, pending_migrations
@@ -271,27 +272,6 @@ def metadata_contains(*values: apsw.SQLiteValue) -> bool:
     """What PostgreSQL's ``@>`` says of two JSON objects: the metadata, and what is wanted."""
     metadata, wanted = (msgspec.json.decode(str(value)) for value in values)
     return contains(metadata, wanted)
-
-
-def contains(value: object, wanted: object) -> bool:
-    """Whether a JSON value contains another: an object with its keys, a list with all its members, or the same."""
-    if isinstance(wanted, dict):
-        return isinstance(value, dict) and all(key in value and contains(value[key], wanted[key]) for key in wanted)
-    if isinstance(wanted, list):
-        return isinstance(value, list) and all(any(contains(one, part) for one in value) for part in wanted)
-    return (type(value) is type(wanted) and value == wanted) or is_same_number(value, wanted)
-
-
-def is_same_number(value: object, wanted: object) -> bool:
-    """Whether both are numbers and equal: 1 and 1.0 are, 1 and true are not."""
-    numbers = (int, float)
-    return (
-        isinstance(value, numbers)
-        and isinstance(wanted, numbers)
-        and not isinstance(value, bool)
-        and not isinstance(wanted, bool)
-        and value == wanted
-    )
 
 
 def bind(_cursor: apsw.Cursor, _number: int, value: object) -> bytes:

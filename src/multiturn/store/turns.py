@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from multiturn.errors import Conflict, InvalidRequest, NotFound, RateLimited, SessionBusy, TurnConflict
+from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import ENDED, INTERRUPTED, Run, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
@@ -221,7 +222,12 @@ class SqlTurnStore:
             if ending.items:
                 items = [write_item(tenant_id, lease.session_id, item) for item in ending.items]
                 await tx.execute_many("append_item", items)
+            if ending.summary:
+                taken = {"tenant_id": tenant_id, "session_id": lease.session_id, "body": as_json(ending.summary)}
+                await tx.execute("take_pending_summary", taken)
             await self._close(tx, tenant_id, lease.run_id, ending)
+            if ending.retrieved:
+                await tx.execute("save_retrieved", found(lease, ending, ending.retrieved))
             if row[0]:
                 await self._hand_over(tx, tenant_id, lease.session_id, ending.ended_at)
 
@@ -267,6 +273,9 @@ class SqlTurnStore:
                 "error": as_json(ending.error) if ending.error else None,
                 "finish_reason": ending.finish_reason,
                 "first_token_ms": ending.first_token_ms,
+                "context": as_json(ending.context) if ending.context else None,
+                "agent_id": ending.agent and ending.agent.id,
+                "agent_version": ending.agent and ending.agent.version,
             },
         )
         if ending.events:
@@ -296,8 +305,20 @@ def moved(ending: Ending) -> dict[str, object]:
         "after": ending.after,
         "cut": ending.cut,
         "instructions": ending.instructions,
+        "shown": as_json(ending.shown) if ending.shown else None,
         "has_path": int(path is not None),
         "path": None if is_whole else as_json(path),
+    }
+
+
+def found(lease: Lease, ending: Ending, retrieved: RetrievedContext) -> dict[str, object]:
+    """What was retrieved for the run, as the parameters of ``save_retrieved``."""
+    return {
+        "tenant_id": lease.tenant_id,
+        "run_id": lease.run_id,
+        "session_id": lease.session_id,
+        "seq": ending.retrieved_at,
+        "body": as_json(retrieved),
     }
 
 

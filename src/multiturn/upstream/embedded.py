@@ -100,6 +100,10 @@ class EmbeddedUpstream:
         """Tell the context window, which is the same for every name."""
         return self._order.context_tokens
 
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """Count the tokens of texts as the model reads them; None while it is not loaded, or has no time."""
+        return await self._child.count_tokens(texts) if self._child else None
+
     async def complete(self, request: ModelRequest) -> Completion:
         """Ask for a whole answer; cancelling the call stops the model.
 

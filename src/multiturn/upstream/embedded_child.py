@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -18,16 +16,20 @@ import msgspec
 from msgspec import Struct
 
 from multiturn.errors import UpstreamError, UpstreamTimeout
+from multiturn.upstream.model_process import STOP_WAIT_S, ModelProcess
 from multiturn.upstream.openai_wire import read_error
 
 PROGRAM = Path(__file__).with_name("embedded_process.py")
+TITLE = "The embedded model"
 URL = "http://model/v1/chat/completions"
+TOKENS_URL = "http://model/tokenize"
 JSON = {"Content-Type": "application/json"}
 LOAD_MAX_S = 300.0
 ANSWER_MAX_S = 900.0
 """An answer that took so long will not come: the process is ended, and started anew by its keeper."""
-STOP_WAIT_S = 2.0
-SAID_BYTES_MAX = 2000
+COUNT_MAX_S = 2.0
+BETWEEN = -1
+"""Stands between two texts whose tokens are asked for at once: llama.cpp hands back any number among them."""
 WARM_UP = b'{"messages":[{"role":"user","content":"Hello"}],"max_tokens":1}'
 # llama.cpp answers these faults of a request as if they were its own.
 _FAULTS_OF_REQUEST = (b'"Failed to parse ', b'"image input is not', b'"audio input is not')
@@ -48,14 +50,20 @@ class _StartOrder(ChildOrder, frozen=True, kw_only=True):
     parent: int
 
 
+class _Tokens(Struct):
+    tokens: list[int]
+
+
+_tokens = msgspec.json.Decoder(_Tokens)
+
+
 class Child:
     """A process with a loaded model, reached by HTTP over a Unix socket in a folder closed to other users."""
 
-    def __init__(self, process: asyncio.subprocess.Process, http: aiohttp.ClientSession) -> None:
+    def __init__(self, process: ModelProcess, http: aiohttp.ClientSession) -> None:
         self._process = process
         self._http = http
-        self._said = b""
-        self._end = asyncio.create_task(self._listen(), name="embedded model's end")
+        self.wait_end = process.wait_end
 
     @classmethod
     @asynccontextmanager
@@ -64,70 +72,28 @@ class Child:
         folder = tempfile.mkdtemp(prefix="multiturn-")
         socket = f"{folder}/model.sock"
         start = _StartOrder(**msgspec.structs.asdict(order), socket=socket, parent=os.getpid())
+        timeout = aiohttp.ClientTimeout(total=ANSWER_MAX_S)
+        connector = aiohttp.UnixConnector(socket, force_close=True)
         try:
-            # By its path and with -P: nothing of the server, nor of the working directory, is imported there.
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", str(PROGRAM), msgspec.json.encode(start).decode()),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            timeout = aiohttp.ClientTimeout(total=ANSWER_MAX_S)
-            connector = aiohttp.UnixConnector(socket, force_close=True)
-            async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
+                ModelProcess.run(TITLE, PROGRAM, start) as process,
+            ):
                 child = cls(process, http)
-                try:
-                    await child._load()
-                    yield child
-                finally:
-                    await child._stop()
+                await child._load()
+                yield child
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _load(self) -> None:
-        assert self._process.stdout is not None
         try:
-            report = await asyncio.wait_for(self._process.stdout.readline(), LOAD_MAX_S)
+            report = await asyncio.wait_for(self._process.output.readline(), LOAD_MAX_S)
         except TimeoutError as error:
             raise UpstreamTimeout(f"The embedded model did not load within {LOAD_MAX_S:.0f} s.") from error
         if report != b"ready\n":
             await self.wait_end()
         async with self.ask(WARM_UP) as answer:
             await answer.read()
-
-    async def _listen(self) -> None:
-        """Keep the last words of the process until it has ended."""
-        assert self._process.stderr is not None
-        while piece := await self._process.stderr.read(SAID_BYTES_MAX):
-            self._said = (self._said + piece)[-SAID_BYTES_MAX:]
-        await self._process.wait()
-
-    async def _stop(self) -> None:
-        """Ask the process to leave by closing its input, and make it after a while."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(asyncio.shield(self._end), STOP_WAIT_S)
-        except TimeoutError:
-            self._kill()
-            await self._end
-
-    def _kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-
-    async def wait_end(self) -> None:
-        """Wait until the process ends. Raises UpstreamError with the reason, always."""
-        await asyncio.shield(self._end)
-        raise UpstreamError(f"The embedded model's process {self._describe_end()}.", code="model_crashed")
-
-    def _describe_end(self) -> str:
-        status = self._process.returncode or 0
-        if -status in (signal.SIGKILL, signal.SIGTERM):  # Its last words have nothing to do with it.
-            return f"was killed by {signal.Signals(-status).name}"
-        how = f"crashed with {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        said = self._said.decode(errors="replace").strip().rpartition("\n")[2]
-        return f"{how}: {said}" if said else how
 
     @asynccontextmanager
     async def ask(self, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -141,7 +107,7 @@ class Child:
                     raise _read_refusal(answer.status, await answer.read())
                 yield answer
         except TimeoutError as error:
-            self._kill()
+            self._process.kill()
             text = f"The embedded model did not answer within {ANSWER_MAX_S:.0f} s."
             raise UpstreamTimeout(text) from error
         except aiohttp.ClientError as error:
@@ -152,7 +118,7 @@ class Child:
         try:
             await asyncio.wait_for(self.wait_end(), STOP_WAIT_S)
         except TimeoutError:
-            self._kill()
+            self._process.kill()
             raise UpstreamError(f"The embedded model's process cut the answer off: {error}") from error
 
     async def stream(self, body: bytes) -> AsyncGenerator[list[bytes]]:
@@ -164,6 +130,19 @@ class Child:
                 events = [line[6:] for line in lines if line.startswith(b"data: {")]
                 if events:
                     yield events
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """Count the tokens of texts, also while an answer is made; None where that does not work now."""
+        content = [part for text in texts for part in (text.encode("utf-8", "replace").decode(), BETWEEN)]
+        body, limit = msgspec.json.encode({"content": content}), aiohttp.ClientTimeout(total=COUNT_MAX_S)
+        try:
+            async with self._http.post(TOKENS_URL, data=body, headers=JSON, timeout=limit) as answer:
+                tokens = _tokens.decode(await answer.read()).tokens if answer.status == 200 else []
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError):
+            return None
+        ends = [place for place, token in enumerate(tokens) if token == BETWEEN]
+        counts = [end - begin - 1 for begin, end in zip([-1, *ends], ends, strict=False)]
+        return counts if len(counts) == len(texts) else None
 
 
 def _read_refusal(status: int, body: bytes) -> UpstreamError:

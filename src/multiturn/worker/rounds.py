@@ -1,4 +1,4 @@
-"""The rounds of a server: heartbeat, recovery, checkpoints of streams, and the sweeper."""
+"""The rounds of a server: heartbeat, recovery, checkpoints of streams, the sweeper, and vectors of documents."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.retention import LEASE_S, Recovery, Retention
 from multiturn.engine.runs import Runs
 from multiturn.worker.crew import Crew, repeat
@@ -13,6 +14,8 @@ from multiturn.worker.crew import Crew, repeat
 BEAT_S = 2.5
 # DESIGN section 2: when the process is killed, what was streamed is lost for at most one second.
 CHECKPOINT_S = 0.5
+# How long a long document waits until its vectors are begun.
+EMBED_S = 2.0
 # Between two small batches the sweeper lets turns pass.
 BREATH_S = 0.01
 
@@ -20,10 +23,13 @@ BREATH_S = 0.01
 class Rounds:
     """Begins and ends the background work of one server."""
 
-    def __init__(self, recovery: Recovery, retention: Retention, runs: Runs, *, sweep_every_s: float) -> None:
+    def __init__(
+        self, recovery: Recovery, retention: Retention, runs: Runs, knowledge: Knowledge, *, sweep_every_s: float
+    ) -> None:
         self.recovery = recovery
         self.retention = retention
         self.runs = runs
+        self.knowledge = knowledge
         self.sweep_every_s = sweep_every_s
         self.crew = Crew()
         self.beat_at = float("-inf")
@@ -44,6 +50,7 @@ class Rounds:
         self.crew.spawn(repeat(self._recover, every_s=BEAT_S))
         self.crew.spawn(repeat(self.runs.checkpoint, every_s=CHECKPOINT_S))
         self.crew.spawn(repeat(self._sweep, every_s=self.sweep_every_s))
+        self.crew.spawn(repeat(self._embed, every_s=EMBED_S))
 
     async def _beat(self) -> None:
         await self.recovery.beat()
@@ -56,6 +63,10 @@ class Rounds:
     async def _sweep(self) -> None:
         if await until_nothing(self.retention.sweep):
             await self.retention.vacuum()
+
+    async def _embed(self) -> None:
+        """Make vectors for documents that were stored without, or with those of another model."""
+        await until_nothing(self.knowledge.embed_due)
 
     async def end(self) -> None:
         """End the rounds."""

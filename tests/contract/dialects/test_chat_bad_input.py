@@ -143,9 +143,6 @@ async def test_missing_messages_are_named(place: Place) -> None:
 async def test_what_cannot_be_done_is_refused(place: Place) -> None:
     for field in ("useRAG", "ragQuery", "useUserMemory", "autoMemory", "summaryThreshold"):
         await refuse(place, {**ASKED, field: 60}, code="not_implemented", param=field)
-    for strategy in ("adaptive", "summarize", "compaction"):
-        for name in ("context_overflow", "memoryStrategy"):
-            await refuse(place, {**ASKED, name: strategy}, code="not_implemented", param=name)
     assert await has_stored_nothing(place)
 
 

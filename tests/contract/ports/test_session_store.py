@@ -8,6 +8,7 @@ from multiturn.errors import NotFound
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.ids import new_id
 from multiturn.model.item import Range
+from multiturn.model.listing import SessionFilter
 from tests.contract.ports.stores import Stores, said, texts
 
 HOUR_S = 3600
@@ -153,7 +154,9 @@ async def test_sessions_are_listed_newest_first(stores: Stores) -> None:
     await stores.take(stores.key(tenant_id=new_id()))
     pages, before = [], None
     for _ in range(3):
-        page = await stores.sessions.list_sessions(stores.tenant_id, None, now=stores.clock(), before=before, limit=2)
+        page = await stores.sessions.list_sessions(
+            stores.tenant_id, SessionFilter(before=before), now=stores.clock(), limit=2
+        )
         pages.append(([session.id for session in page.data], page.has_more))
         before = page.data[-1].id
     assert pages == [(made[:2:-1], True), (made[2:0:-1], True), (made[:1], False)]
@@ -171,7 +174,9 @@ async def test_listing_shows_one_users_live_sessions(stores: Stores) -> None:
         (None, ["new", "strange", "kept", "running"]),
         (new_id(), []),
     ):
-        page = await stores.sessions.list_sessions(stores.tenant_id, user_id, now=stores.clock(), before=None, limit=10)
+        page = await stores.sessions.list_sessions(
+            stores.tenant_id, SessionFilter(owner_id=user_id), now=stores.clock(), limit=10
+        )
         assert [session.external_id for session in page.data] == names
         assert not page.has_more
 

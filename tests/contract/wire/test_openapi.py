@@ -27,7 +27,7 @@ from multiturn import errors
 from multiturn.api import beginning
 from multiturn.api.chat.operations import SESSION_HEADER
 from multiturn.api.chat.shapes import CompletionRequest
-from multiturn.api.chat.wire import CONSUMED_FIELDS, MISSING_FIELDS, OVERFLOW_NAMES, SESSION_HEADERS
+from multiturn.api.chat.wire import CONSUMED_FIELDS, MISSING_FIELDS, SESSION_HEADERS
 from multiturn.api.description import SSE
 from multiturn.api.docs import HEADERS, STYLE, write_curl, write_page
 from multiturn.api.error_codes import CODES
@@ -35,6 +35,7 @@ from multiturn.api.error_codes import write_page as write_errors_page
 from multiturn.api.errors import TYPES
 from multiturn.api.openapi import write_description
 from multiturn.api.operations import OPERATIONS, TAGS
+from multiturn.api.policy import OVERFLOW_NAMES
 from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from tests.contract.dialects.conftest import Place, open_place

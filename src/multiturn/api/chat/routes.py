@@ -15,18 +15,17 @@ from starlette.types import ASGIApp
 from multiturn.api.auth import authenticate
 from multiturn.api.chat.parse import ChatRequest, parse_request
 from multiturn.api.chat.render import DONE, write_chunks, write_completion, write_deltas, write_error
-from multiturn.api.errors import respond, write_response
+from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client, while_listening
-from multiturn.engine.turns import Turn
-from multiturn.errors import Conflict, ModelNotFound, MultiturnError
+from multiturn.api.turns import Telling, tell_break, tell_turn
+from multiturn.errors import ModelNotFound
 from multiturn.model.completion import Delta, ModelInfo, ModelRequest
 from multiturn.model.event import Answered, Ended, Event, Spoke
 from multiturn.model.ids import find_id
 from multiturn.model.session import SessionKey
 from multiturn.model.tenant import Caller
-from multiturn.observe import log_context
 
 # Of a request without a session, what a provider may make use of.
 PASSED_HEADERS = ("idempotency-key",)
@@ -66,27 +65,14 @@ class ChatRoutes:
             is_bound=caller.is_bound,
         )
         turn = await services.turns.take(key, chat.order, idle_expiry_s=services.header_idle_expiry_s)
-        note_turn(turn)
-        watch = None
-        if turn.live:
-            watch = asyncio.create_task(watch_client(request.receive, partial(services.runs.abandon, turn.live)))
-        events = services.runs.follow(turn.run)
-        headers = {"X-Session-Id": echo(name), "X-Run-Id": str(turn.run.id)}
-        try:
-            first = await anext(events)
-            if isinstance(first, Ended):
-                require_answer(first)
-            if chat.order.is_streamed:
-                frames = write_stream(first, events, includes_usage=chat.includes_usage)
-                stream = EventStream(tell_break(frames), headers=headers, watch=watch)
-                watch = None
-                return stream
-            return Response(await write_whole(first, events), 200, headers, "application/json")
-        except MultiturnError as error:
-            return respond(error, headers=headers)
-        finally:
-            if watch:
-                watch.cancel()
+        telling = Telling(
+            session=name,
+            is_streamed=chat.order.is_streamed,
+            write_whole=write_whole,
+            write_stream=partial(write_stream, includes_usage=chat.includes_usage),
+            write_error=write_error,
+        )
+        return await tell_turn(services, request, turn, telling)
 
     async def _relay(self, request: Request, chat: ChatRequest) -> ASGIApp:
         """Pass a request without a session on, and its answer back; nothing is stored."""
@@ -102,7 +88,7 @@ class ChatRoutes:
         stream = self.services.turns.relay_stream(asked)
         first = await anext(stream, ())
         frames = write_relay(first, stream, includes_usage=chat.includes_usage)
-        response = EventStream(tell_break(frames), headers={})
+        response = EventStream(tell_break(frames, write_error), headers={})
         response.watch = asyncio.create_task(watch_client(request.receive, response.hang_up))
         return response
 
@@ -121,15 +107,6 @@ class ChatRoutes:
         if found is None:
             raise ModelNotFound(name, [model.id for model in models])
         return write_response(write_model(found))
-
-
-def require_answer(ended: Ended) -> None:
-    """Raise what a run ended with that has no answer to tell: its error, or that the answer was not saved."""
-    if ended.error:
-        raise ended.error
-    if not ended.output:
-        text = "The answer was not saved (saveToMemory) and cannot be repeated. Send it as a new request."
-        raise Conflict(text)
 
 
 async def write_whole(first: Event, events: AsyncGenerator[Event]) -> bytes:
@@ -171,26 +148,6 @@ async def write_relay(
         async for deltas in stream:
             yield write_deltas(deltas, includes_usage=includes_usage)
     yield DONE
-
-
-async def tell_break(frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Frames as they come; where they break off, the last one says why."""
-    try:
-        async with aclosing(frames):
-            async for frame in frames:
-                yield frame
-    except MultiturnError as error:
-        yield write_error(error)
-
-
-def note_turn(turn: Turn) -> None:
-    """Let the lines of this request's log carry the session and the run."""
-    log_context.get({}).update(session_id=str(turn.session.id), run_id=str(turn.run.id))
-
-
-def echo(name: str) -> str:
-    """A session's name as a header carries it: as UTF-8, which is how it is read when it is sent again."""
-    return name.encode().decode("latin-1")
 
 
 def write_model(model: ModelInfo) -> Mapping[str, object]:

@@ -12,85 +12,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from multiturn.api.auth import NAME_PATTERN
-from multiturn.api.chat.wire import EXPIRY_MAX_S
+from multiturn.api.fields import EXPIRY_MAX_S
+from multiturn.api.message_shapes import ChatMessage, Tokens, to_model
+from multiturn.api.policy import OVERFLOW_TEXT, OverflowName
 
-
-def to_model(description: str) -> Meta:
-    """Mark a field that is sent to the model as it came: what is wrong with it, the provider says."""
-    return Meta(description=description, extra_json_schema={"x-goes-to-model": True})
-
-
-Said = Annotated[
-    str | list[dict[str, Any]] | None,
-    Meta(description="A text, or a list of content parts (`text`, `image_url`, `input_audio`, `file` …)."),
-]
 Session = Annotated[str | None, Meta(extra_json_schema={"maxLength": 255, "pattern": f"^(?:{NAME_PATTERN})?$"})]
-Tokens = Annotated[int, Meta(ge=1)]
-Name = Annotated[str | None, to_model("Which of several that speak in this role.")]
 Seconds = Annotated[int, Meta(ge=1, le=EXPIRY_MAX_S)]
-
-
-class SystemMessage(Struct, tag_field="role", tag="system", omit_defaults=True):
-    """What the model is told before the conversation.
-
-    Under a session, those that stand first are the session's instructions: replaced when sent, kept when left out.
-    """
-
-    content: Said = None
-    name: Name = None
-
-
-class DeveloperMessage(SystemMessage, tag="developer"):
-    """The same, as newer models call it."""
-
-
-class UserMessage(Struct, tag_field="role", tag="user", omit_defaults=True):
-    """What a user said."""
-
-    content: Said = None
-    name: Name = None
-
-
-class CalledFunction(Struct, omit_defaults=True):
-    """The call of a function."""
-
-    name: str
-    arguments: Annotated[str, Meta(description="The text that the model wrote, usually JSON.")] = ""
-
-
-class CalledTool(Struct, omit_defaults=True):
-    """The call of a custom tool, whose input is free text."""
-
-    name: str
-    input: str = ""
-
-
-class ToolCall(Struct, omit_defaults=True):
-    """A tool call that the model made."""
-
-    id: Annotated[str, Meta(min_length=1, description="What the result names as `tool_call_id`.")]
-    type: str = "function"
-    function: Annotated[CalledFunction | None, Meta(description="With the type `function`.")] = None
-    custom: Annotated[CalledTool | None, Meta(description="With the type `custom`.")] = None
-
-
-class AssistantMessage(Struct, tag_field="role", tag="assistant", omit_defaults=True):
-    """What a model said. A client that resends the conversation sends these too; the server stores only what is new."""
-
-    content: Said = None
-    name: Name = None
-    refusal: Annotated[str | None, to_model("Why it did not answer.")] = None
-    tool_calls: list[ToolCall] | None = None
-
-
-class ToolMessage(Struct, tag_field="role", tag="tool", omit_defaults=True):
-    """The result of a tool call. Under a session it may come alone: the call is in the history."""
-
-    tool_call_id: Annotated[str, Meta(min_length=1, description="The id of the call that this answers.")]
-    content: Said = None
-
-
-ChatMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
 
 class StreamOptions(Struct, omit_defaults=True):
@@ -131,18 +58,10 @@ class CompletionRequest(Struct, kw_only=True, omit_defaults=True):
         bool | None,
         Meta(description="False: answer with the session's history, and keep nothing of the turn but its usage."),
     ] = True
-    context_overflow: Annotated[
-        Literal["truncate", "sliding_window", "auto", "error", "disabled"] | None,
-        Meta(
-            description="When the conversation does not fit the model's window: `truncate` (also `sliding_window`, "
-            "`auto`) shows the model fewer old turns, which stay stored; `error` (also `disabled`) answers 400 "
-            "`context_length_exceeded`. Left out: `truncate`."
-        ),
-    ] = None
-    memoryStrategy: Annotated[
-        Literal["truncate", "sliding_window", "auto", "error", "disabled"] | None,
-        Meta(description="The same as `context_overflow`, which wins."),
-    ] = None
+    context_overflow: Annotated[OverflowName | None, Meta(description=OVERFLOW_TEXT)] = None
+    memoryStrategy: Annotated[OverflowName | None, Meta(description="The same as `context_overflow`, which wins.")] = (
+        None
+    )
     concurrency: Annotated[
         Literal["queue", "reject", "interrupt"] | None,
         Meta(

@@ -4,10 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from multiturn.model.policy import OverflowStrategy
-
 # These turn memory on; HTTP names are case-insensitive, so `sessionId` arrives as `sessionid` (contracts/session-
 # header 3.1).
 SESSION_HEADERS = ("sessionid", "session-id", "x-session-id", "session_id")
@@ -59,13 +55,3 @@ CONSUMED_FIELDS = frozenset(
 )
 # Consumed, and asked for what this version does not do.
 MISSING_FIELDS = ("useRAG", "ragQuery", "useUserMemory", "autoMemory", "summaryThreshold")
-
-OVERFLOW_NAMES: Mapping[str, OverflowStrategy] = {
-    "truncate": "truncate",
-    "sliding_window": "truncate",
-    "auto": "truncate",
-    "error": "error",
-    "disabled": "error",
-}
-EXPIRY_MAX_S = 10 * 365 * 86400
-MISSING_STRATEGIES = ("adaptive", "summarize", "compaction")

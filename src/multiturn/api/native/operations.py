@@ -1,13 +1,14 @@
-"""What can be asked in the native API, described."""
+"""What can be asked of runs in the native API, described, and the parameters that others share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from multiturn.api import examples
-from multiturn.api.description import ANY, Link, Operation, Parameter, Reply
-from multiturn.api.native.routes import LIMIT, LIMIT_MAX, NUMBER_MAX
-from multiturn.api.native.wire import DeletedBody, EventBody, ItemBody, ListBody, RunBody, SessionBody
+from multiturn.api.description import ANY, Operation, Parameter, Reply
+from multiturn.api.native.query import NUMBER_MAX
+from multiturn.api.native.sessions import LIMIT, LIMIT_MAX
+from multiturn.api.native.wire import EventBody, ListBody, RunBody
 from multiturn.api.parameters import NAME, USER
 
 NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX}
@@ -31,13 +32,6 @@ PAGE_LIMIT = Parameter(
     text="How many at most.",
 )
 
-BEFORE = Parameter(
-    name="before",
-    place="query",
-    schema={"type": "string", "format": "uuid"},
-    text="Our id of a session: those that were made before it. `next` of the page before has it.",
-)
-
 CURSOR = Parameter(
     name="cursor", place="query", schema=NUMBER, text="Those behind this number. `next` of the page before has it."
 )
@@ -47,13 +41,6 @@ ORDER = Parameter(
     place="query",
     schema={"type": "string", "enum": ["desc", "asc"], "default": "desc"},
     text="`desc`: the newest first; `asc`: the oldest.",
-)
-
-BRANCH = Parameter(
-    name="branch",
-    place="query",
-    schema={"type": "string", "enum": ["active", "all"], "default": "active"},
-    text="`active`: the conversation as it stands; `all`: also what edits and regenerations left behind.",
 )
 
 STARTING_AFTER = Parameter(
@@ -71,96 +58,6 @@ LAST_EVENT_ID = Parameter(
 )
 
 OPERATIONS = (
-    Operation(
-        name="listSessions",
-        method="get",
-        paths=("/v1/sessions",),
-        tag="Sessions",
-        summary="List sessions",
-        text="Those of the user that the key or `X-User-Id` names, else those of the whole tenant, the newest first.",
-        parameters=(PAGE_LIMIT, BEFORE, USER),
-        replies=(
-            Reply(
-                text="A page of sessions. `next` is the `before` of the page behind it.",
-                shape=ListBody[SessionBody],
-                example=examples.page(examples.SESSION),
-                links=(
-                    Link(operation="getSession", parameter="session_id", source="$response.body#/data/0/id"),
-                    Link(operation="listItems", parameter="session_id", source="$response.body#/data/0/id"),
-                    Link(operation="listRuns", parameter="session_id", source="$response.body#/data/0/id"),
-                    Link(operation="deleteSession", parameter="session_id", source="$response.body#/data/0/id"),
-                ),
-            ),
-        ),
-        errors=ANY,
-    ),
-    Operation(
-        name="getSession",
-        method="get",
-        paths=("/v1/sessions/{session_id}",),
-        tag="Sessions",
-        summary="Get a session",
-        parameters=(SESSION_ID, USER),
-        replies=(Reply(text="The session.", shape=SessionBody, example=examples.SESSION),),
-        errors={**ANY, 404: ("session_not_found",)},
-    ),
-    Operation(
-        name="deleteSession",
-        method="delete",
-        paths=("/v1/sessions/{session_id}",),
-        tag="Sessions",
-        summary="Delete a session",
-        text="At once and for good, with its items, runs and events. A turn under way in it fails (`turn_conflict`). "
-        "On SQLite no byte of it is left in the server's files; on PostgreSQL the rows are gone, and what VACUUM and "
-        "backups still hold is the operator's to know.",
-        parameters=(SESSION_ID, USER),
-        replies=(
-            Reply(
-                text="It is deleted.",
-                shape=DeletedBody,
-                example={"id": examples.SESSION_ID, "object": "session.deleted", "deleted": True},
-            ),
-        ),
-        errors={**ANY, 404: ("session_not_found",)},
-    ),
-    Operation(
-        name="listItems",
-        method="get",
-        paths=("/v1/sessions/{session_id}/items",),
-        tag="Sessions",
-        summary="List a session's items",
-        text="Messages, tool calls, their results, and reasoning, the newest first.",
-        parameters=(SESSION_ID, PAGE_LIMIT, CURSOR, ORDER, BRANCH, USER),
-        replies=(
-            Reply(
-                text="A page of items. `next` is the `cursor` of the page behind it.",
-                shape=ListBody[ItemBody],
-                example=examples.page(examples.ITEM, next_=2),
-            ),
-        ),
-        errors={**ANY, 404: ("session_not_found",)},
-    ),
-    Operation(
-        name="listRuns",
-        method="get",
-        paths=("/v1/sessions/{session_id}/runs",),
-        tag="Sessions",
-        summary="List a session's runs",
-        text="The newest first, those that failed among them.",
-        parameters=(SESSION_ID, PAGE_LIMIT, CURSOR, USER),
-        replies=(
-            Reply(
-                text="A page of runs. `next` is the `cursor` of the page behind it.",
-                shape=ListBody[RunBody],
-                example=examples.page(examples.RUN),
-                links=(
-                    Link(operation="getRun", parameter="run_id", source="$response.body#/data/0/id"),
-                    Link(operation="listEvents", parameter="run_id", source="$response.body#/data/0/id"),
-                ),
-            ),
-        ),
-        errors={**ANY, 404: ("session_not_found",)},
-    ),
     Operation(
         name="getRun",
         method="get",

@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 
+from multiturn.api.native.session_wire import OriginBody, SessionBody
 from multiturn.api.native.wire import (
     EventBody,
     ItemBody,
     RunBody,
     RunErrorBody,
-    SessionBody,
     ToolCallBody,
     UsageBody,
 )
+from multiturn.api.policy import render_policy
 from multiturn.model.completion import ToolCallDelta
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 from multiturn.model.event import Answered, Ended, Event, Spoke
@@ -26,6 +27,9 @@ from multiturn.model.session import Session
 
 def render_session(session: Session) -> SessionBody:
     """A session."""
+    settings = session.settings
+    agents, users = [str(id_) for id_ in settings.agents], [str(id_) for id_ in settings.users]
+    origin = settings.origin
     return SessionBody(
         id=str(session.id),
         external_id=session.external_id,
@@ -33,11 +37,21 @@ def render_session(session: Session) -> SessionBody:
         active_at=session.active_at,
         expires_at=session.expires_at,
         idle_expiry_s=session.idle_expiry_s,
-        items=session.head,
+        items=sum(len(range_) for range_ in session.branches),
         shown_from=session.cut,
         instructions=msgspec.json.decode(session.instructions) if session.instructions else None,
         metadata=session.metadata,
         running=str(session.run_id) if session.run_id else None,
+        agents=agents,
+        users=users,
+        agent_id=agents[0] if agents else None,
+        user_id=users[0] if users else None,
+        model=settings.model,
+        situation=settings.situation,
+        system_template=settings.system_template,
+        render_templates=settings.render_templates,
+        forked_from=OriginBody(session_id=str(origin.session_id), seq=origin.seq) if origin else None,
+        **render_policy(settings.policy),
     )
 
 

@@ -12,29 +12,6 @@ Time = Annotated[datetime, Meta(tz=True)]
 SeqRange = Annotated[list[int], Meta(min_length=2, max_length=2)]
 
 
-class SessionBody(Struct, kw_only=True):
-    """A conversation: an ordered container of items, and its settings."""
-
-    id: Annotated[str, Meta(description="Our id, a UUIDv7: later sessions sort behind earlier ones.")]
-    object: Literal["session"] = "session"
-    external_id: Annotated[str | None, Meta(description="The id that the client chose, unique within its user.")]
-    created_at: Annotated[Time, Meta(description="When its first turn began, in UTC.")]
-    active_at: Annotated[Time, Meta(description="When it was last used, in UTC.")]
-    expires_at: Annotated[Time | None, Meta(description="When it is deleted unless it is used again; null: never.")]
-    idle_expiry_s: Annotated[
-        int | None,
-        Meta(description="Seconds without use after which it is deleted with everything in it; null keeps it."),
-    ]
-    items: Annotated[int, Meta(description="How many items are stored, those of branches left included.")]
-    shown_from: Annotated[int, Meta(description="The first `seq` that the model is still shown; older ones are kept.")]
-    instructions: Annotated[
-        list[dict[str, Any]] | None,
-        Meta(description="The leading system and developer messages, which stand first in every context."),
-    ]
-    metadata: dict[str, Any]
-    running: Annotated[str | None, Meta(description="The run that holds the session now; null when it is free.")]
-
-
 class ItemBody(Struct, kw_only=True):
     """The smallest unit of a session. ``type`` says which of the fields below it has; the others are null."""
 
@@ -45,7 +22,9 @@ class ItemBody(Struct, kw_only=True):
         Literal["completed", "incomplete"],
         Meta(description="`incomplete` marks an answer that was cancelled while the model spoke."),
     ]
-    run_id: Annotated[str, Meta(description="The run that brought it.")]
+    run_id: Annotated[
+        str, Meta(description="The run that brought it; the session's id where it was there from the beginning.")
+    ]
     created_at: Annotated[Time, Meta(description="When its turn was stored, in UTC.")]
     tokens: Annotated[int, Meta(description="Its tokens by our count of four bytes each, made once.")]
     role: Annotated[str | None, Meta(description="Of a message: system, developer, user or assistant.")] = None
@@ -136,14 +115,6 @@ class EventBody(Struct, kw_only=True, omit_defaults=True):
     tool_calls: list[ToolCallBody] = []
     finish_reason: str | None = None
     run: Annotated[RunBody | None, Meta(description="Of `end`: the run as it is stored.")] = None
-
-
-class DeletedBody(Struct, kw_only=True):
-    """What was deleted."""
-
-    id: Annotated[str, Meta(description="Our id of the session.")]
-    object: Literal["session.deleted"] = "session.deleted"
-    deleted: Literal[True] = True
 
 
 class ListBody(Struct, Generic[T], kw_only=True):

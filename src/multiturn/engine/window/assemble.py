@@ -1,4 +1,4 @@
-"""Assembles the context of a turn: instructions, kept history, new input, under the model's budget.
+"""Assembles the context of a turn: instructions, summary, kept history, what was recalled, new input, under a budget.
 
 The law of the prefix (DESIGN section 3): between two cuts, the context of turn n+1 begins with the bytes of the
 context of turn n.
@@ -9,192 +9,263 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import Raw
+from msgspec.structs import replace
 
-from multiturn.engine.ports import ItemStore
-from multiturn.engine.window.cache import CachedWindow, WindowCache
+from multiturn.engine.ports import ContextStore, ItemStore
+from multiturn.engine.window.blocks import FENCE_TOKENS, fence, find_place, put_block, put_blocks
+from multiturn.engine.window.budget import Budget
+from multiturn.engine.window.cache import CachedWindow, WindowCache, WindowKey
+from multiturn.engine.window.cut import Cut, cut_history, fit
+from multiturn.engine.window.head import count_summary, digest_head, write_head
 from multiturn.engine.window.messages import write_messages
-from multiturn.engine.window.pairs import check_results, has_open_calls, match_results, pair_calls
-from multiturn.engine.window.tokens import TokenRatios, count_bytes, count_tokens
-from multiturn.engine.window.truncate import LOW_WATER, find_cut, shorten, shorten_large
+from multiturn.engine.window.pairs import check_results, has_open_calls, pair_calls
+from multiturn.engine.window.parts import Draft, list_parts
+from multiturn.engine.window.question import Memory, Question
+from multiturn.engine.window.shown import Shown, clip, is_on, list_recent, show_cached, show_items
+from multiturn.engine.window.tokens import count_bytes, count_text, count_tokens
 from multiturn.errors import ContextOverflow
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput
-from multiturn.model.context import Context, Plan
-from multiturn.model.item import Item, Range
-from multiturn.model.policy import OverflowStrategy
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Summary
+from multiturn.model.context import Context, ContextRecord, Plan, WindowState
+from multiturn.model.item import Range
+from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.session import Session
 
-# What an answer may take of the window when the request does not say: a quarter, and no more than this.
-OUTPUT_SHARE = 0.25
-OUTPUT_TOKENS = 1024
-# A window is not learned to be a smaller share than this of what a model's is taken for.
-LEARNED_SHARE_MIN = 1 / 8
-
-
-class Budget(Struct, frozen=True, kw_only=True):
-    """What a turn may show, in tokens of ours: the whole context, and what stands in it besides the messages (tools,
-    schemas).
-    """
-
-    tokens_max: int
-    fixed_tokens: int = 0
-    overflow: OverflowStrategy = "truncate"
+# What must be left for the conversation beside instructions and tools.
+ROOM_MIN = 16
+# A summary that takes more of the room than this is not shown: it would leave too little for what was said since.
+SUMMARY_SHARE_MAX = 0.5
 
 
 class Assembler:
     """Makes contexts; keeps the last ones as bytes."""
 
-    def __init__(self, items: ItemStore, cache: WindowCache) -> None:
+    def __init__(self, items: ItemStore, contexts: ContextStore, memory: Memory, cache: WindowCache) -> None:
         self.items = items
+        self.contexts = contexts
+        self.memory = memory
         self.cache = cache
 
     async def assemble(self, session: Session, plan: Plan, budget: Budget) -> Context:
-        """Assemble the context of a turn.
+        """Assemble the context of a turn. Nothing is stored: asked again, it gives the same.
 
-        Raises InvalidRequest for a tool result without its call, ContextOverflow where the strategy is ``error``.
+        Raises InvalidRequest for a tool result without its call, ContextOverflow where the strategy is ``error`` or the
+        budget does not hold the instructions.
         """
+        room = measure_room(session, budget)
         input_tokens = tuple(count_tokens(content) for content in plan.input)
-        head = session.instructions[1:-1].encode() if session.instructions else b""
-        room = budget.tokens_max - budget.fixed_tokens - count_bytes(len(head))
+        shown = await self._show(session, plan)
+        reserve = 0
+        if budget.recall.tokens_max and await self.memory.holds(session, plan.path, shown.cut, budget.recall):
+            reserve = budget.recall.tokens_max
+        used = shown.tokens + sum(input_tokens)
+        if shown.body is None or used + reserve > room:
+            shown, plan, used = await self._fit(session, plan, shown, budget, room=room, reserve=reserve)
+        retrieved = await self._recall(session, plan, shown, budget, left=room - used)
+        draft = Draft(session=session, plan=plan, budget=budget, shown=shown, input_tokens=input_tokens)
+        return write_context(draft, retrieved)
+
+    async def _show(self, session: Session, plan: Plan) -> Shown:
+        """What the model is still shown: as the context before has it, when the session stands where that was made."""
         cut = session.cut if plan.path and session.cut <= plan.path[-1].last else 1
-        context = None
+        state = session.shown
+        if state.summary is not None and not is_on(plan.path, state.summary):
+            state = replace(state, summary=None)
         if not any(isinstance(content, FunctionCall | FunctionCallOutput) for content in plan.input):
-            context = self._continue(session.id, plan, cut, room, input_tokens)
-        if context is None:
-            context = await self._rebuild(session, plan, cut, room, budget, input_tokens)
-        messages = b"[" + b",".join([part for part in (head, context.body) if part]) + b"]"
-        fixed = budget.tokens_max - room
-        return Context(
-            session_id=session.id,
-            messages=Raw(messages),
-            body=context.body,
-            cut=context.cut,
-            tokens=context.tokens + fixed,
-            body_tokens=context.tokens,
-            input_tokens=input_tokens,
-            is_closed=context.is_closed,
-        )
+            key = WindowKey(plan.path, cut, state.summary, state.blocks_from)
+            if window := self.cache.find(session.id, key):
+                return show_cached(window, state)
+        return await self._load(session, plan.path, cut, state)
 
-    def _continue(
-        self, session_id: UUID, plan: Plan, cut: int, room: int, input_tokens: Sequence[int]
-    ) -> AssembledBody | None:
-        """Continue the last context, when the session still stands where it was made and there is room."""
-        window = self.cache.find(session_id, plan.path, cut)
-        if window is None or window.tokens + sum(input_tokens) > room:
+    async def _load(self, session: Session, path: tuple[Range, ...], cut: int, state: WindowState) -> Shown:
+        """What the model is still shown, as the store has it."""
+        ranges = clip(path, cut)
+        history = await self.items.load(session.tenant_id, session.id, ranges)
+        retrieved: dict[int, RetrievedContext] = {}
+        if state.has_blocks:
+            retrieved = await self.contexts.load_blocks(session.tenant_id, session.id, clip(ranges, state.blocks_from))
+        summary = await self._find_summary(session, path, state.summary)
+        return show_items(history, retrieved, cut=cut, state=state, summary=summary)
+
+    async def _find_summary(self, session: Session, path: Sequence[Range], seq: int | None) -> Summary | None:
+        """The summary that is stored as this item."""
+        if seq is None:
             return None
-        parts = [window.body, write_messages(plan.input)]
-        return AssembledBody(
-            body=b",".join([part for part in parts if part]),
-            cut=cut,
-            tokens=window.tokens + sum(input_tokens),
-            is_closed=True,
-        )
+        at = [Range(seq, seq, range_.session_id) for range_ in path if range_.first <= seq <= range_.last]
+        items = await self.items.load(session.tenant_id, session.id, at)
+        content = items[0].content if items else None
+        return content if isinstance(content, Summary) else None
 
-    async def _rebuild(
-        self, session: Session, plan: Plan, cut: int, room: int, budget: Budget, input_tokens: Sequence[int]
-    ) -> AssembledBody:
-        """Make the context from the store, cutting it when it is full."""
-        history = await self.items.load(session.tenant_id, session.id, clip(plan.path, cut))
-        contents: list[Content] = [*(item.content for item in history), *plan.input]
-        tokens = [*(item.tokens for item in history), *input_tokens]
+    async def _fit(
+        self, session: Session, plan: Plan, shown: Shown, budget: Budget, *, room: int, reserve: int
+    ) -> tuple[Shown, Plan, int]:
+        """Make what is shown fit into the room, cutting it when it is full; the input may be shortened too.
+
+        Tells what is shown, the plan with the input as it is shown, and the tokens of both.
+        """
+        if shown.body is not None:
+            shown = await self._load(session, plan.path, shown.cut, shown.state)
+        contents: list[Content] = [*shown.contents, *plan.input]
         check_results(plan.input, contents)
-        if sum(tokens) > room:
-            if budget.overflow == "error":
-                raise ContextOverflow(
-                    f"The context takes about {sum(tokens)} tokens and the model's budget leaves {max(room, 0)}. "
-                    "Begin a new session, or let the server cut it (context_overflow=truncate).",
-                    param="messages",
-                )
-            contents = shorten_large(contents, room=room)
-            tokens = [count_tokens(content) for content in contents]
-            if sum(tokens) > room:
-                contents, tokens, cut = cut_history(history, contents, tokens, room, cut)
-        shown = pair_calls(contents)
-        return AssembledBody(
-            body=write_messages(shown), cut=cut, tokens=sum(tokens), is_closed=not has_open_calls(contents)
+        wanted = Cut(
+            room=room - count_summary(shown.summary),
+            reserve=reserve,
+            low_water=budget.low_water,
+            first=shown.cut,
+            recalled=shown.block_tokens,
         )
+        counts = [*shown.counts, *map(count_tokens, plan.input)]
+        if sum(counts) + wanted.recalled > wanted.room and budget.overflow == "error":
+            raise ContextOverflow(
+                f"The context takes about {sum(counts)} tokens and the model's budget leaves {max(wanted.room, 0)}. "
+                "Begin a new session, or let the server cut it (context_overflow=adaptive).",
+                param="messages",
+            )
+        fitted = fit(contents, counts, wanted, may_cut=budget.overflow != "error" and bool(shown.history))
+        if fitted is None:
+            return await self._cut(session, plan, shown, budget, wanted=replace(wanted, room=room))
+        contents, counts = fitted
+        kept = len(shown.contents)
+        tokens = sum(counts[:kept]) + shown.block_tokens + count_summary(shown.summary)
+        shown = replace(shown, contents=contents[:kept], counts=counts[:kept], tokens=tokens)
+        return shown, replace(plan, input=tuple(contents[kept:])), tokens + sum(counts[kept:])
+
+    async def _cut(
+        self, session: Session, plan: Plan, shown: Shown, budget: Budget, *, wanted: Cut
+    ) -> tuple[Shown, Plan, int]:
+        """Cut to the low-water mark. What was recalled goes with it: the next turns recall anew."""
+        pending = await self._find_pending(session, plan) if budget.has_summary else None
+        summary = pending or (shown.summary if budget.has_summary else None)
+        if count_summary(summary) > wanted.room * SUMMARY_SHARE_MAX:
+            pending = summary = None
+        contents = [*shown.contents, *plan.input]
+        counts = [*shown.counts, *map(count_tokens, plan.input)]
+        wanted = replace(wanted, room=wanted.room - count_summary(summary), covered=pending.last if pending else 0)
+        kept, kept_counts, cut = cut_history(shown.history, contents, counts, wanted)
+        count = len(kept) - len(plan.input)
+        seq = session.head + 1 if pending else (shown.state.summary if summary else None)
+        cut_shown = Shown(
+            cut=cut,
+            state=WindowState(summary=seq, blocks_from=session.head + 1, head=shown.state.head),
+            tokens=sum(kept_counts[:count]) + count_summary(summary),
+            summary=summary,
+            is_new_summary=pending is not None,
+            history=shown.history[len(shown.history) - count :],
+            contents=kept[:count],
+            counts=kept_counts[:count],
+            recent=shown.recent,
+        )
+        return cut_shown, replace(plan, input=tuple(kept[count:])), sum(kept_counts) + count_summary(summary)
+
+    async def _find_pending(self, session: Session, plan: Plan) -> Summary | None:
+        """The summary that was made ahead of need, where it stands for a part of this branch."""
+        pending = await self.contexts.find_pending(session.tenant_id, session.id)
+        return pending if pending and is_on(plan.path, pending.last) else None
+
+    async def _recall(
+        self, session: Session, plan: Plan, shown: Shown, budget: Budget, *, left: int
+    ) -> RetrievedContext | None:
+        """Find what this turn needs to know of what it is not shown."""
+        tokens_max = min(budget.recall.tokens_max, left) - FENCE_TOKENS
+        if tokens_max <= 0 or find_place(plan.input) is None:
+            return None
+        if not await self.memory.holds(session, plan.path, shown.cut, budget.recall):
+            return None
+        question = Question(
+            session=session,
+            path=plan.path,
+            cut=shown.cut,
+            input=plan.input,
+            recent=shown.recent,
+            shown=shown.recalled,
+            plan=budget.recall,
+            tokens_max=tokens_max,
+        )
+        found = await self.memory.recall(question)
+        if found is None or not found.block:
+            return found
+        block = fence(found.block)
+        return replace(found, block=block, tokens=count_text(block))
 
     def keep(self, context: Context, path: tuple[Range, ...], output: Sequence[Content], output_tokens: int) -> None:
         """Remember the context with its answer: the next turn continues it."""
         if not context.is_closed or has_open_calls(output):
             self.cache.drop(context.session_id)
             return
-        body = b",".join([part for part in (context.body, write_messages(output)) if part])
-        tokens = context.body_tokens + output_tokens
-        self.cache.keep(context.session_id, CachedWindow(path=path, cut=context.cut, body=body, tokens=tokens))
+        retrieved = context.retrieved
+        new = tuple(found for found in retrieved.snippets if found.omitted is None) if retrieved else ()
+        window = CachedWindow(
+            key=WindowKey(path, context.cut, context.shown.summary, context.shown.blocks_from),
+            body=b",".join([part for part in (context.body, write_messages(output)) if part]),
+            tokens=context.body_tokens + output_tokens,
+            block_tokens=sum(part.tokens for part in context.record.parts if part.kind == "retrieved"),
+            summary=context.summary,
+            recent=(*context.recent, *list_recent(output))[-8:],
+            recalled=(*context.recalled, *new),
+        )
+        self.cache.keep(context.session_id, window)
+
+    def find_prefix(self, session_id: UUID) -> bytes | None:
+        """The history of a session as its next context will begin; None where nothing is kept."""
+        window = self.cache.windows.get(session_id)
+        return window.body if window else None
 
     def forget(self, session_id: UUID) -> None:
         """Forget what was kept of a session that was deleted."""
         self.cache.drop(session_id)
 
 
-class AssembledBody(Struct, frozen=True, kw_only=True):
-    """History and input as bytes, before the instructions stand in front of them."""
-
-    body: bytes
-    cut: int
-    tokens: int
-    is_closed: bool
-
-
-class Budgets:
-    """The budget of each model: its window less what the answer takes, corrected by what its provider says."""
-
-    def __init__(self, *, ratios: TokenRatios, context_tokens: int | None, default_tokens: int) -> None:
-        self.ratios = ratios
-        self.context_tokens = context_tokens
-        self.default_tokens = default_tokens
-        self.learned: dict[str, int] = {}
-
-    def measure(self, model: str, *, window: int | None, output_max: int | None) -> int:
-        """The budget of a turn in tokens of ours."""
-        tokens = self.context_tokens or window or self.default_tokens
-        tokens = min(tokens, self.learned.get(model, tokens))
-        reserve = min(output_max, tokens // 2) if output_max else min(OUTPUT_TOKENS, int(tokens * OUTPUT_SHARE))
-        return int((tokens - reserve) / self.ratios.ratio(model))
-
-    def learn_limit(self, model: str, *, tokens_max: int | None, tokens_sent: int) -> None:
-        """The provider refused a context as too long: from now on at most what it named, or three quarters of what
-        was sent.
-
-        A context that was far from full was refused for something that we cannot count: that says nothing of others.
-        """
-        sent = int(tokens_sent * self.ratios.ratio(model))
-        limit = tokens_max if tokens_max and tokens_max < sent else sent * 3 // 4
-        if limit >= (self.context_tokens or self.default_tokens) * LEARNED_SHARE_MIN:
-            self.learned[model] = limit
+def measure_room(session: Session, budget: Budget) -> int:
+    """What instructions and tools leave of the budget for the conversation. Raises ContextOverflow."""
+    head = count_bytes(len(session.instructions or "")) if session.instructions else 0
+    room = budget.tokens_max - budget.fixed_tokens - head
+    if room < ROOM_MIN:
+        raise ContextOverflow(
+            f"Instructions and tools take about {head + budget.fixed_tokens} tokens and the budget is "
+            f"{budget.tokens_max}: that leaves nothing for the conversation. Shorten them, or raise the budget "
+            "(token_budget, MULTITURN_CONTEXT_TOKENS).",
+            param="token_budget",
+        )
+    return room
 
 
-def clip(path: Sequence[Range], cut: int) -> list[Range]:
-    """The part of a path from ``cut`` on."""
-    return [Range(max(range_.first, cut), range_.last, range_.session_id) for range_ in path if range_.last >= cut]
-
-
-def cut_history(
-    history: Sequence[Item], contents: Sequence[Content], tokens: Sequence[int], room: int, cut: int
-) -> tuple[list[Content], list[int], int]:
-    """Cut to the low-water mark; the newest input always stays, shortened when it is too large alone."""
-    index = min(find_cut(contents, tokens, tokens_max=int(room * LOW_WATER)), last_beginning(contents, len(history)))
-    kept, kept_tokens = list(contents[index:]), list(tokens[index:])
-    if sum(kept_tokens) > room:
-        kept = shorten(kept, excess=sum(kept_tokens) - room)
-        kept_tokens = [count_tokens(content) for content in kept]
-    if index < len(history):
-        return kept, kept_tokens, history[index].seq
-    return kept, kept_tokens, history[-1].seq + 1 if history else cut
-
-
-def last_beginning(contents: Sequence[Content], history: int) -> int:
-    """The last place at which this turn's context may begin: its input, or the calls that its input answers."""
-    answered = (call for call, result in match_results(contents).items() if result >= history)
-    index = min(history, *answered, history)
-    while (
-        0 < index < history and not isinstance(contents[index], FunctionCallOutput) and is_answer(contents[index - 1])
-    ):
-        index -= 1
-    return index
-
-
-def is_answer(content: Content) -> bool:
-    """Whether this belongs to an assistant's answer: its words or its calls."""
-    return isinstance(content, FunctionCall) or getattr(content, "role", None) == "assistant"
+def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
+    """Write what was gathered as the messages of one call."""
+    session, plan, budget, shown = draft.session, draft.plan, draft.budget, draft.shown
+    place = find_place(plan.input)
+    block = retrieved.block if retrieved and place is not None else ""
+    input_ = list(plan.input)
+    if block and place is not None:
+        input_[place] = put_block(input_[place], block)
+    if shown.body is not None:
+        body = b",".join([part for part in (shown.body, write_messages(input_)) if part])
+        is_closed = True
+    else:
+        contents = [*put_blocks(shown.contents, shown.blocks), *input_]
+        body, is_closed = write_messages(pair_calls(contents)), not has_open_calls(contents)
+    head = write_head(session.instructions, shown.summary)
+    digest = digest_head(session.instructions, budget.fixed)
+    parts = list_parts(draft, retrieved if block else None, is_same_head=digest == session.shown.head)
+    has_blocks = shown.state.has_blocks or bool(block)
+    return Context(
+        session_id=session.id,
+        messages=Raw(b"[" + b",".join([part for part in (head, body) if part]) + b"]"),
+        body=body,
+        body_tokens=shown.tokens - count_summary(shown.summary) + draft.shown_input_tokens + count_text(block),
+        input_tokens=draft.input_tokens,
+        is_closed=is_closed,
+        record=ContextRecord(
+            strategy=budget.overflow,
+            budget=budget.tokens_max,
+            tokens=sum(part.tokens for part in parts),
+            cut=shown.cut,
+            parts=parts,
+        ),
+        shown=replace(shown.state, head=digest, has_blocks=has_blocks),
+        summary=shown.summary,
+        is_new_summary=shown.is_new_summary,
+        retrieved=retrieved,
+        block_at=place if block else None,
+        recent=(*shown.recent, *list_recent(plan.input))[-8:],
+        recalled=shown.recalled,
+    )

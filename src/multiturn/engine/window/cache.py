@@ -9,16 +9,34 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from multiturn.model.content import Summary
+from multiturn.model.context import Said
 from multiturn.model.item import Range
+from multiturn.model.retrieved import Snippet
 
 
-class CachedWindow(Struct, frozen=True, kw_only=True):
-    """What a session's next context begins with, good as long as the session stands at this path and cut."""
+class WindowKey(Struct, frozen=True):
+    """Where a session stands: another server may have moved it on."""
 
     path: tuple[Range, ...]
     cut: int
+    summary: int | None
+    blocks_from: int
+
+
+class CachedWindow(Struct, frozen=True, kw_only=True):
+    """What a session's next context begins with, good as long as the session stands where ``key`` says.
+
+    ``tokens`` are those of ``body``, ``block_tokens`` the part of them that was recalled.
+    """
+
+    key: WindowKey
     body: bytes
     tokens: int
+    block_tokens: int = 0
+    summary: Summary | None = None
+    recent: tuple[Said, ...] = ()
+    recalled: tuple[Snippet, ...] = ()
 
 
 class WindowCache:
@@ -29,10 +47,10 @@ class WindowCache:
         self.bytes = 0
         self.windows: OrderedDict[UUID, CachedWindow] = OrderedDict()
 
-    def find(self, session_id: UUID, path: tuple[Range, ...], cut: int) -> CachedWindow | None:
-        """Find the window of a session that stands here; another server may have moved it on."""
+    def find(self, session_id: UUID, key: WindowKey) -> CachedWindow | None:
+        """Find the window of a session that stands here."""
         window = self.windows.get(session_id)
-        if window is None or window.path != path or window.cut != cut:
+        if window is None or window.key != key:
             return None
         self.windows.move_to_end(session_id)
         return window

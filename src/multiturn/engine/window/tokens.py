@@ -68,10 +68,15 @@ class TokenRatios:
         """Tokens of the model per token of ours; 1 before the first report."""
         return self.ratios.get(model, 1.0)
 
-    def learn(self, model: str, *, estimated: int, reported: int) -> None:
-        """Correct the ratio by one report; short contexts are mostly frame and teach nothing."""
+    def learn(self, model: str, *, estimated: int, reported: int) -> float | None:
+        """Correct the ratio by one report; short contexts are mostly frame and teach nothing.
+
+        Tells how far off the estimate was, as a share of what was reported.
+        """
         if estimated < ESTIMATE_MIN or reported <= 0:
-            return
+            return None
+        off = abs(estimated * self.ratio(model) - reported) / reported
         newest = min(RATIO_MAX, max(RATIO_MIN, reported / estimated))
         known = self.ratios.get(model)
         self.ratios[model] = newest if known is None else known + NEWEST_WEIGHT * (newest - known)
+        return off

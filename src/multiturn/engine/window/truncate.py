@@ -9,8 +9,6 @@ from multiturn.engine.window.pairs import find_beginnings
 from multiturn.engine.window.tokens import count_text, count_tokens
 from multiturn.model.content import Content, FunctionCallOutput, Message
 
-# DESIGN section 3: "cut to half, when full" keeps .860 to .940 of the prompt in a prefix cache, sliding .569 to .663.
-LOW_WATER = 0.5
 # What one text that is larger than the whole room may take of it, at most.
 LARGE_SHARE = 0.75
 MARK = "\n[… {tokens} tokens left out here: the message is longer than the model's context …]\n"

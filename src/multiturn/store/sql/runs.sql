@@ -11,12 +11,16 @@ SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at,
     output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms
 FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 
+-- name: find_run_context
+-- What its model was shown; only asked for by people who look.
+SELECT context FROM runs WHERE tenant_id = :tenant_id AND id = :id;
+
 -- name: find_turn
 -- A run and its session as they stand at one moment, with the number of the session's lease.
 SELECT runs.tenant_id, runs.id, session_id, ticket, status, model, runs.created_at, started_at, ended_at, input_first, input_last,
-    output_first, output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms,
+    output_first, output_last, input, output, runs.settings, labels, usage, error, finish_reason, first_token_ms,
     sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
-    head, path, cut, run_id, settings, shown, cleared, fencing
+    head, path, cut, run_id, sessions.settings, shown, cleared, fencing
 FROM runs LEFT JOIN sessions ON sessions.tenant_id = runs.tenant_id AND sessions.id = session_id
 WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
 
@@ -30,7 +34,8 @@ FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket <
 -- What entered the history is named by range, not kept twice.
 UPDATE runs SET status = :status, ended_at = :ended_at, input_first = :input_first, input_last = :input_last,
     output_first = :output_first, output_last = :output_last, input = CASE WHEN :keeps_input = 1 THEN input ELSE :input END,
-    output = :output, usage = :usage, error = :error, finish_reason = :finish_reason, first_token_ms = :first_token_ms
+    output = :output, usage = :usage, error = :error, finish_reason = :finish_reason, first_token_ms = :first_token_ms,
+    context = :context, agent_id = :agent_id, agent_version = :agent_version
 WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'in_progress');
 
 -- name: next_in_queue

@@ -48,6 +48,7 @@ UPDATE sessions SET waiting = waiting - 1 WHERE tenant_id = :tenant_id AND id = 
 -- name: advance_session
 -- The turn is over. Only the holder of the lease, and only where the history is still where it began, may move the head.
 UPDATE sessions SET head = :head, active_at = :now, cut = coalesce(:cut, cut), instructions = coalesce(:instructions, instructions),
+    shown = coalesce(:shown, shown),
     path = CASE WHEN :has_path = 1 THEN :path ELSE path END, run_id = NULL, server_id = NULL
 WHERE tenant_id = :tenant_id AND id = :id AND run_id = :run_id AND fencing = :fencing AND head = :after
 RETURNING waiting;
@@ -102,3 +103,45 @@ SELECT tenant_id, id, active_at, idle_expiry_s, run_id FROM sessions WHERE sweep
 -- name: move_sweep
 -- The session was used since: look again when it may have expired.
 UPDATE sessions SET sweep_at = :sweep_at WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: create_session
+-- A session without a turn: its first turn finds it free. A name or an id that is taken makes none.
+INSERT INTO sessions (tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, sweep_at, instructions, metadata,
+    head, path, cut, fencing, tickets, waiting, settings, shown)
+VALUES (:tenant_id, :id, :user_id, :external_id, :now, :now, :idle_expiry_s, :sweep_at, :instructions, :metadata,
+    :head, :path, :cut, 0, 0, 0, :settings, :shown)
+ON CONFLICT DO NOTHING;
+
+-- name: find_remains
+-- Whether something of a session of this id that was deleted is still there: to be erased, or shared by its forks.
+SELECT 1 FROM erasures WHERE tenant_id = :tenant_id AND session_id = :id
+UNION ALL SELECT 1 FROM forks WHERE tenant_id = :tenant_id AND origin_id = :id LIMIT 1;
+
+-- name: change_session
+-- What a caller sets; a turn that runs meanwhile changes other columns. To change a session is to use it.
+UPDATE sessions SET settings = :settings, metadata = :metadata, instructions = :instructions, idle_expiry_s = :idle_expiry_s,
+    sweep_at = :sweep_at, active_at = :now
+WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: clear_session
+-- Its history is empty; what it was is erased in batches. The path is said to be empty unless there never was anything.
+UPDATE sessions SET path = CASE WHEN head = 0 THEN NULL ELSE '[]' END, cut = head + 1, shown = NULL, cleared = head,
+    settings = :settings, vanished_run_id = NULL, active_at = :now
+WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: drop_pending_summary
+-- What it stands for is gone.
+DELETE FROM pending_summaries WHERE tenant_id = :tenant_id AND session_id = :session_id;
+
+-- name: add_member
+-- An agent or a user takes part in the session.
+INSERT INTO session_members (tenant_id, session_id, member_id) VALUES (:tenant_id, :session_id, :member_id)
+ON CONFLICT (tenant_id, session_id, member_id) DO NOTHING;
+
+-- name: drop_members
+-- Nobody takes part in the session.
+DELETE FROM session_members WHERE tenant_id = :tenant_id AND session_id = :session_id;
+
+-- name: add_fork
+-- From now on these items of the origin are the fork's too.
+INSERT INTO forks (tenant_id, origin_id, session_id, first, last) VALUES (:tenant_id, :origin_id, :session_id, :first, :last);

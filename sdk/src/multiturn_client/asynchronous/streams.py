@@ -1,0 +1,225 @@
+"""Streams of a run: its events, and the text of its answer. A connection that breaks is taken up again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import httpx
+
+from multiturn_client import requests
+from multiturn_client.answers import Answer, Transcript
+from multiturn_client.asynchronous.transport import AsyncTransport, translate
+from multiturn_client.errors import ConnectionFailed, MultiturnError, read_stream_error
+from multiturn_client.frames import Frame, FrameReader
+from multiturn_client.records import Event, RunError
+from multiturn_client.requests import Request
+from multiturn_client.retries import find_pause_s
+
+
+class AsyncEvents:
+    """The events of a run, from any number on until it ends: a context manager to go over once.
+
+    >>> answer = await session.ask("Hello")
+    >>> async with client.runs.events(answer.run_id) as events:
+    ...     [event.type async for event in events]
+    ['answer', 'end']
+    """
+
+    def __init__(
+        self, transport: AsyncTransport, request: Request, *, run_id: str | None = None, after: int = 0
+    ) -> None:
+        self._transport = transport
+        self._request = request
+        self._response: httpx.Response | None = None
+        self._run_id = run_id
+        self._after = after
+        self._is_over = False
+
+    @property
+    def run_id(self) -> str:
+        """The run; known when the stream is open.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     (await client.runs.get(stream.run_id)).id == stream.run_id
+        True
+        """
+        return self._run_id or ""
+
+    async def __aenter__(self) -> Self:
+        self._response = await self._transport.open(self._request, is_streamed=True)
+        self._run_id = self._run_id or self._response.headers.get("x-run-id")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hear no more. The run goes on; ``client.runs.cancel`` ends it.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     await stream.close()
+        """
+        self._is_over = True
+        if self._response:
+            await self._response.aclose()
+            self._response = None
+
+    async def __aiter__(self) -> AsyncGenerator[Event]:
+        failures = 0
+        while not self._is_over:
+            try:
+                async with aclosing(self._hear()) as heard:
+                    async for event in heard:
+                        failures = 0
+                        yield event
+                if not self._is_over:
+                    raise ConnectionFailed("The stream broke off.")
+            except ConnectionFailed as error:
+                failures += 1
+                await self._take_up(error, failures)
+
+    async def _hear(self) -> AsyncGenerator[Event]:
+        """The events of the present connection. Raises ConnectionFailed when it breaks."""
+        if self._response is None:
+            raise MultiturnError("The stream is not open: use it in a 'with' block.")
+        reader = FrameReader()
+        try:
+            async for chunk in self._response.aiter_bytes():
+                for frame in reader.feed(chunk):
+                    event = read_event(frame)
+                    self._after = event.number
+                    self._is_over = event.type == "end"
+                    yield event
+                    if self._is_over:
+                        return
+        except httpx.TransportError as error:
+            raise ConnectionFailed(translate(error).message) from error
+
+    async def _take_up(self, error: ConnectionFailed, failures: int) -> None:
+        """Connect again behind the last event that was heard."""
+        if self._response:
+            await self._response.aclose()
+        if failures > self._transport.max_retries or not self._run_id:
+            raise error
+        if failures > 1:
+            await self._transport.sleep(find_pause_s(failures, {}) or 0)
+        again = requests.events(self._run_id, after=self._after)
+        self._response = await self._transport.open(again, is_streamed=True)
+
+
+class AsyncAnswerStream:
+    """An answer as the model speaks it: pieces of text, and the whole answer at the end.
+
+    A connection that breaks is taken up where it was; the run goes on meanwhile.
+
+    >>> async with session.stream("Hello") as stream:
+    ...     async for text in stream:
+    ...         print(text, end="")
+    You said: Hello
+    >>> stream.answer.finish_reason
+    'stop'
+    """
+
+    def __init__(self, events: AsyncEvents) -> None:
+        self._events = events
+        self._transcript = Transcript()
+        self._answer: Answer | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run; known when the stream is open.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     (await client.runs.cancel(stream.run_id)).id == stream.run_id
+        True
+        """
+        return self._events.run_id
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer, when the stream has ended. Raises MultiturnError before that.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     texts = [text async for text in stream]
+        >>> "".join(texts) == stream.answer
+        True
+        """
+        if self._answer is None:
+            raise MultiturnError("The answer is there when the stream has ended.")
+        return self._answer
+
+    async def __aenter__(self) -> Self:
+        await self._events.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._events.close()
+
+    async def close(self) -> None:
+        """Hear no more. The run goes on, and its answer enters the history.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     await stream.close()
+        """
+        await self._events.close()
+
+    async def __aiter__(self) -> AsyncGenerator[str]:
+        async with aclosing(self._listen()) as heard:
+            async for _, text in heard:
+                if text:
+                    yield text
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """Go over events instead of text: reasoning and pieces of tool calls as well.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     [event.text async for event in stream.events() if event.text]
+        ['You ', 'said: ', 'Hello']
+        """
+        async with aclosing(self._listen()) as heard:
+            async for event, _ in heard:
+                yield event
+
+    async def until_done(self) -> Answer:
+        """Hear it to its end; the whole answer.
+
+        >>> async with session.stream("Hello") as stream:
+        ...     print(await stream.until_done())
+        You said: Hello
+        """
+        async with aclosing(self._listen()) as heard:
+            async for _ in heard:
+                pass
+        return self.answer
+
+    async def _listen(self) -> AsyncGenerator[tuple[Event, str]]:
+        """Each event with the text that it brought. Raises the error that the run ended with."""
+        async with aclosing(self._events.__aiter__()) as events:
+            async for event in events:
+                text = self._transcript.add(event)
+                if event.type == "end":
+                    if event.run and event.run.error:
+                        raise_run_error(event.run.error)
+                    self._answer = self._transcript.close(event)
+                yield event, text
+
+
+def read_event(frame: Frame) -> Event:
+    """The event of a frame. Raises ApiError for one that tells an error."""
+    body: Any = json.loads(frame.data)
+    if frame.event == "error":
+        raise read_stream_error(body)
+    return Event.read(body)
+
+
+def raise_run_error(error: RunError) -> NoReturn:
+    """Raise what a run failed with, as the server would have answered it."""
+    raise read_stream_error({"error": {"code": error.code, "message": error.message}})

@@ -1,0 +1,98 @@
+"""Agents: who answers in sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from multiturn_client import requests
+from multiturn_client.options import AgentChange, AgentOptions
+from multiturn_client.pages import PageRequest
+from multiturn_client.records import Agent, Deleted
+from multiturn_client.synchronous.docs import Docs
+from multiturn_client.synchronous.pages import Pages
+from multiturn_client.synchronous.transport import Transport
+
+
+class Agents:
+    """Makes agents and finds them: ``client.agents``. Wherever one is named, ``agent_id`` is our id or its canonical
+    name.
+
+    >>> agent = client.agents.create("Guide", instructions="Be brief.")
+    >>> session = client.sessions.create(agent_id=agent.id)
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.docs = Docs(transport, "agent")
+
+    def create(self, name: str, **options: Unpack[AgentOptions]) -> Agent:
+        """Make an agent; ``AgentOptions`` says what may be set. Raises ConflictError for a canonical name that is
+        taken, InvalidRequestError.
+
+        >>> agent = client.agents.create("Guide", canonical_name="guide", about="knows Lisbon")
+        >>> client.agents.get("guide").about
+        'knows Lisbon'
+        """
+        return Agent.read(self._transport.send(requests.post("agents", body={"name": name, **options})))
+
+    def get(self, agent_id: str) -> Agent:
+        """Get an agent. Raises AgentNotFoundError.
+
+        >>> agent = client.agents.create("Guide")
+        >>> client.agents.get(agent.id).name
+        'Guide'
+        """
+        return Agent.read(self._transport.send(requests.get("agents", agent_id)))
+
+    def list(
+        self, *, metadata: Mapping[str, Any] | None = None, limit: int | None = None, offset: int | None = None
+    ) -> Pages[Agent]:
+        """List agents, the newest first, ``limit`` a page (1 to 100, default 20), those whose metadata contain
+        ``metadata``.
+
+        >>> agent = client.agents.create("Guide")
+        >>> [agent.name for agent in client.agents.list(limit=10)]
+        ['Guide']
+        """
+        asked = requests.get("agents", metadata=metadata, limit=limit, offset=offset)
+        return Pages(self._transport, PageRequest(request=asked, cursor="before"), Agent.read)
+
+    def update(self, agent_id: str, **changes: Unpack[AgentChange]) -> Agent:
+        """Change an agent, which makes a new version: what is not named stays, None unsets, the keys of ``metadata``
+        are merged. Raises AgentNotFoundError, InvalidRequestError.
+
+        >>> agent = client.agents.create("Guide")
+        >>> client.agents.update(agent.id, instructions="Be kind.").version
+        2
+        """
+        return Agent.read(self._transport.send(requests.patch("agents", agent_id, body=changes)))
+
+    def delete(self, agent_id: str) -> Deleted:
+        """Delete an agent with its documents; sessions that name it go on without it. Raises AgentNotFoundError.
+
+        >>> agent = client.agents.create("Guide")
+        >>> client.agents.delete(agent.id).deleted
+        True
+        """
+        return Deleted.read(self._transport.send(requests.delete("agents", agent_id)))
+
+    def versions(self, agent_id: str, *, limit: int | None = None) -> Pages[Agent]:
+        """List an agent's versions, the newest first. Raises AgentNotFoundError.
+
+        >>> agent = client.agents.create("Guide")
+        >>> agent = client.agents.update(agent.id, about="knows Lisbon")
+        >>> [agent.version for agent in client.agents.versions(agent.id)]
+        [2, 1]
+        """
+        asked = requests.get("agents", agent_id, "versions", limit=limit)
+        return Pages(self._transport, PageRequest(request=asked, cursor="cursor"), Agent.read)
+
+    def version(self, agent_id: str, number: int) -> Agent:
+        """Get an agent as it was in one of its versions. Raises AgentNotFoundError.
+
+        >>> agent = client.agents.create("Guide")
+        >>> client.agents.version(agent.id, 1).name
+        'Guide'
+        """
+        return Agent.read(self._transport.send(requests.get("agents", agent_id, "versions", str(number))))

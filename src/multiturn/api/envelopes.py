@@ -1,0 +1,124 @@
+"""Errors of dialects that do not write them as OpenAI does: which paths they are of, their statuses and their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from multiturn.api.error_codes import CODES
+from multiturn.errors import MultiturnError, UpstreamRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A dialect's errors: the struct that describes them, the status of a code of ours, and a body."""
+
+    shape: type[Struct]
+    find_status: Callable[[str], int]
+    write: Callable[[MultiturnError], dict[str, Any]]
+
+    def status_of(self, error: MultiturnError) -> int:
+        """The status of an error; a provider's refusal for too many requests keeps its own."""
+        if isinstance(error, UpstreamRefused) and error.status == 429:
+            return 429
+        return self.find_status(error.code)
+
+
+class JulepDetailBody(Struct, kw_only=True):
+    """One thing that is wrong with a request."""
+
+    type: Annotated[str, Meta(description="`missing`, or `value_error`.")]
+    msg: Annotated[str, Meta(description="What is wrong and what would be right.")]
+    loc: Annotated[str, Meta(description="Where: `body.…`, `query.…` or `header.…`.")]
+
+
+class JulepErrorFactsBody(Struct, kw_only=True, omit_defaults=True):
+    """What is wrong, as Julep says it."""
+
+    message: Annotated[str, Meta(description="A text for a person. It may change.")]
+    code: Annotated[
+        str,
+        Meta(
+            description="As Julep's server wrote it: `http_404` and the like, `validation_error`, `prompt_too_big`, "
+            "`llm_bad_request`, `llm_api_error`."
+        ),
+    ]
+    type: Annotated[str | None, Meta(description="The name of Julep's class, else `http_error`.")] = None
+    reason: Annotated[str | None, Meta(description="Our own code, which is stable: see the table of errors.")] = None
+    fix: Annotated[str | None, Meta(description="What to do about it.")] = None
+    details: Annotated[list[JulepDetailBody] | None, Meta(description="Of `validation_error`: what and where.")] = None
+
+
+class JulepErrorBody(Struct, kw_only=True):
+    """An error, in Julep's envelope."""
+
+    error: JulepErrorFactsBody
+
+
+# A request that does not fit its schema was a 422 there, a bad key a 403 (contracts/julep 1.7).
+UNPROCESSABLE = frozenset({"invalid_request", "invalid_json", "incomplete_body"})
+TOO_BIG = frozenset({"context_length_exceeded"})
+CLASSES: Mapping[str, str] = {
+    "session_not_found": "SessionNotFoundError",
+    "agent_not_found": "AgentNotFoundError",
+    "user_not_found": "UserNotFoundError",
+    "document_not_found": "DocNotFoundError",
+}
+IN_HEADERS = ("x-", "idempotency-key")
+
+
+def find_julep_status(code: str) -> int:
+    """The status that Julep gave what we call so."""
+    if code in UNPROCESSABLE:
+        return 422
+    if code == "upstream_refused":
+        return 400
+    ours = CODES.get(code, CODES["internal_error"]).status or 500
+    return 403 if ours == 401 else ours
+
+
+def write_julep(error: MultiturnError) -> dict[str, Any]:
+    """An error in Julep's envelope."""
+    code, status = error.code, find_julep_status(error.code)
+    if code in UNPROCESSABLE:
+        facts = {"message": "Validation error", "code": "validation_error", "details": [write_detail(error)]}
+    elif code in TOO_BIG:
+        fix = "Reduce the size of your prompt, or let the server cut the history (`context_overflow`)."
+        facts = {"message": error.message, "code": "prompt_too_big", "type": "PromptTooBigError", "fix": fix}
+    elif code == "upstream_refused":
+        fix = "Check the request: the text has the provider's reason."
+        facts = {"message": error.message, "code": "llm_bad_request", "type": "LLMServiceBadRequest", "fix": fix}
+    elif code.startswith("upstream_"):
+        facts = {
+            "message": error.message,
+            "code": "llm_api_error",
+            "type": "LLMServiceError",
+            "fix": CODES[code].advice,
+        }
+    else:
+        text = "Could not validate API KEY" if error.kind == "unauthenticated" else error.message
+        facts = {"message": text, "code": f"http_{status}", "type": CLASSES.get(code, "http_error")}
+    return {"error": {**facts, "reason": code}}
+
+
+def write_detail(error: MultiturnError) -> dict[str, str]:
+    """What is wrong and where; a field that is named without its place is one of the body."""
+    where = error.param or "body"
+    if where.lower().startswith(IN_HEADERS):
+        where = f"header.{where}"
+    elif not where.startswith(("body", "query.", "path.")):
+        where = f"body.{where}"
+    kind = "missing" if "missing" in error.message or "required" in error.message else "value_error"
+    return {"type": kind, "msg": error.message, "loc": where}
+
+
+JULEP = Envelope(JulepErrorBody, find_julep_status, write_julep)
+JULEP_PATH = "/julep/api"
+
+
+def find_envelope(path: str) -> Envelope | None:
+    """The envelope of a path; None for OpenAI's, which all others speak."""
+    return JULEP if path == JULEP_PATH or path.startswith(JULEP_PATH + "/") else None

@@ -1,0 +1,76 @@
+"""Contexts of turns: assembled for a turn that is taken, for one that is only thought of, and read back of past runs."""
+
+from __future__ import annotations
+
+from msgspec import Struct, json
+from msgspec.structs import replace
+
+from multiturn.engine.ports import ContextStore, Upstream
+from multiturn.engine.speakers import Speaker, Speakers
+from multiturn.engine.window.assemble import Assembler
+from multiturn.engine.window.budget import Budget, Budgets
+from multiturn.model.context import Context, ContextRecord, Plan
+from multiturn.model.retrieved import RetrievedContext
+from multiturn.model.run import Run
+from multiturn.model.session import Session
+from multiturn.model.turn import TurnOrder
+
+# What stands in the context besides the messages.
+FIXED_FIELDS = ("tools", "functions", "response_format")
+OUTPUT_FIELDS = ("max_completion_tokens", "max_tokens")
+
+
+class Assembled(Struct, frozen=True, kw_only=True):
+    """A context with who answers it and what it was allowed to take."""
+
+    context: Context
+    speaker: Speaker
+    budget: Budget
+
+
+class Contexts:
+    """Assembles contexts."""
+
+    def __init__(
+        self, speakers: Speakers, upstream: Upstream, budgets: Budgets, assembler: Assembler, store: ContextStore
+    ) -> None:
+        self.speakers = speakers
+        self.upstream = upstream
+        self.budgets = budgets
+        self.assembler = assembler
+        self.store = store
+
+    async def assemble(self, session: Session, plan: Plan, order: TurnOrder) -> Assembled:
+        """Assemble the context of a turn. Nothing is stored.
+
+        Raises InvalidRequest, ContextOverflow, and what the upstream raises about a model that it does not know.
+        """
+        speaker = await self.speakers.find(session, order)
+        budget = self.budgets.plan(
+            order.model,
+            speaker.policy,
+            window=await self.upstream.find_context_tokens(order.model),
+            output_max=order.output_tokens_max or read_output_max(speaker),
+            owners=speaker.owners,
+        )
+        fixed = b"".join(bytes(speaker.fields[name]) for name in FIXED_FIELDS if name in speaker.fields)
+        budget = replace(budget, fixed=fixed)
+        context = await self.assembler.assemble(replace(session, instructions=speaker.instructions), plan, budget)
+        return Assembled(context=context, speaker=speaker, budget=budget)
+
+    async def preview(self, session: Session, order: TurnOrder) -> Assembled:
+        """What a turn with this order would show the model now; with no input, what the next turn begins with."""
+        return await self.assemble(session, Plan(path=session.path, input=order.input), order)
+
+    async def read_run(self, run: Run) -> tuple[ContextRecord | None, RetrievedContext | None]:
+        """What a run's model was shown, and what was retrieved for it."""
+        record = await self.store.find_record(run.tenant_id, run.id)
+        return record, await self.store.find_retrieved(run.tenant_id, run.id)
+
+
+def read_output_max(speaker: Speaker) -> int | None:
+    """How long the answer may be when the agent presets it."""
+    for name in OUTPUT_FIELDS:
+        if name in speaker.fields and isinstance(value := json.decode(speaker.fields[name]), int) and value > 0:
+            return value
+    return None

@@ -1,0 +1,260 @@
+"""Search in documents: by words, by vectors, or both, for whoever asks and for turns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from multiturn.engine.embedders import Embedders
+from multiturn.engine.metadata import check_object
+from multiturn.engine.ports_knowledge import KnowledgeStore
+from multiturn.engine.search.index import Query, SearchOptions
+from multiturn.engine.search.terms import TermReader
+from multiturn.engine.store_index import StoreIndex, StoreIndexes
+from multiturn.engine.store_search import Found, read_vectors, search_stores
+from multiturn.errors import InvalidRequest, MultiturnError, Unavailable, UpstreamError
+from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, SearchOrder
+from multiturn.model.policy import RecallOptions, SearchMode
+
+log = logging.getLogger(__name__)
+
+LIMIT_MAX = 50
+TEXT_CHARS_MAX = 10_000
+VECTOR_NUMBERS_MAX = 8192
+# Who searches waits for the embedder; a turn does not wait long, and not long for all of it.
+SEARCH_EMBED_S = 10.0
+TURN_EMBED_S = 0.6
+TURN_S = 1.0
+# A chunk that shares no word with a turn and is no nearer than this was found only because nothing else was there:
+# with the embedded model texts about different things have cosines up to about here.
+RELATED_MIN = 0.2
+
+Vector = NDArray[np.float32]
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """A search: ``words`` are looked for, ``meaning`` is embedded, for at most ``embed_s``.
+
+    ``is_strict``: a search by vectors that has none fails; another goes by words.
+    """
+
+    order: SearchOrder
+    words: str
+    meaning: str
+    embed_s: float
+    is_strict: bool
+
+
+class DocumentSearch:
+    """Searches in the stores of documents."""
+
+    def __init__(self, store: KnowledgeStore, indexes: StoreIndexes, reader: TermReader, embedders: Embedders) -> None:
+        self.store = store
+        self.indexes = indexes
+        self.reader = reader
+        self.embedders = embedders
+        self.model = embedders.current.model if embedders.current else None
+
+    async def search(self, tenant_id: UUID, owners: Sequence[Owner], order: SearchOrder) -> DocumentHits:
+        """Search in the documents of these owners. Raises InvalidRequest, Unavailable (``embeddings_unavailable``)."""
+        check_order(order)
+        if order.mode == "vector" and order.vector is None and self.model is None:
+            raise embeddings_unavailable("they are switched off")
+        text = order.text or ""
+        ask = Ask(order=order, words=text, meaning=text, embed_s=SEARCH_EMBED_S, is_strict=True)
+        return await self._answer(tenant_id, owners, ask)
+
+    async def retrieve(
+        self, tenant_id: UUID, owners: Sequence[Owner], messages: Sequence[tuple[str, str]], options: RecallOptions
+    ) -> Sequence[DocumentHit]:
+        """Find what a turn needs. Never fails, and takes about a second at most."""
+        spoken = [(speaker, text) for speaker, text in messages if text.strip()][-options.messages :]
+        if not spoken:
+            return ()
+        ask = Ask(
+            order=order_of(options),
+            words=spoken[-1][1][: options.query_chars_max],
+            meaning="\n\n".join(f"{speaker}: {text}" for speaker, text in spoken)[-options.query_chars_max :],
+            embed_s=TURN_EMBED_S,
+            is_strict=False,
+        )
+        try:
+            async with asyncio.timeout(TURN_S):
+                found = await self._answer(tenant_id, owners, ask)
+        except (MultiturnError, TimeoutError) as error:
+            log.warning("a turn goes on without its documents: %s", error or "the search takes its time")
+            return ()
+        return [hit for hit in found.hits if options.confidence is not None or is_related(hit)]
+
+    async def _answer(self, tenant_id: UUID, owners: Sequence[Owner], ask: Ask) -> DocumentHits:
+        began = time.perf_counter()
+        states = [state for state in await self.store.find_stores(tenant_id, owners) if state.chunks]
+        stores = [await self.indexes.open(tenant_id, state) for state in states]
+        vectors = await self._find_vectors(ask, stores) if stores else {}
+        mode = resolve_mode(ask, vectors)
+        terms = dict.fromkeys(self.reader.read(ask.words), 1.0) if mode != "vector" else {}
+        found = (
+            search_stores(stores, Query(terms=terms, vectors=vectors), options_of(ask, mode), ask.order.metadata)
+            if stores
+            else []
+        )
+        hits = await self._describe(tenant_id, found, ask.order)
+        return DocumentHits(hits=hits, mode=mode, query=ask.words, took_ms=1000 * (time.perf_counter() - began))
+
+    async def _find_vectors(self, ask: Ask, stores: Sequence[StoreIndex]) -> dict[str, Vector]:
+        """The vectors of a search, one for each embedding model in the stores that can be asked or is given one."""
+        order = ask.order
+        models = {model: table.vectors.view.shape[1] for store in stores for model, table in store.index.tables.items()}
+        if order.mode == "text" or not models:
+            return {}
+        if order.vector is not None:
+            return self._take_vector(order.vector, models)
+        try:
+            async with asyncio.timeout(ask.embed_s):
+                vectors = {
+                    model: (await embedder.embed([ask.meaning], is_query=True))[0]
+                    for model in models
+                    if (embedder := self.embedders.find(model))
+                }
+        except (Unavailable, UpstreamError, TimeoutError) as error:
+            if order.mode == "vector" and ask.is_strict:
+                raise embeddings_unavailable(str(error) or "they take too long") from error
+            log.info("documents are searched by words alone: %s", error or "the embedder takes its time")
+            return {}
+        return {model: vector for model, vector in vectors.items() if len(vector) == models[model]}
+
+    def _take_vector(self, numbers: Sequence[float], models: Mapping[str, int]) -> dict[str, Vector]:
+        """A vector that the client made, for the present model; when that made none here, for those of its size.
+
+        Raises InvalidRequest for one of another size.
+        """
+        sizes = {model: size for model, size in models.items() if model == self.model} or models
+        fitting = [model for model, size in sizes.items() if size == len(numbers)]
+        if not fitting:
+            known = ", ".join(f"{size} ({model})" for model, size in sizes.items())
+            text = f"'vector' has {len(numbers)} numbers; the vectors of these documents have {known}."
+            raise InvalidRequest(text, param="vector")
+        vector = np.array(numbers, np.float64)
+        vector /= np.abs(vector).max()  # The squares of what is left can neither overflow nor vanish.
+        unit = (vector / np.linalg.norm(vector)).astype(np.float32)
+        return dict.fromkeys(fitting, unit)
+
+    async def _describe(self, tenant_id: UUID, found: Sequence[Found], order: SearchOrder) -> tuple[DocumentHit, ...]:
+        """What was found, with its text; a document that was deleted meanwhile is left out."""
+        spans = [(document_id(one), one.hit.start, one.hit.end) for one in found]
+        texts = await self.store.load_texts(tenant_id, spans) if spans else []
+        vectors = read_vectors(found) if order.with_vectors else [None] * len(found)
+        return tuple(
+            describe(one, text, vector[1] if vector else None)
+            for one, text, vector in zip(found, texts, vectors, strict=True)
+            if text is not None
+        )
+
+
+def order_of(options: RecallOptions) -> SearchOrder:
+    """The search of a turn."""
+    return SearchOrder(
+        mode=options.mode,
+        limit=options.limit,
+        confidence=options.confidence,
+        alpha=options.alpha,
+        mmr_strength=options.mmr_strength,
+        metadata=options.metadata,
+    )
+
+
+def resolve_mode(ask: Ask, vectors: Mapping[str, Vector]) -> SearchMode:
+    """How it is searched with what there is."""
+    mode = ask.order.mode
+    if vectors:
+        return mode if ask.words.strip() else "vector"
+    return "vector" if mode == "vector" and ask.is_strict else "text"
+
+
+def options_of(ask: Ask, mode: SearchMode) -> SearchOptions:
+    """How an index is searched for this."""
+    order = ask.order
+    return SearchOptions(
+        limit=order.limit,
+        alpha={"text": 0.0, "vector": 1.0, "hybrid": order.alpha}[mode],
+        similarity_min=order.confidence,
+        mmr_strength=order.mmr_strength,
+    )
+
+
+def document_id(found: Found) -> UUID:
+    """The document of a chunk: the first of its segment's key."""
+    key = found.hit.key
+    assert isinstance(key, tuple)
+    id_: UUID = key[0]
+    return id_
+
+
+def describe(found: Found, text: str, vector: Vector | None) -> DocumentHit:
+    """A chunk that was found."""
+    hit = found.hit
+    document = found.store.documents[document_id(found)]
+    part, begin = document.locate(hit.start)
+    return DocumentHit(
+        item=document.item,
+        chunk=hit.number,
+        part=part,
+        text=text,
+        start=hit.start - begin,
+        end=hit.end - begin,
+        score=hit.score,
+        lexical=hit.lexical,
+        similarity=hit.similarity,
+        vector=None if vector is None else tuple(vector.tolist()),
+    )
+
+
+def is_related(hit: DocumentHit) -> bool:
+    """Whether there is any reason to show a chunk besides that something had to be the best."""
+    return bool(hit.lexical) or (hit.similarity or 0) >= RELATED_MIN
+
+
+def check_order(order: SearchOrder) -> None:
+    """Raises InvalidRequest for a search that cannot be made."""
+    has_text = bool(order.text and order.text.strip())
+    if not has_text and (order.vector is None or order.mode == "text"):
+        raise InvalidRequest("'text' must say what to search for.", param="text")
+    if len(order.text or "") > TEXT_CHARS_MAX:
+        raise InvalidRequest(f"'text' must have at most {TEXT_CHARS_MAX} characters.", param="text")
+    check_object(order.metadata, "metadata_filter")
+    check_range("limit", order.limit, 1, LIMIT_MAX)
+    check_range("alpha", order.alpha, 0, 1)
+    check_range("confidence", order.confidence, -1, 1)
+    check_range("mmr_strength", order.mmr_strength, 0, 1)
+    if order.mmr_strength == 1:
+        raise InvalidRequest("'mmr_strength' must be below 1.", param="mmr_strength")
+    if order.vector is not None:
+        check_vector(order.vector)
+
+
+def check_range(name: str, value: float | None, least: float, most: float) -> None:
+    """Raises InvalidRequest for a number out of its range."""
+    if value is not None and not least <= value <= most:
+        raise InvalidRequest(f"'{name}' must be from {least} to {most}; it is {value}.", param=name)
+
+
+def check_vector(numbers: Sequence[float]) -> None:
+    """Raises InvalidRequest for what points nowhere."""
+    if not 0 < len(numbers) <= VECTOR_NUMBERS_MAX:
+        raise InvalidRequest(f"'vector' must have 1 to {VECTOR_NUMBERS_MAX} numbers.", param="vector")
+    if not all(math.isfinite(number) for number in numbers) or not any(numbers):
+        raise InvalidRequest("'vector' must have finite numbers that are not all 0.", param="vector")
+
+
+def embeddings_unavailable(reason: str) -> Unavailable:
+    """The error of a search that needs an embedding model which is not there."""
+    text = f"The text cannot be turned into a vector now: {reason}. Search by words (mode 'text'), or send a vector."
+    return Unavailable(text, code="embeddings_unavailable")

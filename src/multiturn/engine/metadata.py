@@ -1,0 +1,36 @@
+"""What an application keeps with a thing of ours: merged key by key, and bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from multiturn.errors import InvalidRequest
+
+JSON_BYTES_MAX = 16 * 1024
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def merge(metadata: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata with a change merged in, key by key; a key whose value is None goes."""
+    return {name: value for name, value in {**metadata, **change}.items() if value is not None}
+
+
+def check_object(value: Mapping[str, Any], param: str) -> None:
+    """Raise InvalidRequest when an object is over the limit of what is kept as JSON."""
+    size = len(msgspec.json.encode(value))
+    if size > JSON_BYTES_MAX:
+        raise InvalidRequest(f"'{param}' must be at most {JSON_BYTES_MAX} bytes of JSON; it is {size}.", param=param)
+
+
+def check_text(value: str | None, param: str, *, chars_max: int) -> None:
+    """Raise InvalidRequest for a text that is too long, or that holds control characters besides tab and newline."""
+    if value is None:
+        return
+    if len(value) > chars_max:
+        raise InvalidRequest(f"'{param}' must have at most {chars_max} characters; it has {len(value)}.", param=param)
+    if CONTROL.search(value):
+        raise InvalidRequest(f"'{param}' must not hold control characters.", param=param)

@@ -1,0 +1,270 @@
+"""Recall: finds what a turn needs to know and the model is no longer, or was never, shown.
+
+Snippets of what was cut are verbatim, with speaker and day, since those carry the words of the answer far more often
+than summaries do (DESIGN section 3); documents give their best chunks.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from multiturn.engine.embedders import Embedders
+from multiturn.engine.ports import ItemStore
+from multiturn.engine.search.index import Hit
+from multiturn.engine.search.ranking import ask, recall
+from multiturn.engine.search.snippets import Said, choose_snippets, write_snippets
+from multiturn.engine.search.snippets import Snippet as Piece
+from multiturn.engine.session_index import SegmentKey, SessionIndexes
+from multiturn.engine.window.question import Question, RecallPlan
+from multiturn.engine.window.shown import read_speaker, read_text
+from multiturn.engine.window.tokens import BYTES_PER_TOKEN, count_text
+from multiturn.errors import MultiturnError
+from multiturn.model.content import Content, Message
+from multiturn.model.item import Range
+from multiturn.model.knowledge import DocumentHit, Owner
+from multiturn.model.policy import RecallOptions
+from multiturn.model.retrieved import RetrievedContext, Snippet
+from multiturn.model.session import Session
+from multiturn.observe import Metrics
+
+log = logging.getLogger(__name__)
+
+# Where the past and documents both have something to say, documents take at most this share of the tokens.
+DOCUMENTS_SHARE = 0.5
+# So many pieces more than fit are read and shown to people who ask why something was left out.
+OMITTED_MAX = 10
+QUERY_CHARS_MAX = 2000
+PAST = "[From earlier in this conversation]\n"
+DOCUMENTS = "[From the documents]\n"
+
+
+class Library(Protocol):
+    """Searches documents (``Knowledge`` does)."""
+
+    async def holds(self, tenant_id: UUID, owners: Sequence[Owner]) -> bool:
+        """Whether any of these owners has documents."""
+        ...
+
+    async def retrieve(
+        self, tenant_id: UUID, owners: Sequence[Owner], messages: Sequence[tuple[str, str]], options: RecallOptions
+    ) -> Sequence[DocumentHit]:
+        """Find the chunks that the last messages, speaker and text each, are about."""
+        ...
+
+
+class Recall:
+    """Finds what was cut from a session, and what its documents say."""
+
+    def __init__(
+        self, items: ItemStore, indexes: SessionIndexes, knowledge: Library, embedders: Embedders, metrics: Metrics
+    ) -> None:
+        self.items = items
+        self.indexes = indexes
+        self.knowledge = knowledge
+        self.embedders = embedders
+        self.metrics = metrics
+
+    async def holds(self, session: Session, path: tuple[Range, ...], cut: int, plan: RecallPlan) -> bool:
+        """Whether there is anything that could be found."""
+        if plan.finds_past and path and path[0].first < cut:
+            return True
+        return await self.knowledge.holds(session.tenant_id, plan.owners)
+
+    async def recall(self, question: Question) -> RetrievedContext | None:
+        """Find what the question is about. Never fails a turn: what cannot be searched is left out."""
+        began = time.perf_counter()
+        query = read_query(question)
+        if not query:
+            return None
+        finds_past = has_past(question)
+        found = await self._search_documents(question)
+        share = DOCUMENTS_SHARE if finds_past else 1.0
+        chunks = choose_documents(found, question, tokens_max=int(question.tokens_max * share))
+        lines = write_documents(chunks)
+        pieces: list[Snippet] = []
+        if finds_past:
+            pieces, past = await self._search_past(question, query, tokens_max=question.tokens_max - count_text(lines))
+            lines += past
+        took_s = time.perf_counter() - began
+        self.metrics.recall.observe(took_s)
+        if not chunks and not pieces:
+            return None
+        return RetrievedContext(query=query, snippets=(*chunks, *pieces), block=lines, took_ms=round(took_s * 1000, 2))
+
+    async def _search_documents(self, question: Question) -> Sequence[DocumentHit]:
+        """The chunks that the last messages are about."""
+        messages = [*question.recent, *((read_speaker(one), read_text(one)) for one in question.input if is_said(one))]
+        try:
+            return await self.knowledge.retrieve(
+                question.session.tenant_id, question.plan.owners, messages, question.plan.options
+            )
+        except MultiturnError as error:
+            log.warning("documents were not searched: %s", error)
+            return ()
+
+    async def _search_past(self, question: Question, query: str, *, tokens_max: int) -> tuple[list[Snippet], str]:
+        """Snippets of what was cut, and the lines that they make."""
+        tokens_max -= count_text(PAST)
+        if tokens_max <= 0:
+            return [], ""
+        try:
+            hits = await self._rank(question, query)
+        except MultiturnError as error:
+            log.warning("the past was not searched: %s", error)
+            return [], ""
+        wanted = take_enough(hits, tokens_max)
+        said = await self._load(question, wanted)
+        chosen = choose_snippets(wanted, said, tokens_max=tokens_max, count=count_text)
+        lines = write_snippets(chosen)
+        return note_past(chosen, wanted, said), PAST + lines if lines else ""
+
+    async def _rank(self, question: Question, query: str) -> list[Hit]:
+        """Rank what stands on the path before the cut."""
+        index = await self.indexes.open(question.session, question.path, question.cut)
+        vectors = await self.embedders.embed_query(query, index.models)
+        self.metrics.recall_parts.labels("words_and_vectors" if vectors else "words").inc()
+        earlier = [said.text for said in question.recent]
+        hits = recall(index, ask(self.indexes.reader, query, earlier=earlier, vectors=vectors), before=question.cut)
+        return [hit for hit in hits if is_on_path(hit, question) and not is_shown(hit, question.shown)]
+
+    async def _load(self, question: Question, hits: Sequence[Hit]) -> dict[int, Said]:
+        """What was said in the items that hits stand in."""
+        numbers: dict[UUID, set[int]] = {}
+        for hit in hits:
+            numbers.setdefault(owner_of(hit), set()).add(hit.number)
+        said: dict[int, Said] = {}
+        for owner_id, held in numbers.items():
+            for item in await self.items.load_at(question.session.tenant_id, owner_id, sorted(held)):
+                content = item.content
+                said[item.seq] = Said(text=read_text(content), speaker=read_speaker(content), said_at=item.created_at)
+        return said
+
+
+def has_past(question: Question) -> bool:
+    """Whether something of the path is not shown, and may be found."""
+    return question.plan.finds_past and bool(question.path) and question.path[0].first < question.cut
+
+
+def read_query(question: Question) -> str:
+    """What the new input says: its end, where it is long."""
+    said = [read_text(content) for content in question.input if is_said(content)]
+    return "\n".join(text for text in said if text)[-QUERY_CHARS_MAX:].strip()
+
+
+def is_said(content: Content) -> bool:
+    """Whether this is something that a user says."""
+    return isinstance(content, Message) and content.role == "user"
+
+
+def owner_of(hit: Hit) -> UUID:
+    """The session that stores the item of a hit."""
+    assert isinstance(hit.key, SegmentKey)
+    return hit.key.session_id
+
+
+def is_on_path(hit: Hit, question: Question) -> bool:
+    """Whether the item of a hit is on the branch, and not on one that was left."""
+    return any(
+        range_.first <= hit.number <= range_.last and owner_of(hit) == (range_.session_id or question.session.id)
+        for range_ in question.path
+    )
+
+
+def is_shown(hit: Hit, shown: Sequence[Snippet]) -> bool:
+    """Whether the model is still shown this piece, recalled for an earlier turn."""
+    return any(snippet.seq == hit.number and snippet.start < hit.end and hit.start < snippet.end for snippet in shown)
+
+
+def take_enough(hits: Sequence[Hit], tokens_max: int) -> list[Hit]:
+    """The best hits that could fill the tokens, and some more to tell what was left out."""
+    left = tokens_max
+    for place, hit in enumerate(hits):
+        left -= (hit.end - hit.start) // BYTES_PER_TOKEN
+        if left < 0:
+            return list(hits[: place + 1 + OMITTED_MAX])
+    return list(hits)
+
+
+def note_past(chosen: Sequence[Piece], hits: Sequence[Hit], said: Mapping[int, Said]) -> list[Snippet]:
+    """What was found of the past: what is shown, and the best of what is not."""
+    found = [describe_piece(hit, said) for hit in hits if hit.number in said]
+    shown = [snippet for snippet in found if is_chosen(snippet, chosen)]
+    omitted = [replace(snippet, omitted="budget") for snippet in found if not is_chosen(snippet, chosen)]
+    return [*shown, *omitted[:OMITTED_MAX]]
+
+
+def is_chosen(snippet: Snippet, chosen: Sequence[Piece]) -> bool:
+    """Whether a piece is among those that are shown."""
+    return any(
+        piece.number == snippet.seq and piece.start <= snippet.start and snippet.end <= piece.end for piece in chosen
+    )
+
+
+def describe_piece(hit: Hit, said: Mapping[int, Said]) -> Snippet:
+    """A piece of the past with its place and its scores."""
+    source = said[hit.number]
+    return Snippet(
+        source="session",
+        text=source.text[hit.start : hit.end],
+        start=hit.start,
+        end=hit.end,
+        score=round(hit.score, 4),
+        lexical=round(hit.lexical, 3),
+        similarity=None if hit.similarity is None else round(hit.similarity, 3),
+        seq=hit.number,
+        speaker=source.speaker,
+        said_at=source.said_at,
+    )
+
+
+def choose_documents(hits: Sequence[DocumentHit], question: Question, *, tokens_max: int) -> list[Snippet]:
+    """The chunks that fit, the best first, but for those that are shown already; and what was left out."""
+    left = tokens_max - count_text(DOCUMENTS)
+    snippets: list[Snippet] = []
+    for hit in hits:
+        snippet = describe_chunk(hit)
+        cost = count_text(write_chunk(snippet))
+        if any((one.item_id, one.chunk) == (snippet.item_id, snippet.chunk) for one in question.shown):
+            snippets.append(replace(snippet, omitted="shown_already"))
+        elif cost > left:
+            snippets.append(replace(snippet, omitted="budget"))
+        else:
+            left -= cost
+            snippets.append(snippet)
+    return snippets
+
+
+def describe_chunk(hit: DocumentHit) -> Snippet:
+    """A chunk of a document with its place and its scores."""
+    return Snippet(
+        source="document",
+        text=hit.text,
+        start=hit.start,
+        end=hit.end,
+        score=hit.score,
+        lexical=hit.lexical,
+        similarity=hit.similarity,
+        item_id=hit.item.id,
+        title=hit.item.title,
+        chunk=hit.chunk,
+        owner_kind=hit.item.owner.kind,
+        owner_id=hit.item.owner.id,
+        metadata=hit.item.metadata,
+    )
+
+
+def write_documents(snippets: Sequence[Snippet]) -> str:
+    """The lines of the chunks that are shown."""
+    lines = "".join(write_chunk(snippet) for snippet in snippets if snippet.omitted is None)
+    return DOCUMENTS + lines if lines else ""
+
+
+def write_chunk(snippet: Snippet) -> str:
+    """A chunk under the title of its document."""
+    return f"{snippet.title}:\n{snippet.text}\n"

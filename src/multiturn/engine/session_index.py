@@ -1,0 +1,211 @@
+"""The search index of what was said: made ahead of need in small segments, kept in memory for sessions in use.
+
+A session that never outgrows its model's window is never indexed: entries are made when a context is half full, behind
+the turn, and only what a cut surprised is made on the spot (docs/decisions/recall.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from multiturn.engine.embedders import Embedders
+from multiturn.engine.ports import Embedder, ItemStore, SegmentStore
+from multiturn.engine.search.index import SearchIndex
+from multiturn.engine.search.ranking import list_entries
+from multiturn.engine.search.segment import Entry, IndexSegment, build_segment, decode_segment, with_vectors
+from multiturn.engine.search.terms import TermReader
+from multiturn.engine.window.shown import read_name, read_text
+from multiturn.model.content import Reasoning, Summary
+from multiturn.model.item import Item, Range
+from multiturn.model.retrieved import StoredSegment
+from multiturn.model.session import Session
+from multiturn.observe import Metrics
+
+# Small enough that none keeps other turns waiting (some 60 µs an item), large enough that 10,000 items are few rows.
+SEGMENT_ITEMS = 64
+# What a turn waits for itself; more than this is indexed behind it, and found from the next turn on.
+INLINE_ITEMS = 8 * SEGMENT_ITEMS
+CACHE_BYTES = 64 * 1024 * 1024
+SESSIONS_MAX = 10_000
+
+
+class SegmentKey(Struct, frozen=True):
+    """A segment: the session that stores its items, and the first of them."""
+
+    session_id: UUID
+    first: int
+
+
+class OpenIndex:
+    """The index of one session in memory: its own items and those that it shares with others."""
+
+    def __init__(self) -> None:
+        self.index = SearchIndex()
+        self.segments: dict[SegmentKey, StoredSegment] = {}
+        self.lock = asyncio.Lock()
+
+    def last_of(self, session_id: UUID) -> int:
+        """Where the segments of a session end, as far as they are known here."""
+        return max((key.first for key in self.segments if key.session_id == session_id), default=0)
+
+    def list_missing(self, session_id: UUID, range_: Range) -> Iterator[Range]:
+        """The parts of a range that no segment covers."""
+        held = sorted(
+            (segment.first, segment.last) for key, segment in self.segments.items() if key.session_id == session_id
+        )
+        begin = range_.first
+        for first, last in held:
+            if last < begin:
+                continue
+            if first > range_.last:
+                break
+            if first > begin:
+                yield Range(begin, first - 1, range_.session_id)
+            begin = last + 1
+        if begin <= range_.last:
+            yield Range(begin, range_.last, range_.session_id)
+
+    def hold(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment) -> None:
+        """Take a segment up, or take over the vectors that it has got since."""
+        if key in self.segments:
+            self.index.attach(key, segment)
+        else:
+            self.index.add(key, segment)
+        # Its bytes are in the index, as arrays.
+        self.segments[key] = replace(stored, body=b"")
+
+
+class SessionIndexes:
+    """The indexes of sessions."""
+
+    def __init__(self, items: ItemStore, segments: SegmentStore, embedders: Embedders, metrics: Metrics) -> None:
+        self.items = items
+        self.store = segments
+        self.embedders = embedders
+        self.metrics = metrics
+        self.reader = TermReader()
+        self.opened: OrderedDict[UUID, OpenIndex] = OrderedDict()
+
+    async def open(self, session: Session, path: Sequence[Range], before: int) -> SearchIndex:
+        """The index of what stands on a path before an item; what is not indexed yet is, the newest part of it here."""
+        opened = self._find(session.id)
+        async with opened.lock:
+            await self._refresh(opened, session, path)
+            left = INLINE_ITEMS
+            for range_ in reversed(list(self._list_missing(opened, session, path, before))):
+                if left <= 0:
+                    break
+                part = Range(max(range_.first, range_.last - left + 1), range_.last, range_.session_id)
+                left -= len(part)
+                await self._index(opened, session, part)
+        self._trim()
+        return opened.index
+
+    async def prepare(self, session: Session, path: Sequence[Range], before: int) -> None:
+        """Index everything on a path before an item, with vectors where there is an embedder.
+
+        Raises Unavailable or UpstreamError when the embedder cannot answer; words are indexed by then.
+        """
+        opened = self._find(session.id)
+        async with opened.lock:
+            await self._refresh(opened, session, path)
+            missing = list(self._list_missing(opened, session, path, before))
+        for range_ in missing:
+            for part in split(range_):
+                async with opened.lock:
+                    await self._index(opened, session, part)
+                await asyncio.sleep(0)
+        if embedder := self.embedders.current:
+            await self._embed(opened, session, embedder)
+        self._trim()
+
+    def forget(self, session_id: UUID) -> None:
+        """Forget the index of a session that was deleted or cleared."""
+        self.opened.pop(session_id, None)
+
+    def _find(self, session_id: UUID) -> OpenIndex:
+        opened = self.opened.get(session_id)
+        if opened is None:
+            opened = self.opened[session_id] = OpenIndex()
+        self.opened.move_to_end(session_id)
+        return opened
+
+    def _trim(self) -> None:
+        """Let the least recently used go."""
+        total = sum(opened.index.size_bytes for opened in self.opened.values())
+        while len(self.opened) > 1 and (total > CACHE_BYTES or len(self.opened) > SESSIONS_MAX):
+            _, oldest = self.opened.popitem(last=False)
+            total -= oldest.index.size_bytes
+
+    async def _refresh(self, opened: OpenIndex, session: Session, path: Sequence[Range]) -> None:
+        """Take up what the store has and this server does not know yet: another one may have made it."""
+        for owner_id in {range_.session_id or session.id for range_ in path}:
+            after = opened.last_of(owner_id)
+            for stored in await self.store.list_segments(session.tenant_id, owner_id, after=after):
+                opened.hold(SegmentKey(owner_id, stored.first), stored, decode_segment(stored.body))
+
+    def _list_missing(self, opened: OpenIndex, session: Session, path: Sequence[Range], before: int) -> Iterator[Range]:
+        """What is not indexed of a path before an item, oldest first."""
+        for range_ in path:
+            if range_.first < before:
+                wanted = Range(range_.first, min(range_.last, before - 1), range_.session_id)
+                yield from opened.list_missing(range_.session_id or session.id, wanted)
+
+    async def _index(self, opened: OpenIndex, session: Session, range_: Range) -> None:
+        """Index the items of a range, a segment a batch; vectors come later."""
+        owner_id = range_.session_id or session.id
+        for part in split(range_):
+            items = await self.items.load(session.tenant_id, session.id, [part])
+            segment = build_segment(list_index_entries(items), self.reader)
+            stored = StoredSegment(first=part.first, last=part.last, model=None, body=segment.encode())
+            await self.store.save_segment(session.tenant_id, owner_id, stored)
+            opened.hold(SegmentKey(owner_id, part.first), stored, segment)
+        self.metrics.indexed.inc(len(range_))
+
+    async def _embed(self, opened: OpenIndex, session: Session, embedder: Embedder) -> None:
+        """Give vectors of the present model to the segments that have none, or those of another model."""
+        for key in [key for key, segment in opened.segments.items() if segment.model != embedder.model]:
+            stored = await self.store.find_segment(session.tenant_id, key.session_id, key.first)
+            if stored is None:
+                continue
+            segment = decode_segment(stored.body)
+            if stored.model != embedder.model:
+                texts = await self._read_entries(session, key, segment)
+                if texts is None:
+                    continue
+                if texts:
+                    segment = with_vectors(segment, embedder.model, await embedder.embed(texts))
+                stored = replace(stored, model=embedder.model, body=segment.encode())
+                await self.store.save_vectors(session.tenant_id, key.session_id, stored)
+            async with opened.lock:
+                opened.hold(key, stored, segment)
+
+    async def _read_entries(self, session: Session, key: SegmentKey, segment: IndexSegment) -> list[str] | None:
+        """The texts of a segment's entries; None where its items are gone."""
+        numbers = sorted({int(number) for number in segment.numbers})
+        items = await self.items.load_at(session.tenant_id, key.session_id, numbers)
+        entries = list_index_entries(items)
+        return [entry.text for entry in entries] if len(entries) == len(segment) else None
+
+
+def split(range_: Range) -> list[Range]:
+    """A range in batches that are indexed at once."""
+    return [
+        Range(first, min(first + SEGMENT_ITEMS - 1, range_.last), range_.session_id)
+        for first in range(range_.first, range_.last + 1, SEGMENT_ITEMS)
+    ]
+
+
+def list_index_entries(items: Sequence[Item]) -> list[Entry]:
+    """What items are found by: their text in pieces, each with its speaker's name and its day."""
+    entries: list[Entry] = []
+    for item in items:
+        if not isinstance(item.content, Reasoning | Summary) and (text := read_text(item.content)):
+            entries += list_entries(item.seq, text, speaker=read_name(item.content), said_at=item.created_at)
+    return entries

@@ -1,0 +1,134 @@
+"""Who answers a turn and under what rules: the agent, its instructions and settings, and the policy of the context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from multiturn.engine.ports import AgentStore, UserStore
+from multiturn.engine.templates import Templates
+from multiturn.engine.tenants import Tenants
+from multiturn.errors import InvalidRequest
+from multiturn.model.agent import Agent, User
+from multiturn.model.knowledge import Owner
+from multiturn.model.policy import ContextPolicy, join_policies
+from multiturn.model.session import NO_SETTINGS, Session
+from multiturn.model.turn import AgentVersion, TurnOrder
+
+NOTHING_SET = ContextPolicy()
+
+
+class Speaker(Struct, frozen=True, kw_only=True):
+    """Who answers: the ``agent`` if the session has one, the ``instructions`` as JSON, the ``fields`` of the model's
+    request, the policy of the context, and whose documents are searched.
+    """
+
+    instructions: str | None
+    fields: Mapping[str, Raw]
+    policy: ContextPolicy
+    owners: tuple[Owner, ...] = ()
+    agent: Agent | None = None
+
+    @property
+    def version(self) -> AgentVersion | None:
+        """The agent as the run records it."""
+        return AgentVersion(self.agent.id, self.agent.version) if self.agent else None
+
+
+class Speakers:
+    """Finds who answers."""
+
+    def __init__(
+        self, agents: AgentStore, users: UserStore, tenants: Tenants, templates: Templates, *, policy: ContextPolicy
+    ) -> None:
+        self.agents = agents
+        self.users = users
+        self.tenants = tenants
+        self.templates = templates
+        self.policy = policy
+
+    async def find(self, session: Session, order: TurnOrder) -> Speaker:
+        """Find who answers this turn. Instructions of the order go before those that the session keeps.
+
+        Raises InvalidRequest for an agent that does not take part, and for a template that cannot be rendered.
+        """
+        instructions = session.instructions if order.instructions is None else order.instructions
+        outer = await self.tenants.policy_of(session.tenant_id)
+        session_owner = Owner("session", session.id)
+        if session.settings is NO_SETTINGS and order.agent_id is None:
+            policy = self._join(order.policy, outer)
+            return Speaker(instructions=instructions, fields=order.fields, policy=policy, owners=(session_owner,))
+        settings = session.settings
+        agent = await self._find_agent(session, order)
+        users = await self._find_users(session)
+        owners = (
+            session_owner,
+            *(Owner("agent", agent.id) for _ in (1,) if agent),
+            *(Owner("user", user.id) for user in users),
+        )
+        if agent or settings.system_template:
+            instructions = await self._write(session, order, agent, users, instructions)
+        return Speaker(
+            instructions=instructions,
+            fields={**read_defaults(agent), **order.fields} if agent else order.fields,
+            policy=self._join(order.policy, settings.policy, agent.body.policy if agent else None, outer),
+            owners=owners,
+            agent=agent,
+        )
+
+    def _join(self, *policies: ContextPolicy | None) -> ContextPolicy:
+        """The policy of a turn: the nearest that sets something counts, the server's own comes last."""
+        told = [policy for policy in policies if policy is not None and policy != NOTHING_SET]
+        return join_policies(*told, self.policy) if told else self.policy
+
+    async def _find_agent(self, session: Session, order: TurnOrder) -> Agent | None:
+        """The agent that answers: the one that the turn names, else the first that is still there."""
+        taking_part = session.settings.agents
+        if order.agent_id is not None and order.agent_id not in taking_part:
+            raise InvalidRequest(
+                "The agent does not take part in this session. Name one of its agents, or none.",
+                code="agent_not_in_session",
+                param="agent",
+            )
+        for agent_id in (order.agent_id,) if order.agent_id else taking_part:
+            if agent := await self.agents.find(session.tenant_id, agent_id):
+                return agent
+        return None
+
+    async def _find_users(self, session: Session) -> list[User]:
+        """The users that take part and are still there."""
+        found = [await self.users.find(session.tenant_id, user_id) for user_id in session.settings.users]
+        return [user for user in found if user]
+
+    async def _write(
+        self, session: Session, order: TurnOrder, agent: Agent | None, users: list[User], instructions: str | None
+    ) -> str | None:
+        """The instructions: what the template makes of agent, users and situation, and behind it what was sent."""
+        text = self.templates.write_instructions(session, agent, users, metadata=order.template_values)
+        if not text.strip():
+            return instructions
+        written = msgspec.json.encode({"role": "system", "content": text}).decode()
+        return f"[{written},{instructions[1:]}" if instructions else f"[{written}]"
+
+    async def choose_model(self, session: Session | None, order: TurnOrder, default: str | None) -> str:
+        """The model of a turn that names none: the session's, its agent's, else the server's.
+
+        Raises InvalidRequest where there is none.
+        """
+        agent = await self._find_agent(session, order) if session else None
+        model = (session and session.settings.model) or (agent and agent.body.model) or default
+        if not model:
+            raise InvalidRequest(
+                "'model' is missing and the server has no default model (MULTITURN_MODEL).", param="model"
+            )
+        return model
+
+
+def read_defaults(agent: Agent) -> dict[str, Any]:
+    """The fields of a model's request that an agent presets."""
+    return {
+        name: Raw(msgspec.json.encode(value)) for name, value in agent.body.default_settings.items() if name != "model"
+    }

@@ -1,0 +1,59 @@
+"""Upkeep: what is done for a session behind its turns, ahead of need, so that no turn ever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from uuid import UUID
+
+from multiturn.engine.ports import Spawn
+from multiturn.engine.session_index import SessionIndexes
+from multiturn.engine.summaries import Source, Summaries
+from multiturn.errors import MultiturnError
+from multiturn.observe import Metrics
+
+log = logging.getLogger(__name__)
+
+# From here on a context may be full before long.
+INDEX_AT = 0.5
+SUMMARIZE_AT = 0.75
+TASKS_MAX = 4
+WAITING_MAX = 1000
+
+
+class Upkeep:
+    """Indexes and summarizes sessions whose contexts fill up, a few at a time."""
+
+    def __init__(self, indexes: SessionIndexes, summaries: Summaries, metrics: Metrics, spawn: Spawn) -> None:
+        self.indexes = indexes
+        self.summaries = summaries
+        self.metrics = metrics
+        self.spawn = spawn
+        self.busy: set[UUID] = set()
+        self.slots = asyncio.Semaphore(TASKS_MAX)
+
+    def consider(self, source: Source) -> None:
+        """Begin what this session needs, unless it is being done already, or too much waits."""
+        context, budget = source.assembled.context, source.assembled.budget
+        share = context.tokens / max(budget.tokens_max, 1)
+        has_past = context.cut > source.path[0].first if source.path else False
+        indexes = budget.recall.finds_past and (share >= INDEX_AT or has_past)
+        summarizes = budget.has_summary and (share >= SUMMARIZE_AT or has_past)
+        if not (indexes or summarizes) or source.session.id in self.busy or len(self.busy) >= WAITING_MAX:
+            return
+        self.busy.add(source.session.id)
+        self.spawn(self._do(source, indexes=indexes, summarizes=summarizes, is_nearly_full=share >= SUMMARIZE_AT))
+
+    async def _do(self, source: Source, *, indexes: bool, summarizes: bool, is_nearly_full: bool) -> None:
+        try:
+            async with self.slots:
+                if indexes:
+                    before = source.path[-1].last + 1
+                    await self.indexes.prepare(source.session, source.path, before)
+                if summarizes:
+                    await self.summaries.make(source, reads_window=is_nearly_full)
+        except MultiturnError as error:
+            self.metrics.upkeep_failed.inc()
+            log.info("work ahead of need failed: %s", error)
+        finally:
+            self.busy.discard(source.session.id)

@@ -1,0 +1,97 @@
+"""The budget of a context: what a model's window leaves, corrected by what its provider says."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from multiturn.engine.window.question import RecallPlan
+from multiturn.engine.window.tokens import TokenRatios, count_bytes
+from multiturn.model.knowledge import Owner
+from multiturn.model.policy import ContextPolicy, OverflowStrategy, RecallOptions
+
+# What an answer may take of the window when the request does not say: a quarter, and no more than this.
+OUTPUT_SHARE = 0.25
+OUTPUT_TOKENS = 1024
+# A window is not learned to be a smaller share than this of what a model's is taken for.
+LEARNED_SHARE_MIN = 1 / 8
+# What is kept of a context when it is full (docs/quality.md has the figures). Where what was cut can be found again,
+# cutting far keeps more of the prompt in a prefix cache; truncation alone forgets, and keeps half.
+LOW_WATER: dict[OverflowStrategy, float] = {"adaptive": 0.25, "summarize": 0.25, "truncate": 0.5, "error": 0.5}
+# What one turn may recall: DESIGN section 3 measured 512 tokens at a budget of 4,000.
+RECALL_SHARE = 1 / 8
+RECALL_TOKENS_MAX = 1024
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """What a turn may show, in tokens of ours: the whole context, and in it, besides the messages, what is ``fixed``
+    (tools, schemas), as JSON. ``low_water`` is the share of the room that is kept when it is cut.
+    """
+
+    tokens_max: int
+    fixed: bytes = b""
+    overflow: OverflowStrategy = "adaptive"
+    recall: RecallPlan = RecallPlan()
+    low_water: float = 0.25
+
+    @property
+    def fixed_tokens(self) -> int:
+        """What tools and schemas take."""
+        return count_bytes(len(self.fixed))
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether a summary stands for what was cut."""
+        return self.overflow in ("adaptive", "summarize")
+
+
+class Budgets:
+    """The budget of each model: its window less what the answer takes, corrected by what its provider says."""
+
+    def __init__(self, *, ratios: TokenRatios, context_tokens: int | None, default_tokens: int) -> None:
+        self.ratios = ratios
+        self.context_tokens = context_tokens
+        self.default_tokens = default_tokens
+        self.learned: dict[str, int] = {}
+
+    def plan(
+        self,
+        model: str,
+        policy: ContextPolicy,
+        *,
+        window: int | None,
+        output_max: int | None,
+        owners: tuple[Owner, ...],
+    ) -> Budget:
+        """The budget of a turn under a policy, in a session with the documents of these owners."""
+        tokens_max = self.measure(model, window=window, output_max=output_max)
+        if policy.token_budget is not None:
+            tokens_max = min(tokens_max, int(policy.token_budget / self.ratios.ratio(model)))
+        overflow = policy.overflow or "adaptive"
+        recall_tokens = 0
+        if policy.recall is not False:
+            recall_tokens = policy.recall_tokens or min(int(tokens_max * RECALL_SHARE), RECALL_TOKENS_MAX)
+        recall = RecallPlan(
+            tokens_max=recall_tokens,
+            owners=owners,
+            options=policy.documents or RecallOptions(),
+            finds_past=overflow == "adaptive",
+        )
+        return Budget(tokens_max=tokens_max, overflow=overflow, recall=recall, low_water=LOW_WATER[overflow])
+
+    def measure(self, model: str, *, window: int | None, output_max: int | None) -> int:
+        """What a model's window leaves, in tokens of ours."""
+        tokens = self.context_tokens or window or self.default_tokens
+        tokens = min(tokens, self.learned.get(model, tokens))
+        reserve = min(output_max, tokens // 2) if output_max else min(OUTPUT_TOKENS, int(tokens * OUTPUT_SHARE))
+        return int((tokens - reserve) / self.ratios.ratio(model))
+
+    def learn_limit(self, model: str, *, tokens_max: int | None, tokens_sent: int) -> None:
+        """The provider refused a context as too long: from now on at most what it named, or three quarters of what
+        was sent.
+
+        A context that was far from full was refused for something that we cannot count: that says nothing of others.
+        """
+        sent = int(tokens_sent * self.ratios.ratio(model))
+        limit = tokens_max if tokens_max and tokens_max < sent else sent * 3 // 4
+        if limit >= (self.context_tokens or self.default_tokens) * LEARNED_SHARE_MIN:
+            self.learned[model] = limit

@@ -1,0 +1,54 @@
+"""What the assembler asks of memory, and who answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from multiturn.model.content import Content
+from multiturn.model.context import Said
+from multiturn.model.item import Range
+from multiturn.model.knowledge import Owner
+from multiturn.model.policy import RecallOptions
+from multiturn.model.retrieved import RetrievedContext, Snippet
+from multiturn.model.session import Session
+
+
+class RecallPlan(Struct, frozen=True, kw_only=True):
+    """What a turn may recall: at most so many tokens, 0 for nothing; the past of the session where it ``finds_past``,
+    and the documents of these owners.
+    """
+
+    tokens_max: int = 0
+    finds_past: bool = False
+    owners: tuple[Owner, ...] = ()
+    options: RecallOptions = RecallOptions()
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is to be found for a turn: what its ``input`` is about, ``recent`` being what was said just before.
+
+    The past is what stands on the ``path`` before ``cut``; ``shown`` are snippets that the model is still shown.
+    """
+
+    session: Session
+    path: tuple[Range, ...]
+    cut: int
+    input: tuple[Content, ...]
+    recent: tuple[Said, ...]
+    shown: tuple[Snippet, ...]
+    plan: RecallPlan
+    tokens_max: int
+
+
+class Memory(Protocol):
+    """Finds what a turn needs to know and is not shown."""
+
+    async def holds(self, session: Session, path: tuple[Range, ...], cut: int, plan: RecallPlan) -> bool:
+        """Whether there is anything that could be found."""
+        ...
+
+    async def recall(self, question: Question) -> RetrievedContext | None:
+        """Find what the question is about. Never fails a turn: what cannot be searched is left out."""
+        ...

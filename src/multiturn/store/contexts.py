@@ -1,0 +1,109 @@
+"""What was recalled for turns, summaries made ahead of need, and the search index of what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from multiturn.model.content import Summary
+from multiturn.model.context import ContextRecord
+from multiturn.model.item import Range
+from multiturn.model.retrieved import RetrievedContext, StoredSegment
+from multiturn.store.database import Database, Row
+from multiturn.store.rows import as_json
+
+read_retrieved = msgspec.json.Decoder(RetrievedContext).decode
+read_record = msgspec.json.Decoder(ContextRecord).decode
+read_summary = msgspec.json.Decoder(Summary).decode
+
+
+class SqlContextStore:
+    """Keeps contexts and their index in a SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def find_retrieved(self, tenant_id: UUID, run_id: UUID) -> RetrievedContext | None:
+        """Find what was retrieved for a run."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_retrieved", {"tenant_id": tenant_id, "run_id": run_id})
+        return read_retrieved(row[0]) if row else None
+
+    async def find_record(self, tenant_id: UUID, run_id: UUID) -> ContextRecord | None:
+        """Find what a run's model was shown; None where it was not kept."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_run_context", {"tenant_id": tenant_id, "id": run_id})
+        return read_record(row[0]) if row and row[0] else None
+
+    async def load_blocks(
+        self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range]
+    ) -> dict[int, RetrievedContext]:
+        """Load what was retrieved for the messages of these ranges, by the message's ``seq``."""
+        blocks: dict[int, RetrievedContext] = {}
+        async with self.database.reading() as tx:
+            for range_ in ranges:
+                owner_id = range_.session_id or session_id
+                where = {"tenant_id": tenant_id, "session_id": owner_id, "first": range_.first, "last": range_.last}
+                blocks |= {seq: read_retrieved(body) for seq, body in await tx.fetch_all("list_blocks", where)}
+        return blocks
+
+    async def find_pending(self, tenant_id: UUID, session_id: UUID) -> Summary | None:
+        """Find the summary that waits for the next cut."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_pending_summary", {"tenant_id": tenant_id, "session_id": session_id})
+        return read_summary(row[0]) if row else None
+
+    async def save_pending(self, tenant_id: UUID, session_id: UUID, summary: Summary) -> None:
+        """Keep a summary for the next cut instead of the last one."""
+        kept = {"tenant_id": tenant_id, "session_id": session_id, "body": as_json(summary)}
+        async with self.database.transaction() as tx:
+            await tx.execute("save_pending_summary", kept)
+
+    async def list_segments(self, tenant_id: UUID, session_id: UUID, *, after: int) -> Sequence[StoredSegment]:
+        """List the segments that begin behind the item ``after``."""
+        where = {"tenant_id": tenant_id, "session_id": session_id, "after": after}
+        async with self.database.reading() as tx:
+            return [read_segment(row) for row in await tx.fetch_all("list_segments", where)]
+
+    async def list_models(self, tenant_id: UUID, session_id: UUID, *, last: int) -> Mapping[int, str | None]:
+        """Tell of the segments that begin up to the item ``last`` which model made their vectors."""
+        where = {"tenant_id": tenant_id, "session_id": session_id, "last": last}
+        async with self.database.reading() as tx:
+            return {row[0]: row[1] for row in await tx.fetch_all("list_segment_models", where)}
+
+    async def find_segment(self, tenant_id: UUID, session_id: UUID, first: int) -> StoredSegment | None:
+        """Find the segment that begins with this item."""
+        where = {"tenant_id": tenant_id, "session_id": session_id, "first": first}
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_segment", where)
+        return read_segment(row) if row else None
+
+    async def save_segment(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
+        """Keep a segment; nothing happens where one begins there already, or the items are gone."""
+        async with self.database.transaction() as tx:
+            await tx.execute("save_segment", write_segment(tenant_id, session_id, segment))
+
+    async def save_vectors(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
+        """Replace a segment by the same with other vectors."""
+        async with self.database.transaction() as tx:
+            await tx.execute("save_segment_vectors", write_segment(tenant_id, session_id, segment))
+
+
+def read_segment(row: Row) -> StoredSegment:
+    """A row of ``session_segments`` as the queries select it."""
+    first, last, model, body = row
+    return StoredSegment(first=first, last=last, model=model, body=bytes(body))
+
+
+def write_segment(tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> dict[str, object]:
+    """A segment as the parameters of the queries."""
+    return {
+        "tenant_id": tenant_id,
+        "session_id": session_id,
+        "first": segment.first,
+        "last": segment.last,
+        "model": segment.model,
+        "body": segment.body,
+    }
