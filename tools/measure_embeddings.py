@@ -40,7 +40,8 @@ def read_memory() -> str:
     """Read the resident memory of the model's process, the only child of this one."""
     child = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[0]
     lines = Path(f"/proc/{child}/status").read_text().splitlines()
-    facts = {name: int(value.split()[0]) >> 10 for name, value in (line.split(":", 1) for line in lines) if name[:2] in ("Vm", "Rs")}
+    told = dict(line.split(":", 1) for line in lines)
+    facts = {name: int(told[name].split()[0]) >> 10 for name in ("VmRSS", "VmHWM", "RssAnon")}
     return f"{facts['VmRSS']} MB ({facts['RssAnon']} MB beside the files), {facts['VmHWM']} MB at the peak"
 
 
@@ -68,7 +69,8 @@ async def measure_query(embedder: EmbeddedEmbedder, paths: Sequence[Path], threa
             used.append(cpu)
         here += [time_here(model) for _ in range(IN_A_ROW)]
     whole, alone, cpu = (1000 * statistics.median(times) for times in (there, here, used))
-    print(f"query: {whole:.2f} ms, of which the model alone {alone:.2f} and the way there {whole - alone:.2f}; CPU here {cpu:.2f} ms")
+    way = whole - alone
+    print(f"query: {whole:.2f} ms, of which the model {alone:.2f} and the way there {way:.2f}; CPU here {cpu:.2f} ms")
 
 
 async def measure_passages(embedder: EmbeddedEmbedder, words: int, count: int) -> None:

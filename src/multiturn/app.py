@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from multiturn.engine.retention import Recovery, Retention
 from multiturn.engine.runs import Runs
 from multiturn.engine.session_index import SessionIndexes
 from multiturn.engine.sessions import Sessions, SessionStores
-from multiturn.engine.speakers import Speakers
+from multiturn.engine.speakers import Defaults, Speakers
 from multiturn.engine.summaries import Summaries
 from multiturn.engine.templates import Templates
 from multiturn.engine.tenants import Tenants
@@ -70,13 +70,17 @@ from multiturn.store.turns import SqlTurnStore
 from multiturn.store.users import SqlUserStore
 from multiturn.upstream import openai_wire
 from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
+from multiturn.upstream.embeddings import EmbeddingsChoice, open_embedder
+from multiturn.upstream.embeddings_embedded import EmbeddedEmbedder
 from multiturn.upstream.http import CallLimits, open_session
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 from multiturn.upstream.openai_chat import OpenAIChatUpstream
+from multiturn.upstream.openai_embeddings import OpenAIEmbedder
 from multiturn.upstream.router import RetryLimits, Route, Router
 from multiturn.worker.crew import Crew
 from multiturn.worker.rounds import Rounds
 
+SUMMARY_CONNECTIONS_MAX = 16
 WINDOW_CACHE_BYTES = 64 * 1024 * 1024
 # What a model's window is taken for when neither a setting nor its upstream tells.
 CONTEXT_TOKENS = 8192
@@ -117,9 +121,10 @@ class Models:
 
     def states(self) -> Sequence[dict[str, Any]]:
         """How each upstream is, for ``/healthz``."""
+        embedder = [asdict(self.embedder.state())] if isinstance(self.embedder, EmbeddedEmbedder) else []
         if self.embedded:
-            return [asdict(self.embedded.state())]
-        return [asdict(state) for state in self.router.states()] if self.router else []
+            return [asdict(self.embedded.state()), *embedder]
+        return [*(asdict(state) for state in self.router.states()), *embedder] if self.router else embedder
 
 
 def read_clock() -> datetime:
@@ -144,6 +149,11 @@ async def open_server(
             models = Models(upstream=upstream, default_model=settings.model, embedder=embedder)
         else:
             models = await open_models(settings, stack)
+            models = replace(
+                models,
+                embedder=await open_embeddings(settings, stack),
+                summariser=await open_summariser(settings, stack),
+            )
         yield await assemble_server(settings, database, models, stack)
 
 
@@ -178,6 +188,27 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> Models:
     return Models(upstream=router, router=router, default_model=settings.model)
 
 
+async def open_embeddings(settings: Settings, stack: AsyncExitStack) -> EmbeddedEmbedder | OpenAIEmbedder | None:
+    """Open what turns texts into vectors; the embedded model comes up while the server answers already."""
+    choice = EmbeddingsChoice(
+        url=settings.embedding_url,
+        key=settings.embedding_key,
+        model=settings.embedding_model,
+        dimensions=settings.embedding_dimensions,
+        connect_s=settings.connect_s,
+    )
+    return await stack.enter_async_context(open_embedder(choice, model_files(settings.data_dir)))
+
+
+async def open_summariser(settings: Settings, stack: AsyncExitStack) -> Upstream | None:
+    """Open the provider that writes summaries, where one is set; else the session's own model does."""
+    if settings.summary_url is None:
+        return None
+    session = await stack.enter_async_context(open_session(connections_max=SUMMARY_CONNECTIONS_MAX))
+    limits = CallLimits(connect_s=settings.connect_s, first_token_s=settings.first_token_s, idle_s=settings.idle_s)
+    return OpenAIChatUpstream(settings.summary_url, settings.summary_key, session, limits=limits)
+
+
 async def open_embedded(settings: Settings, stack: AsyncExitStack) -> Models:
     """Start the embedded model; it loads while the server answers already."""
     files = model_files(settings.data_dir)
@@ -200,76 +231,131 @@ def model_files(data_dir: Path) -> ModelFiles:
     return ModelFiles(data_dir, shared_dir=find_shared_dir(os.environ))
 
 
-async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
-    """Put the engine together and begin its rounds."""
-    server_id, metrics, crew = new_id(), Metrics(), Crew()
-    if embedded := models.embedded:
-        metrics.model_queue.set_function(lambda: embedded.state().queue_length)
-    tracer = make_tracer(settings.traces_url)
-    stack.callback(tracer.close)
-    turn_store, items = SqlTurnStore(database), SqlItemStore(database)
-    run_store, retention_store = SqlRunStore(database), SqlRetentionStore(database)
-    runs = Runs(run_store, items, openai_wire, read_clock)
-    agent_store, user_store, templates = SqlAgentStore(database), SqlUserStore(database), Templates()
-    tenants = Tenants(SqlTenantStore(database), read_clock)
-    context_store, embedders = SqlContextStore(database), Embedders(models.embedder)
-    indexes = SessionIndexes(items, context_store, embedders, metrics)
-    knowledge = Knowledge(SqlKnowledgeStore(database), read_clock, embedders)
-    recall = Recall(items, indexes, knowledge, embedders, metrics)
-    assembler = Assembler(items, context_store, recall, WindowCache(bytes_max=WINDOW_CACHE_BYTES))
-    speakers = Speakers(agent_store, user_store, tenants, templates, policy=server_policy(settings))
-    contexts = Contexts(speakers, models.upstream, make_budgets(settings, models), assembler, context_store)
-    summariser = models.summariser or models.upstream
-    summaries = Summaries(summariser, items, context_store, metrics, model=settings.summary_model)
-    parts = Parts(
-        store=turn_store,
-        items=items,
-        upstream=models.upstream,
-        contexts=contexts,
-        upkeep=Upkeep(indexes, summaries, metrics, crew.spawn),
-        runs=runs,
-        metrics=metrics,
-        tracer=tracer,
-        clock=read_clock,
-        spawn=crew.spawn,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everything that is kept in the database."""
+
+    turns: SqlTurnStore
+    items: SqlItemStore
+    runs: SqlRunStore
+    sessions: SqlSessionStore
+    contexts: SqlContextStore
+    retention: SqlRetentionStore
+    agents: SqlAgentStore
+    users: SqlUserStore
+    tenants: SqlTenantStore
+    knowledge: SqlKnowledgeStore
+    keys: SqlKeyStore
+    servers: SqlServerStore
+
+
+def open_stores(database: Database) -> Stores:
+    """The stores over one database."""
+    return Stores(
+        turns=SqlTurnStore(database),
+        items=SqlItemStore(database),
+        runs=SqlRunStore(database),
+        sessions=SqlSessionStore(database),
+        contexts=SqlContextStore(database),
+        retention=SqlRetentionStore(database),
+        agents=SqlAgentStore(database),
+        users=SqlUserStore(database),
+        tenants=SqlTenantStore(database),
+        knowledge=SqlKnowledgeStore(database),
+        keys=SqlKeyStore(database),
+        servers=SqlServerStore(database),
     )
-    turns = Turns(server_id, parts, turn_limits(settings))
-    keys = Keys(SqlKeyStore(database), read_clock)
-    database.listen(Ear(turns, runs, keys, tenants))
-    recovery = Recovery(server_id, SqlServerStore(database), turn_store, runs, read_clock)
-    retention = Retention(retention_store, read_clock, metrics, events_life=timedelta(seconds=settings.events_life_s))
-    rounds = Rounds(recovery, retention, runs, knowledge, sweep_every_s=settings.sweep_every_s)
+
+
+class Engine:
+    """The engine, put together over its stores and models."""
+
+    def __init__(self, settings: Settings, stores: Stores, models: Models, crew: Crew) -> None:
+        self.metrics = metrics = Metrics()
+        self.tracer = make_tracer(settings.traces_url)
+        self.runs = Runs(stores.runs, stores.items, openai_wire, read_clock)
+        self.keys = Keys(stores.keys, read_clock)
+        self.tenants = Tenants(stores.tenants, read_clock)
+        self.templates = Templates()
+        self.embedders = Embedders(models.embedder)
+        self.indexes = SessionIndexes(stores.items, stores.contexts, self.embedders, metrics)
+        self.knowledge = Knowledge(stores.knowledge, read_clock, self.embedders)
+        recall = Recall(stores.items, self.indexes, self.knowledge, self.embedders, metrics)
+        windows = WindowCache(bytes_max=WINDOW_CACHE_BYTES)
+        self.assembler = Assembler(stores.items, stores.contexts, recall, windows)
+        defaults = Defaults(policy=server_policy(settings), model=models.default_model)
+        speakers = Speakers(stores, self.tenants, self.templates, read_clock, defaults)
+        budgets = make_budgets(settings, models)
+        self.contexts = Contexts(speakers, models.upstream, budgets, self.assembler, stores.contexts)
+        summariser = models.summariser or models.upstream
+        summaries = Summaries(summariser, stores.items, stores.contexts, metrics, model=settings.summary_model)
+        self.parts = Parts(
+            store=stores.turns,
+            items=stores.items,
+            upstream=models.upstream,
+            contexts=self.contexts,
+            upkeep=Upkeep(self.indexes, summaries, metrics, crew.spawn),
+            runs=self.runs,
+            metrics=metrics,
+            tracer=self.tracer,
+            clock=read_clock,
+            spawn=crew.spawn,
+        )
+
+
+async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
+    """Put the server together and begin its rounds."""
+    server_id, crew, stores = new_id(), Crew(), open_stores(database)
+    engine = Engine(settings, stores, models, crew)
+    stack.callback(engine.tracer.close)
+    if embedded := models.embedded:
+        engine.metrics.model_queue.set_function(lambda: embedded.state().queue_length)
+    turns = Turns(server_id, engine.parts, turn_limits(settings))
+    database.listen(Ear(turns, engine.runs, engine.keys, engine.tenants))
+    recovery = Recovery(server_id, stores.servers, stores.turns, engine.runs, read_clock)
+    events_life = timedelta(seconds=settings.events_life_s)
+    retention = Retention(stores.retention, read_clock, engine.metrics, events_life=events_life)
+    rounds = Rounds(recovery, retention, engine.runs, engine.knowledge, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
-    finish_turns = partial(finish, crew, runs, limit_s=settings.stop_s)
+    finish_turns = partial(finish, crew, engine.runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
+    services = await make_services(settings, stores, models, engine, turns, lambda: rounds.is_beating)
+    return Server(app=make_app(services, settings), keys=engine.keys, models=models, finish_turns=finish_turns)
+
+
+async def make_services(
+    settings: Settings, stores: Stores, models: Models, engine: Engine, turns: Turns, is_ready: Callable[[], bool]
+) -> Services:
+    """The engine as the handlers see it."""
+    check = engine.templates.check
     session_stores = SessionStores(
-        sessions=SqlSessionStore(database),
-        items=items,
-        runs=run_store,
-        retention=retention_store,
-        agents=agent_store,
-        users=user_store,
+        sessions=stores.sessions,
+        items=stores.items,
+        runs=stores.runs,
+        retention=stores.retention,
+        agents=stores.agents,
+        users=stores.users,
     )
-    services = Services(
+    return Services(
         turns=turns,
-        runs=runs,
-        sessions=Sessions(session_stores, assembler, read_clock, templates.check),
-        keys=keys,
-        agents=Agents(agent_store, read_clock, templates.check, partial(erase_documents, retention_store)),
-        users=Users(user_store, read_clock),
-        tenants=tenants,
-        knowledge=knowledge,
+        runs=engine.runs,
+        sessions=Sessions(session_stores, engine.assembler, read_clock, check),
+        contexts=engine.contexts,
+        keys=engine.keys,
+        agents=Agents(stores.agents, read_clock, check, partial(erase_documents, stores.retention)),
+        users=Users(stores.users, read_clock),
+        tenants=engine.tenants,
+        knowledge=engine.knowledge,
         upstream=models.upstream,
-        metrics=metrics,
+        metrics=engine.metrics,
         default_model=models.default_model,
         header_idle_expiry_s=settings.session_idle_expiry_s,
         body_bytes_max=settings.body_bytes_max,
-        open_caller=await open_caller(keys) if settings.auth == "none" else None,
+        open_caller=await open_caller(engine.keys) if settings.auth == "none" else None,
         models_state=models.states,
-        is_ready=lambda: rounds.is_beating,
+        is_ready=is_ready,
     )
-    return Server(app=make_app(services, settings), keys=keys, models=models, finish_turns=finish_turns)
 
 
 async def finish(crew: Crew, runs: Runs, *, limit_s: float) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiturn.engine.search.index import Hit, SearchIndex, SearchOptions
-from multiturn.engine.search.ranking import RECALL, ask, list_entries
+from multiturn.engine.search.ranking import RECALL, ask, find_nearest_min, is_worthwhile, list_entries
 from multiturn.engine.search.segment import Entry, build_segment, decode_segment, with_vectors
 from multiturn.engine.search.snippets import Said, choose_snippets, write_snippets
 from multiturn.engine.search.terms import TermReader
@@ -40,6 +40,21 @@ BUDGETS = (2000, 4000, 8000)
 BLOCK_FRAME_TOKENS = 24
 ALL_HITS = 1000
 MODEL_WAIT_S = 300.0
+# What nobody wants to be reminded of anything for.
+SMALL_TALK = (
+    "thanks!",
+    "ok",
+    "Hello there",
+    "Great, sounds good to me",
+    "yes please",
+    "Can you say that again?",
+    "Sure, go on.",
+    "I see. Why?",
+    "Write a haiku about the sea.",
+    "What is the capital of France?",
+    "Translate 'good morning' to German.",
+    "Explain how TCP congestion control works.",
+)
 MODEL = "all-MiniLM-L6-v2-int8"
 CATEGORIES = {1: "several turns", 2: "time", 3: "open", 4: "one turn", 5: "not said"}
 
@@ -52,6 +67,7 @@ class Sample:
     spoken: Vectors
     headed: Vectors
     asked: Vectors
+    chatted: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,7 @@ class Found:
     turns: Sequence[Turn]
     question: Question
     hits: Sequence[Hit]
+    is_worthwhile: bool = True
 
     @property
     def ranked(self) -> list[int]:
@@ -80,9 +97,8 @@ class Found:
         while first and (cost := FRAME_TOKENS + count_text(self.turns[first - 1].text)) <= room_recent:
             first, room_recent, room = first - 1, room_recent - cost, room - cost
         said = {place: Said(turn.text, turn.speaker, turn.said_at) for place, turn in enumerate(self.turns[:first])}
-        snippets = choose_snippets(
-            self.hits, said, tokens_max=room - BLOCK_FRAME_TOKENS, count=count_text, share_min=share_min
-        )
+        hits, room = self.hits if self.is_worthwhile else (), room - BLOCK_FRAME_TOKENS
+        snippets = choose_snippets(hits, said, tokens_max=room, count=count_text, share_min=share_min)
         block = write_snippets(snippets)
         shown = [place for place in self.question.evidence if place >= first or self.turns[place].text in block]
         return self.share(shown), count_text(block)
@@ -167,6 +183,7 @@ async def measure_recall(data: Path = DATA) -> Figures:
     began = perf_counter()
     found = search_all(samples, OURS)
     took_ms = 1000 * (perf_counter() - began) / len(found)
+    chatted = search_all([chat_about(sample) for sample in samples], OURS)
     return {
         "tokens": "four bytes each, with the lines' frames",
         "turns": sum(len(sample.conversation.turns) for sample in samples),
@@ -182,6 +199,8 @@ async def measure_recall(data: Path = DATA) -> Figures:
         "by_category": {
             name: rate([one for one in found if one.question.category == kind]) for kind, name in CATEGORIES.items()
         },
+        "questions_that_recall": round(fmean(one.is_worthwhile for one in found), 3),
+        "small_talk_that_recalls": round(fmean(one.is_worthwhile for one in chatted), 3),
         "search_ms": round(took_ms, 2),
     }
 
@@ -203,6 +222,7 @@ async def embed_all(conversations: Sequence[Conversation]) -> list[Sample]:
                     await embed(f"{turn.speaker}: {turn.text}" for turn in conversation.turns),
                     await embed(entry.text for entry in OURS.entries(conversation.turns)),
                     await embed(question.text for question in conversation.questions),
+                    await embed(SMALL_TALK),
                 )
                 for conversation in conversations
             ]
@@ -220,6 +240,12 @@ async def wait_for(embed: Callable[[Sequence[str]], Awaitable[Vectors]], texts: 
             await asyncio.sleep(0.5)
 
 
+def chat_about(sample: Sample) -> Sample:
+    """The conversation with small talk instead of its questions."""
+    small_talk = [Question(text, frozenset(), 0) for text in SMALL_TALK]
+    return replace(sample, conversation=Conversation(sample.conversation.turns, small_talk), asked=sample.chatted)
+
+
 def search_all(samples: Iterable[Sample], way: Way) -> list[Found]:
     """Search for every question."""
     return [found for sample in samples for found in search_sample(sample, way)]
@@ -235,7 +261,9 @@ def search_sample(sample: Sample, way: Way) -> Iterable[Found]:
     index.add("all", decode_segment(with_vectors(build_segment(entries, reader), MODEL, vectors).encode()))
     for question, vector in zip(sample.conversation.questions, sample.asked, strict=True):
         query = ask(reader, question.text, vectors={MODEL: vector})
-        yield Found(turns, question, index.search(query, way.options))
+        hits = index.search(query, way.options)
+        nearest_min = find_nearest_min([MODEL]) if way.options.alpha else None
+        yield Found(turns, question, hits, is_worthwhile(hits, entries=len(index), nearest_min=nearest_min))
 
 
 def search_simply(samples: Iterable[Sample], score: Baseline) -> list[Found]:

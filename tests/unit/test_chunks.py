@@ -46,7 +46,7 @@ def test_headings_begin_chunks() -> None:
 
 def test_short_sections_are_put_together() -> None:
     text = "".join(f"## Question {number}\nAn answer.\n" for number in range(20))
-    assert len(cut(text)) == 3
+    assert len(cut(text)) == 2
 
 
 def test_parts_are_never_joined() -> None:

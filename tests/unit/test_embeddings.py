@@ -179,6 +179,7 @@ async def test_failing_provider_is_left_alone() -> None:
                 await embedder.embed(["a"])
         with pytest.raises(Unavailable) as error:
             await embedder.embed(["a"])
+        assert embedder.state().state == "open"
     assert error.value.code == "upstream_unavailable"
     assert error.value.retry_after_s
     assert len(provider.requests) == 2
@@ -246,9 +247,12 @@ async def test_settings_choose_the_embedder(tmp_path: Path) -> None:
     files = ModelFiles(tmp_path)
     async with open_embedder(EmbeddingsChoice(model="none"), files) as embedder:
         assert embedder is None
-    async with open_embedder(EmbeddingsChoice(url="http://127.0.0.1:9/v1", model="m", dimensions=8), files) as embedder:
+    async with open_embedder(
+        EmbeddingsChoice(url="http://me:pw@127.0.0.1:9/v1", model="m", dimensions=8), files
+    ) as embedder:
         assert isinstance(embedder, OpenAIEmbedder)
         assert embedder.model == "m@8"
+        assert embedder.state().name == "m@8 at http://127.0.0.1:9/v1/embeddings"
     with pytest.raises(ModelNotFound, match="all-MiniLM-L6-v2-int8"):
         async with open_embedder(EmbeddingsChoice(model="Qwen2.5-Coder-0.5B-Instruct"), files):
             pass

@@ -38,7 +38,11 @@ class Choice(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerFacts(Record):
-    """What the server tells with an answer."""
+    """What the server tells with an answer; ``Answer`` shows it.
+
+    >>> Answer(AnswerFacts(text="Hello", finish_reason="stop")).finish_reason
+    'stop'
+    """
 
     id: str = ""
     session_id: str = ""

@@ -87,7 +87,12 @@ def write_messages(messages: Messages) -> list[Message]:
 
 def write_path(*parts: str) -> str:
     """A path below ``/v1``, whatever the names in it hold."""
-    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+    return "/v1/" + "/".join(write_part(part) for part in parts)
+
+
+def write_part(part: str) -> str:
+    """A part of a path; dots alone would be taken for the folder above."""
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="")
 
 
 def write_body(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiturn.engine.agents import Agents
+from multiturn.engine.contexts import Contexts
 from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import Upstream
@@ -30,6 +31,7 @@ class Services:
     turns: Turns
     runs: Runs
     sessions: Sessions
+    contexts: Contexts
     keys: Keys
     agents: Agents
     users: Users

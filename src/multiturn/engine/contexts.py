@@ -1,4 +1,4 @@
-"""Contexts of turns: assembled for a turn that is taken, for one that is only thought of, and read back of past runs."""
+"""Contexts of turns: assembled for a turn that is taken or only thought of, and read back of past runs."""
 
 from __future__ import annotations
 

@@ -108,6 +108,7 @@ class Execution:
         """Show the model its context and listen to the answer."""
         order = self.order
         self.assembled = await self.parts.contexts.assemble(session, plan, order)
+        self.live.retrieved = self.assembled.context.retrieved
         request = ModelRequest(
             model=order.model,
             messages=self.assembled.context.messages,
@@ -182,7 +183,7 @@ class Execution:
         broken_off = status == "cancelled"
         context = self.assembled.context if self.assembled else None
         summary = context.summary if context and context.is_new_summary else None
-        items = self._number(session.head, (summary,) if summary else (), (count_summary(summary),), now)
+        items = self._number(session.head, (summary,), (count_summary(summary),), now) if summary else []
         first_input = session.head + len(items) + 1
         items += self._number(first_input - 1, plan.input, context.input_tokens if context else (), now)
         first_output = first_input + len(plan.input)

@@ -11,7 +11,9 @@ import msgspec
 from multiturn.errors import InvalidRequest
 
 JSON_BYTES_MAX = 16 * 1024
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
+# A NUL as JSON writes it, and not a backslash before the letters: PostgreSQL's jsonb cannot hold one.
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def merge(metadata: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,14 +22,18 @@ def merge(metadata: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
 
 
 def check_object(value: Mapping[str, Any], param: str) -> None:
-    """Raise InvalidRequest when an object is over the limit of what is kept as JSON."""
-    size = len(msgspec.json.encode(value))
+    """Raise InvalidRequest when an object is over the limit of what is kept as JSON, or holds a NUL character."""
+    written = msgspec.json.encode(value)
+    size = len(written)
+    if NUL.search(written):
+        raise InvalidRequest(f"'{param}' must not hold a NUL character.", param=param)
     if size > JSON_BYTES_MAX:
         raise InvalidRequest(f"'{param}' must be at most {JSON_BYTES_MAX} bytes of JSON; it is {size}.", param=param)
 
 
 def check_text(value: str | None, param: str, *, chars_max: int) -> None:
-    """Raise InvalidRequest for a text that is too long, or that holds control characters besides tab and newline."""
+    """Raise InvalidRequest for a text that is too long, or that holds control characters that are
+    no white space."""
     if value is None:
         return
     if len(value) > chars_max:

@@ -17,6 +17,7 @@ from multiturn.errors import MultiturnError, NotFound, RunCancelled, Unavailable
 from multiturn.model.completion import Completion, Delta
 from multiturn.model.content import Content
 from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke
+from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import ENDED, Run
 from multiturn.model.session import OnDisconnect
 
@@ -30,13 +31,15 @@ AWAY_S = 10.0
 class LiveRun:
     """A run that this server executes.
 
-    It keeps the events that are not yet surely stored; older ones are read from the store.
+    It keeps the events that are not yet surely stored; older ones are read from the store. ``retrieved`` is what was
+    found for it, known when the model is asked.
     """
 
     def __init__(self, run: Run, on_disconnect: OnDisconnect) -> None:
         self.run = run
         self.on_disconnect = on_disconnect
         self.answer = Answer()
+        self.retrieved: RetrievedContext | None = None
         self.deltas: list[Delta] = []
         self.dropped = 0
         self.saved = 0

@@ -26,7 +26,6 @@ from multiturn.engine.ports import (
 from multiturn.engine.users import user_not_found
 from multiturn.engine.window.assemble import Assembler
 from multiturn.engine.window.shown import clip
-from multiturn.engine.window.shown import clip
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import InvalidRequest, NotFound, SessionBusy
 from multiturn.model.agent import ErasureReceipt, User

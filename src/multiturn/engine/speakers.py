@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
 
-from multiturn.engine.ports import AgentStore, UserStore
+from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
 from multiturn.engine.templates import Templates
 from multiturn.engine.tenants import Tenants
 from multiturn.errors import InvalidRequest
 from multiturn.model.agent import Agent, User
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import ContextPolicy, join_policies
-from multiturn.model.session import NO_SETTINGS, Session
+from multiturn.model.session import NO_SETTINGS, Session, SessionKey
 from multiturn.model.turn import AgentVersion, TurnOrder
 
 NOTHING_SET = ContextPolicy()
@@ -38,17 +38,40 @@ class Speaker(Struct, frozen=True, kw_only=True):
         return AgentVersion(self.agent.id, self.agent.version) if self.agent else None
 
 
+class SpeakerStores(Protocol):
+    """Where agents, users and sessions are kept."""
+
+    @property
+    def agents(self) -> AgentStore: ...
+
+    @property
+    def users(self) -> UserStore: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+
+class Defaults(Struct, frozen=True, kw_only=True):
+    """What counts where nobody says anything: the server's own policy and model."""
+
+    policy: ContextPolicy
+    model: str | None
+
+
 class Speakers:
     """Finds who answers."""
 
     def __init__(
-        self, agents: AgentStore, users: UserStore, tenants: Tenants, templates: Templates, *, policy: ContextPolicy
+        self, stores: SpeakerStores, tenants: Tenants, templates: Templates, clock: Clock, defaults: Defaults
     ) -> None:
-        self.agents = agents
-        self.users = users
+        self.agents = stores.agents
+        self.users = stores.users
+        self.sessions = stores.sessions
         self.tenants = tenants
         self.templates = templates
-        self.policy = policy
+        self.clock = clock
+        self.policy = defaults.policy
+        self.default_model = defaults.model
 
     async def find(self, session: Session, order: TurnOrder) -> Speaker:
         """Find who answers this turn. Instructions of the order go before those that the session keeps.
@@ -64,18 +87,16 @@ class Speakers:
         settings = session.settings
         agent = await self._find_agent(session, order)
         users = await self._find_users(session)
-        owners = (
-            session_owner,
-            *(Owner("agent", agent.id) for _ in (1,) if agent),
-            *(Owner("user", user.id) for user in users),
-        )
+        owners = [session_owner, *(Owner("user", user.id) for user in users)]
+        if agent:
+            owners.append(Owner("agent", agent.id))
         if agent or settings.system_template:
             instructions = await self._write(session, order, agent, users, instructions)
         return Speaker(
             instructions=instructions,
             fields={**read_defaults(agent), **order.fields} if agent else order.fields,
             policy=self._join(order.policy, settings.policy, agent.body.policy if agent else None, outer),
-            owners=owners,
+            owners=tuple(owners),
             agent=agent,
         )
 
@@ -113,13 +134,14 @@ class Speakers:
         written = msgspec.json.encode({"role": "system", "content": text}).decode()
         return f"[{written},{instructions[1:]}" if instructions else f"[{written}]"
 
-    async def choose_model(self, session: Session | None, order: TurnOrder, default: str | None) -> str:
+    async def choose_model(self, key: SessionKey, order: TurnOrder) -> str:
         """The model of a turn that names none: the session's, its agent's, else the server's.
 
         Raises InvalidRequest where there is none.
         """
+        session = await self.sessions.find(key, self.clock())
         agent = await self._find_agent(session, order) if session else None
-        model = (session and session.settings.model) or (agent and agent.body.model) or default
+        model = (session and session.settings.model) or (agent and agent.body.model) or self.default_model
         if not model:
             raise InvalidRequest(
                 "'model' is missing and the server has no default model (MULTITURN_MODEL).", param="model"

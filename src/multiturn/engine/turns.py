@@ -9,7 +9,9 @@ from contextlib import aclosing, suppress
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from multiturn.engine.contexts import Assembled
 from multiturn.engine.execution import Execution, Parts
 from multiturn.engine.runs import LiveRun
 from multiturn.errors import MultiturnError, RateLimited, RunCancelled, Unavailable
@@ -65,6 +67,7 @@ class Turns:
         """
         if len(self.parts.runs.live) >= self.limits.live_max:
             raise RateLimited("This server has as many turns as it takes.", code="server_busy", retry_after_s=2)
+        order = await self._choose_model(key, order)
         began = time.perf_counter()
         begun = await self.parts.store.begin(key.tenant_id, self._order(key, order, idle_expiry_s))
         if begun.state == "joined":
@@ -77,6 +80,17 @@ class Turns:
         self.parts.metrics.live.inc()
         live.task = self.parts.spawn(self._execute(live, begun, order))
         return Turn(begun.session, begun.run, live)
+
+    async def _choose_model(self, key: SessionKey, order: TurnOrder) -> TurnOrder:
+        """The order with a model: that of the session, its agent or the server, where the request names none."""
+        if order.model:
+            return order
+        return replace(order, model=await self.parts.contexts.speakers.choose_model(key, order))
+
+    async def preview(self, session: Session, order: TurnOrder) -> Assembled:
+        """What a turn with this order would show the model now. Nothing is stored, and no model is asked."""
+        key = SessionKey(tenant_id=session.tenant_id, user_id=session.user_id, id=session.id)
+        return await self.parts.contexts.preview(session, await self._choose_model(key, order))
 
     def _order(self, key: SessionKey, order: TurnOrder, idle_expiry_s: int | None) -> RunOrder:
         return RunOrder(

@@ -132,12 +132,10 @@ class EmbeddedEmbedder:
             pause_s = min(pause_s * 2, RESTART_MAX_S)
 
     async def _find_files(self) -> Sequence[Path]:
-        paths = self._files.find_all(self.model)
-        if paths is None:
+        while (paths := self._files.find_all(self.model)) is None:
             self._become("pulling", "it begins")
             log.info("the embedding model %s is being downloaded", self.model)
             await self._files.pull(self.model, self._report)
-            paths = self._files.find_all(self.model) or ()
         self._become("loading", self._detail if self._state == "loading" else "")
         for path in paths:
             await self._files.check(self.model, path)

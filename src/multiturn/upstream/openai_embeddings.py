@@ -18,7 +18,7 @@ from yarl import URL
 from multiturn.errors import ContextTooLong, Unavailable, UpstreamError, UpstreamTimeout
 from multiturn.upstream.http import NETWORK_ERRORS, CallLimits, read_retry_after, read_whole, translate
 from multiturn.upstream.openai_wire import read_error
-from multiturn.upstream.router import RetryLimits
+from multiturn.upstream.router import RetryLimits, RouteState
 
 TEXTS_AT_ONCE_MAX = 128
 ANSWER_S = 60.0
@@ -88,6 +88,11 @@ class OpenAIEmbedder:
         self._retry = retry or RetryLimits()
         self._breaker = self._retry.make_breaker(clock)
         self._sleep = sleep
+
+    def state(self) -> RouteState:
+        """Tell how the provider is; credentials in its URL are left out."""
+        name, retry_after_s = f"{self.model} at {self._url.with_user(None)}", round(self._breaker.retry_after_s, 1)
+        return RouteState(name=name, state=self._breaker.state, retry_after_s=retry_after_s)
 
     async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> NDArray[np.float32]:
         """Turn each text into a row of length 1.

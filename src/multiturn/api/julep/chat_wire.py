@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from multiturn.api.julep.wire import Id, JulepDocReferenceBody, Metadata, Text, Time
+from multiturn.api.julep.wire import Id, JulepDocReferenceBody, Metadata, Positive, Text, Time
 from multiturn.api.message_shapes import to_model
-from multiturn.api.policy import OPTIONS, OVERFLOW, Name, RecallOptionsBody
+from multiturn.api.policy import BUDGET, OPTIONS, OVERFLOW, Name, RecallOptionsBody
 
 # What the handlers take out of a chat; every other field goes to the model, null counting as left out.
 CONSUMED_FIELDS = frozenset(
@@ -84,9 +84,9 @@ class JulepChatBody(Struct, kw_only=True, omit_defaults=True):
         str | dict[str, Any] | None, Meta(description='`auto`, `none`, or `{"function": {"name": …}}`.')
     ] = None
     context_overflow: Annotated[Name | None, OVERFLOW] = None
-    token_budget: Annotated[int | None, Meta(ge=1, le=2**31, description="For this turn: as of a session.")] = None
+    token_budget: Annotated[Positive | None, BUDGET] = None
     recall_options: Annotated[RecallOptionsBody | None, OPTIONS] = None
-    max_tokens: Annotated[int | None, Meta(ge=1, description="How long the answer may be, in tokens.")] = None
+    max_tokens: Annotated[Positive | None, Meta(description="How long the answer may be, in tokens.")] = None
     temperature: Annotated[float | None, to_model("0 to 5.")] = None
     top_p: Annotated[float | None, to_model("0 to 1.")] = None
     min_p: Annotated[float | None, to_model("0 to 1.")] = None

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from multiturn.api.auth import ID_CHARS_MAX
-from multiturn.api.policy import OPTIONS, OVERFLOW, Name, RecallOptionsBody
+from multiturn.api.policy import BUDGET, OPTIONS, OVERFLOW, TOKENS_MAX, Name, RecallOptionsBody
 
 T = TypeVar("T")
 Time = Annotated[datetime, Meta(tz=True)]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX)]
 Text = Annotated[str, Meta(min_length=1)]
-Positive = Annotated[int, Meta(ge=1, le=2**31)]
+Positive = Annotated[int, Meta(ge=1, le=TOKENS_MAX)]
 Metadata = Annotated[dict[str, Any] | None, Meta(description="Anything that the application wants to keep here.")]
 
 TITLE_CHARS_MAX = 800
@@ -35,9 +35,7 @@ class JulepSessionChangeBody(Struct, kw_only=True, omit_defaults=True):
     render_templates: Annotated[
         bool | None, Meta(description="Whether users' messages are rendered as Jinja too. Left out: true.")
     ] = None
-    token_budget: Annotated[
-        Positive | None, Meta(description="The most that a context may take, in tokens of the model.")
-    ] = None
+    token_budget: Annotated[Positive | None, BUDGET] = None
     context_overflow: Annotated[Name | None, OVERFLOW] = None
     forward_tool_calls: Annotated[
         bool | None, Meta(description="Kept and given back. A model's calls always come back to the client.")
@@ -184,7 +182,7 @@ class JulepDocBody(Struct, kw_only=True):
 class JulepSearchBody(Struct, kw_only=True, omit_defaults=True):
     """What is searched for: `text` (by words), a `vector`, or both."""
 
-    text: Annotated[str | None, Meta(min_length=1, description="Words.")] = None
+    text: Annotated[Text | None, Meta(description="Words.")] = None
     vector: Annotated[list[float] | None, Meta(description="A vector of `POST /embed`.")] = None
     mode: Annotated[
         Literal["text", "vector", "hybrid"] | None,
@@ -194,16 +192,18 @@ class JulepSearchBody(Struct, kw_only=True, omit_defaults=True):
     ] = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
     confidence: Annotated[
-        float | None, Meta(ge=-1, le=1, description="The least cosine similarity. Left out: any.")
+        Annotated[float, Meta(ge=-1, le=1)] | None, Meta(description="The least cosine similarity. Left out: any.")
     ] = None
     alpha: Annotated[float, Meta(ge=0, le=1, description="The weight of the vector: 0, words only.")] = 0.5
     mmr_strength: Annotated[float, Meta(ge=0, lt=1, description="How much variety counts.")] = 0.0
     metadata_filter: Annotated[dict[str, Any] | None, Meta(description="Documents whose metadata contain it.")] = None
     include_embeddings: Annotated[bool, Meta(description="Whether snippets bring their vectors.")] = True
-    k_multiplier: Annotated[int | None, Meta(ge=1, le=10, description="Taken and not used: all are scored.")] = None
+    k_multiplier: Annotated[
+        Annotated[int, Meta(ge=1, le=10)] | None, Meta(description="Taken and not used: all are scored.")
+    ] = None
     lang: Annotated[str | None, Meta(description="Taken and not used: words are stemmed as English.")] = None
     trigram_similarity_threshold: Annotated[
-        float | None, Meta(ge=0, le=1, description="Taken and not used: there are no trigrams.")
+        Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="Taken and not used: there are no trigrams.")
     ] = None
 
 
