@@ -25,7 +25,7 @@ from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from multiturn.config import Settings
 from multiturn.engine.agents import Agents
-from multiturn.engine.contexts import Contexts
+from multiturn.engine.contexts import Contexts, ModelFacts
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.erasure import erase_documents
 from multiturn.engine.execution import Parts
@@ -77,6 +77,7 @@ from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 from multiturn.upstream.openai_chat import OpenAIChatUpstream
 from multiturn.upstream.openai_embeddings import OpenAIEmbedder
 from multiturn.upstream.router import RetryLimits, Route, Router
+from multiturn.upstream.tokenizers import Tokenizers
 from multiturn.worker.crew import Crew
 from multiturn.worker.rounds import Rounds
 
@@ -286,7 +287,8 @@ class Engine:
         defaults = Defaults(policy=server_policy(settings), model=models.default_model)
         speakers = Speakers(stores, self.tenants, self.templates, read_clock, defaults)
         budgets = make_budgets(settings, models)
-        self.contexts = Contexts(speakers, models.upstream, budgets, self.assembler, stores.contexts)
+        facts = ModelFacts(models.upstream, make_tokenizers(settings, models))
+        self.contexts = Contexts(speakers, facts, budgets, self.assembler, stores.contexts)
         summariser = models.summariser or models.upstream
         summaries = Summaries(summariser, stores.items, stores.contexts, metrics, model=settings.summary_model)
         self.parts = Parts(
@@ -377,6 +379,11 @@ def make_budgets(settings: Settings, models: Models) -> Budgets:
     """The budgets of contexts: what is set, else what the upstream tells, else a default."""
     fixed = settings.context_tokens or models.context_tokens
     return Budgets(ratios=TokenRatios(), context_tokens=fixed, default_tokens=CONTEXT_TOKENS)
+
+
+def make_tokenizers(settings: Settings, models: Models) -> Tokenizers:
+    """The tokenizers that are on this machine. Raises SettingsError for a file that is none."""
+    return Tokenizers(settings.tokenizers, aliases=settings.model_aliases, embedded=models.embedded)
 
 
 def server_policy(settings: Settings) -> ContextPolicy:

@@ -357,7 +357,8 @@ async def test_models_are_listed_chosen_and_found(tmp_path: Path) -> None:
     )
     models = json.loads(listed.out)
     default, embedding = (
-        next(model for model in models if model["kind"] == kind and model["is_default"]) for kind in ("chat", "embedding")
+        next(model for model in models if model["kind"] == kind and model["is_default"])
+        for kind in ("chat", "embedding")
     )
     assert (default["name"], default["path"]) == (SMALL_MODEL, path.out.strip())
     assert Path(path.out.strip()).stat().st_size == default["size_bytes"]

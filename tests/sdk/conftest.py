@@ -1,4 +1,23 @@
+"""Our Python client in the tests: over a transport that answers from a list, and before the real server."""
+
+from __future__ import annotations
+
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sdk" / "src"))
+
+import pytest
+
+from tests.sdk.serving import Served
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The real server, for all tests of the client."""
+    served = Served(tmp_path_factory.mktemp("served"))
+    served.start()
+    assert served.is_up.wait(20)
+    yield served
+    served.stop()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import multiturn_client
 import pytest
 from multiturn_client.records import Record
+
+from tests.sdk.public import PUBLIC
 
 SDK = Path(__file__).parents[2] / "sdk"
 
@@ -37,22 +37,6 @@ def test_no_word_of_asyncio_is_left() -> None:
     for path in (SDK / "src" / "multiturn_client" / "synchronous").glob("*.py"):
         text = path.read_text("utf-8").replace("asynchronous`` by", "")
         assert not [word for word in ("async", "await", "Async") if word in text], path.name
-
-
-def list_public() -> Iterator[tuple[str, Any]]:
-    """List the public names, and those of classes below them."""
-    for name in multiturn_client.__all__:
-        thing = getattr(multiturn_client, name)
-        if not inspect.isclass(thing):
-            continue
-        yield name, thing
-        for member, value in vars(thing).items():
-            is_callable = inspect.isfunction(value) or isinstance(value, property | classmethod)
-            if is_callable and not member.startswith("_"):
-                yield f"{name}.{member}", value
-
-
-PUBLIC = dict(list_public())
 
 
 @pytest.mark.parametrize("name", PUBLIC)

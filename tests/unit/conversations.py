@@ -139,8 +139,9 @@ class Conversation:
     async def show(self, *contents: Content) -> Context:
         """Show the model what a turn with this input shows it."""
         plan = Plan(path=self.session.path, input=contents)
-        context = await self.warm.assemble(self.session, plan, self.budget)
-        cold = await self.make_assembler().assemble(self.session, plan, self.budget)
+        tokens = tuple(map(count_tokens, contents))
+        context = await self.warm.assemble(self.session, plan, self.budget, tokens)
+        cold = await self.make_assembler().assemble(self.session, plan, self.budget, tokens)
         assert bytes(cold.messages) == bytes(context.messages)
         assert (cold.record, cold.is_closed) == (context.record, context.is_closed)
         return context

@@ -47,7 +47,8 @@ class MultiturnError(Exception):
 class ConnectionFailed(MultiturnError):
     """There is no connection to the server, or it broke. A turn that had begun goes on there.
 
-    >>> Multiturn("key", base_url="http://127.0.0.1:1", max_retries=0).sessions.get("trip")
+    >>> with Multiturn("mt-…", base_url="http://127.0.0.1:1", max_retries=0) as other:
+    ...     other.sessions.get("trip")
     Traceback (most recent call last):
     multiturn_client.errors.ConnectionFailed: ...
     """
@@ -56,7 +57,7 @@ class ConnectionFailed(MultiturnError):
 class RequestTimeout(MultiturnError):
     """The server took longer than the client's ``timeout``. A turn that had begun goes on there.
 
-    >>> Multiturn("key", base_url=client.base_url, timeout=0.000001, max_retries=0).sessions.get("trip")
+    >>> session.ask("Tell a long story.", timeout=0.1)
     Traceback (most recent call last):
     multiturn_client.errors.RequestTimeout: ...
     """
@@ -112,7 +113,8 @@ class ContextOverflowError(ApiError):
 class AuthenticationError(ApiError):
     """No key was sent, or one that is wrong or revoked (401).
 
-    >>> Multiturn("wrong", base_url=client.base_url).sessions.get("trip")
+    >>> with Multiturn("wrong", base_url=client.base_url) as other:
+    ...     other.sessions.get("trip")
     Traceback (most recent call last):
     multiturn_client.errors.AuthenticationError: ...
     """
@@ -121,7 +123,8 @@ class AuthenticationError(ApiError):
 class PermissionDeniedError(ApiError):
     """The key is good and may not do this (403): it has not the scope, or is one of another user.
 
-    >>> Multiturn(plain_key, base_url=client.base_url, user_id="somebody").sessions.get("trip")
+    >>> with Multiturn(plain_key, base_url=client.base_url, user_id="somebody") as other:
+    ...     other.sessions.get("trip")
     Traceback (most recent call last):
     multiturn_client.errors.PermissionDeniedError: ...
     """

@@ -62,9 +62,10 @@ def chat(session_id: str, messages: Messages, options: Mapping[str, Any], *, is_
     return replace(request, headers=headers, timeout=options.get("timeout"), is_repeatable=True)
 
 
-def preview(session_id: str, messages: Messages, options: Mapping[str, Any]) -> Request:
+def preview(session_id: str, messages: Messages, options: Mapping[str, Any], *, with_messages: bool) -> Request:
     """A turn that is not taken: what the model would be shown."""
-    return replace(turn((session_id, "context", "preview"), messages, options, {}), is_repeatable=True)
+    asked = turn((session_id, "context", "preview"), messages, options, {})
+    return replace(asked, query=write_query({"messages": with_messages}), is_repeatable=True)
 
 
 def turn(path: Sequence[str], messages: Messages, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Request:

@@ -71,10 +71,22 @@ REQUEST = (
         "Take the `seq` of an item that `GET …/items` lists.",
     ),
     ErrorCode(
+        "agent_not_in_session",
+        400,
+        "A turn names an agent that does not take part in its session.",
+        "Name one of the session's agents, or none: then the first answers.",
+    ),
+    ErrorCode(
         "invalid_participant",
         400,
-        "In Julep's dialect, a session names no agent, names its agents or users twice, or names one that is not there.",
+        "In Julep's dialect, a session names no agent, names agents or users in two fields, or one that is not there.",
         "Name at least one agent that is there, in one of the fields that mean the same.",
+    ),
+    ErrorCode(
+        "template_error",
+        400,
+        "A template cannot be read or rendered: the text names the line and what is wrong.",
+        "Correct the template. With `render_templates`, a user's message is one too.",
     ),
     ErrorCode(
         "key_exists", 400, "A key is to be made with a secret that is a key already.", "Take another secret, or none."
@@ -91,8 +103,9 @@ REQUEST = (
     ErrorCode(
         "forbidden",
         403,
-        "The key is good and may not do this: it lacks the scope `admin` (keys) or `users` (`X-User-Id`).",
-        "Take a key with that scope.",
+        "The key is good and may not do this: it lacks the scope `admin` (keys, the tenant's settings) or `users` "
+        "(`X-User-Id`), or it acts for one user and this is the tenant's (agents, other users).",
+        "Take a key that may.",
     ),
     ErrorCode(
         "not_found",
@@ -112,6 +125,24 @@ REQUEST = (
         "There is no such document, or it is not among those of the session, agent or user that the path names.",
         "List its documents.",
     ),
+    ErrorCode(
+        "agent_not_found",
+        404,
+        "There is no such agent, or no such version of it.",
+        "List the agents. A path takes our id or the canonical name.",
+    ),
+    ErrorCode(
+        "user_not_found",
+        404,
+        "There is no such user, or it is not the one that the key acts for.",
+        "List the users. A path takes our id or the external id.",
+    ),
+    ErrorCode(
+        "context_not_found",
+        404,
+        "What the run's model was shown is not known: the turn was not stored (`save=false`), or did not get that far.",
+        "Look at another run of the session, or at the session's context as it is now.",
+    ),
     ErrorCode("run_not_found", 404, "There is no such run, or it is not the caller's.", "List the session's runs."),
     ErrorCode(
         "model_not_found",
@@ -120,7 +151,7 @@ REQUEST = (
         "Take one of the names in the text, or give it an alias (`MULTITURN_MODEL_ALIASES`).",
     ),
     ErrorCode("key_not_found", 404, "There is no such key, or it is revoked already.", "List the tenant's keys."),
-    ErrorCode("tenant_not_found", 404, "There is no tenant of this name.", "A key that is made for it makes it."),
+    ErrorCode("tenant_not_found", 404, "There is no such tenant.", "A key that is made for it makes it."),
     ErrorCode(
         "method_not_allowed", 405, "The path is there, this method is not.", "The header `Allow` has those that are."
     ),
@@ -148,6 +179,10 @@ REQUEST = (
         "The session, agent or user has a document of this title and content already; the text has its id.",
         "Take that document, or change the title.",
     ),
+    ErrorCode(
+        "agent_exists", 409, "Another agent of the tenant has this canonical name, or this id.", "Take another name."
+    ),
+    ErrorCode("user_exists", 409, "Another user of the tenant has this external id.", "Take another, or change that."),
     ErrorCode(
         "session_deleted",
         409,

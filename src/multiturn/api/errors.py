@@ -112,9 +112,10 @@ async def handle_http(request: Request, error: Exception) -> Response:
 
 
 def list_methods(request: Request) -> list[str]:
-    """The methods of a path, whose routes have one each."""
+    """The methods of a path, whose routes have one each: of the first pattern that it fits."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
-    return sorted({m for route in routes if route.path_regex.match(request.url.path) for m in route.methods or ()})
+    fitting = [route for route in routes if route.path_regex.match(request.url.path)]
+    return sorted({m for route in fitting if route.path == fitting[0].path for m in route.methods or ()})
 
 
 def write_internal(path: str) -> Response:

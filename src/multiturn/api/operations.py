@@ -5,10 +5,16 @@ from __future__ import annotations
 from multiturn.api.admin.operations import OPERATIONS as ADMIN
 from multiturn.api.chat.operations import OPERATIONS as CHAT
 from multiturn.api.description import BUG, Operation, Reply
+from multiturn.api.julep.described import TAGS as JULEP_TAGS
+from multiturn.api.julep.operations import OPERATIONS as JULEP
+from multiturn.api.native.agents_operations import OPERATIONS as AGENTS
 from multiturn.api.native.chat_operations import OPERATIONS as NATIVE_CHAT
+from multiturn.api.native.contexts_operations import OPERATIONS as CONTEXTS
 from multiturn.api.native.documents_operations import OPERATIONS as DOCUMENTS
 from multiturn.api.native.operations import OPERATIONS as RUNS
 from multiturn.api.native.session_operations import OPERATIONS as SESSIONS
+from multiturn.api.native.tenant_operations import OPERATIONS as TENANT
+from multiturn.api.native.users_operations import OPERATIONS as USERS
 from multiturn.api.shapes import HealthBody, ReadyBody
 
 TAGS = {
@@ -16,8 +22,13 @@ TAGS = {
     "Models": "What can answer.",
     "Sessions": "The conversations as they are stored, of whatever API began them.",
     "Runs": "A run is one execution of a turn. It is kept whatever became of it, and tells its events for an hour.",
+    "Contexts": "What a model was, or would be, shown: part by part, with what was recalled for it and why.",
     "Documents": "What a session, an agent or a user is to know besides the conversation; each turn searches in it.",
+    "Agents": "Who answers in sessions: what it is, what it is told, how it is asked; version by version.",
+    "Users": "Who owns sessions or takes part in them, and what agents are to know of them.",
+    "Tenant": "What counts for the contexts of all sessions, unless an agent, a session or a turn says otherwise.",
     "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
+    **JULEP_TAGS,
     "Server": "Open to everybody; they tell nothing of anybody's data.",
 }
 
@@ -77,4 +88,17 @@ SERVER = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*CHAT, *NATIVE_CHAT, *SESSIONS, *RUNS, *DOCUMENTS, *ADMIN, *SERVER)
+OPERATIONS: tuple[Operation, ...] = (
+    *CHAT,
+    *NATIVE_CHAT,
+    *SESSIONS,
+    *RUNS,
+    *CONTEXTS,
+    *DOCUMENTS,
+    *AGENTS,
+    *USERS,
+    *TENANT,
+    *ADMIN,
+    *JULEP,
+    *SERVER,
+)

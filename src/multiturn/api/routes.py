@@ -8,9 +8,13 @@ from multiturn.api.admin.routes import AdminRoutes
 from multiturn.api.chat.routes import ChatRoutes
 from multiturn.api.health import HealthRoutes
 from multiturn.api.julep.routes import JulepRoutes
+from multiturn.api.native.agents import AgentRoutes
 from multiturn.api.native.chat import ChatRoutes as NativeChatRoutes
+from multiturn.api.native.contexts import ContextRoutes
 from multiturn.api.native.documents import DocumentRoutes
 from multiturn.api.native.routes import NativeRoutes
+from multiturn.api.native.tenant import TenantRoutes
+from multiturn.api.native.users import UserRoutes
 from multiturn.api.openapi import DocsRoutes
 from multiturn.api.services import Services
 
@@ -25,7 +29,11 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *chat.below("/api/v1"),
         *NativeChatRoutes(services).below("/v1"),
         *NativeRoutes(services).below("/v1"),
+        *ContextRoutes(services).below("/v1"),
         *DocumentRoutes(services).below("/v1"),
+        *AgentRoutes(services).below("/v1"),
+        *UserRoutes(services).below("/v1"),
+        *TenantRoutes(services).below("/v1"),
         *AdminRoutes(services).below("/v1"),
         *JulepRoutes(services).below("/julep/api"),
         *HealthRoutes(services).routes(),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct, json
 from msgspec.structs import replace
 
-from multiturn.engine.ports import ContextStore, Upstream
+from multiturn.engine.ports import ContextStore, Tokenizers, Upstream
 from multiturn.engine.speakers import Speaker, Speakers
 from multiturn.engine.window.assemble import Assembler
 from multiturn.engine.window.budget import Budget, Budgets
+from multiturn.engine.window.shown import read_text
+from multiturn.engine.window.tokens import correct, count_tokens
+from multiturn.model.content import Content
 from multiturn.model.context import Context, ContextRecord, Plan
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import Run
@@ -28,14 +33,21 @@ class Assembled(Struct, frozen=True, kw_only=True):
     budget: Budget
 
 
+class ModelFacts(Struct, frozen=True):
+    """Who knows what of models: their windows, and their tokenizers."""
+
+    upstream: Upstream
+    tokenizers: Tokenizers
+
+
 class Contexts:
     """Assembles contexts."""
 
     def __init__(
-        self, speakers: Speakers, upstream: Upstream, budgets: Budgets, assembler: Assembler, store: ContextStore
+        self, speakers: Speakers, models: ModelFacts, budgets: Budgets, assembler: Assembler, store: ContextStore
     ) -> None:
         self.speakers = speakers
-        self.upstream = upstream
+        self.models = models
         self.budgets = budgets
         self.assembler = assembler
         self.store = store
@@ -49,14 +61,26 @@ class Contexts:
         budget = self.budgets.plan(
             order.model,
             speaker.policy,
-            window=await self.upstream.find_context_tokens(order.model),
+            window=await self.models.upstream.find_context_tokens(order.model),
             output_max=order.output_tokens_max or read_output_max(speaker),
             owners=speaker.owners,
         )
         fixed = b"".join(bytes(speaker.fields[name]) for name in FIXED_FIELDS if name in speaker.fields)
         budget = replace(budget, fixed=fixed)
-        context = await self.assembler.assemble(replace(session, instructions=speaker.instructions), plan, budget)
+        counts = await self.count(order.model, plan.input)
+        session = replace(session, instructions=speaker.instructions)
+        context = await self.assembler.assemble(session, plan, budget, counts)
         return Assembled(context=context, speaker=speaker, budget=budget)
+
+    async def count(self, model: str, contents: Sequence[Content]) -> tuple[int, ...]:
+        """Count the tokens of items as they will be stored: as the model does, else by an estimate."""
+        texts = [read_text(content) for content in contents]
+        counted = await self.models.tokenizers.count(model, texts) if any(texts) else None
+        if counted is None:
+            return tuple(map(count_tokens, contents))
+        return tuple(
+            correct(content, text, count) for content, text, count in zip(contents, texts, counted, strict=True)
+        )
 
     async def preview(self, session: Session, order: TurnOrder) -> Assembled:
         """What a turn with this order would show the model now; with no input, what the next turn begins with."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,6 +50,13 @@ class Parts(Struct, frozen=True, kw_only=True):
     tracer: Tracer
     clock: Clock
     spawn: Spawn
+
+
+class Output(NamedTuple):
+    """What the model said, and the tokens of each item."""
+
+    contents: Sequence[Content]
+    tokens: tuple[int, ...]
 
 
 class Execution:
@@ -150,7 +158,8 @@ class Execution:
         answer = self.live.answer
         status: RunStatus = "incomplete" if answer.finish_reason in BROKEN_OFF else "completed"
         output = answer.contents()
-        path = await self._settle(self._ending(session, plan, output, status), output, None)
+        said = Output(output, await self.parts.contexts.count(self.order.model, output))
+        path = await self._settle(self._ending(session, plan, said, status), output, None)
         if self.assembled is None:
             return
         context, contexts = self.assembled.context, self.parts.contexts
@@ -160,12 +169,12 @@ class Execution:
             if off is not None:
                 self.parts.metrics.estimate_error.observe(off)
         if path is not None and self.order.is_stored:
-            contexts.assembler.keep(context, path, output, sum(map(count_tokens, output)))
+            contexts.assembler.keep(context, path, output, sum(said.tokens))
             self.parts.upkeep.consider(
                 Source(session=session, path=path, order=self.order, assembled=self.assembled, output=output)
             )
 
-    def _ending(self, session: Session, plan: Plan, output: Sequence[Content], status: RunStatus) -> Ending:
+    def _ending(self, session: Session, plan: Plan, said: Output, status: RunStatus) -> Ending:
         """What a turn leaves behind that enters the history (or nothing of it, when it is not to be stored)."""
         live, now = self.live, self.parts.clock()
         outcome = Ending(
@@ -187,8 +196,7 @@ class Execution:
         first_input = session.head + len(items) + 1
         items += self._number(first_input - 1, plan.input, context.input_tokens if context else (), now)
         first_output = first_input + len(plan.input)
-        tokens = tuple(map(count_tokens, output))
-        items += self._number(first_output - 1, output, tokens, now, broken_off=broken_off)
+        items += self._number(first_output - 1, said.contents, said.tokens, now, broken_off=broken_off)
         outcome = replace(
             outcome,
             items=items,
@@ -232,7 +240,8 @@ class Execution:
         error = RunCancelled("The run was cancelled.")
         output = self.live.answer.contents(is_whole=False)
         if self.held and self.plan and not self.live.answer.is_empty and output:
-            await self._settle(self._ending(self.held.session, self.plan, output, "cancelled"), output, error)
+            said = Output(output, tuple(map(count_tokens, output)))
+            await self._settle(self._ending(self.held.session, self.plan, said, "cancelled"), output, error)
             self.parts.contexts.assembler.forget(self.held.session.id)
         else:
             await self._abort("cancelled", error, None)

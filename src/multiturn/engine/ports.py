@@ -69,6 +69,14 @@ class Embedder(Protocol):
         ...
 
 
+class Tokenizers(Protocol):
+    """Counts tokens as models do, where their tokenizer is on the machine."""
+
+    async def count(self, model: str, texts: Sequence[str]) -> Sequence[int] | None:
+        """Count the tokens of texts; None where nobody knows the model's tokenizer."""
+        ...
+
+
 class DeltaReader(Protocol):
     """Reads back the pieces that a provider sent and the store kept."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +76,11 @@ class Sessions:
         self.clock = clock
         self.check_template = check_template
 
+    def _now(self) -> datetime:
+        """The time, in milliseconds as it is stored."""
+        now = self.clock()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
     async def get(self, key: SessionKey) -> Session:
         """Get a session. Raises NotFound, also for one that the caller may not see."""
         session = await self.stores.sessions.find(key, self.clock())
@@ -107,7 +113,7 @@ class Sessions:
         """
         if len(order.items) > ITEMS_MAX:
             raise InvalidRequest(f"'items' must be at most {ITEMS_MAX}; there are {len(order.items)}.", param="items")
-        now, id_ = self.clock(), order.id or new_id()
+        now, id_ = self._now(), order.id or new_id()
         session = Session(
             id=id_,
             tenant_id=caller.tenant_id,
@@ -143,7 +149,7 @@ class Sessions:
         wanted = change.apply(session)
         self._check(wanted)
         await self._check_members(wanted, known=session.settings)
-        changed = await self.stores.sessions.update(session.tenant_id, session.id, change, self.clock())
+        changed = await self.stores.sessions.update(session.tenant_id, session.id, change, self._now())
         if changed is None:
             raise session_not_found()
         return changed
@@ -217,7 +223,7 @@ class Sessions:
         if metadata is not None:
             check_object(metadata, "metadata")
         order = ForkOrder(id=new_id(), at=at, external_id=external_id, metadata=metadata)
-        fork = await self.stores.sessions.fork(session.tenant_id, session.id, order, self.clock())
+        fork = await self.stores.sessions.fork(session.tenant_id, session.id, order, self._now())
         if fork is None:
             raise session_not_found()
         return fork
@@ -243,7 +249,7 @@ class Sessions:
 
     async def _try_clear(self, session: Session) -> Session:
         """The session, cleared; with the run that holds it when it was not."""
-        cleared = await self.stores.sessions.clear(session.tenant_id, session.id, self.clock())
+        cleared = await self.stores.sessions.clear(session.tenant_id, session.id, self._now())
         if cleared is None:
             raise session_not_found()
         return cleared

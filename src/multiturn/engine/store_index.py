@@ -21,6 +21,10 @@ from multiturn.model.knowledge import KnowledgeItem, SegmentChange, StoreState
 from multiturn.model.metadata import contains
 
 SEGMENTS_PER_PAGE = 64
+# Turns with the same filter ask again and again: so many masks are kept until the store changes.
+MASKS_MAX = 8
+# What a store takes whatever is in it, about.
+STORE_BYTES = 6000
 # What a document takes besides its title and its metadata, about.
 DOCUMENT_BYTES = 1000
 LAST_ID, LAST_NUMBER = UUID(int=2**128 - 1), 2**31 - 1
@@ -45,21 +49,25 @@ class Document(Struct, frozen=True):
 class StoreIndex:
     """What the documents of a store are searched by, as of ``version``.
 
-    ``segments`` are those that it has, by document and number, and whether they have vectors.
+    ``segments`` are those that it has, by document and number, and whether they have vectors. ``place`` is the last
+    that was read of the store, by version, document and number: what is written later stands behind it.
     """
 
     def __init__(self) -> None:
         self.version = 0
+        self.place = (0, LAST_ID, LAST_NUMBER)
+        self.masks: dict[bytes, NDArray[np.bool_]] = {}
         self.index = SearchIndex()
         self.documents: dict[UUID, Document] = {}
         self.segments: dict[SegmentKey, bool] = {}
         self.documents_bytes = 0
+        self.counted_bytes = 0
         self.lock = asyncio.Lock()
 
     @property
     def size_bytes(self) -> int:
         """The memory that it takes."""
-        return self.index.size_bytes + self.documents_bytes
+        return STORE_BYTES + self.index.size_bytes + self.documents_bytes
 
     def apply(self, changes: Sequence[SegmentChange]) -> None:
         """Take over segments that were written: new ones, and new vectors of those that it has."""
@@ -76,6 +84,10 @@ class StoreIndex:
                 self._add_document(change)
         if new:
             self.index.add_all(new)
+        if changes:
+            last = changes[-1].segment
+            self.place = (last.version, last.item_id, last.number)
+            self.masks.clear()
 
     def _renew(self, key: SegmentKey, segment: IndexSegment) -> None:
         if self.segments[key]:
@@ -93,10 +105,15 @@ class StoreIndex:
         """Which entries are of documents whose metadata contain ``metadata``; None when all are."""
         if not metadata:
             return None
-        kept = {id_ for id_, document in self.documents.items() if contains(document.item.metadata, metadata)}
-        allowed = np.zeros(self.index.next_owner, np.bool_)
-        allowed[[self.index.keys[key] for key in self.segments if key[0] in kept]] = True
-        mask: NDArray[np.bool_] = allowed[self.index.columns["owners"].view]
+        wanted = msgspec.json.encode(metadata)
+        mask = self.masks.get(wanted)
+        if mask is None:
+            kept = {id_ for id_, document in self.documents.items() if contains(document.item.metadata, metadata)}
+            allowed = np.zeros(self.index.next_owner, np.bool_)
+            allowed[[self.index.keys[key] for key in self.segments if key[0] in kept]] = True
+            if len(self.masks) >= MASKS_MAX:
+                self.masks.clear()
+            mask = self.masks[wanted] = allowed[self.index.columns["owners"].view]
         return mask
 
 
@@ -107,34 +124,41 @@ class StoreIndexes:
         self.store = store
         self.bytes_max = bytes_max
         self.held: OrderedDict[UUID, StoreIndex] = OrderedDict()
+        self.held_bytes = 0
 
     async def open(self, tenant_id: UUID, state: StoreState) -> StoreIndex:
         """The index of a store as it stands: what changed since it was last used, by whatever server, is read."""
         held = self.held.get(state.id)
         if held is None or held.version < state.erased:
+            self._drop(held)
             held = self.held[state.id] = StoreIndex()
         self.held.move_to_end(state.id)
         if held.version < state.version:
             async with held.lock:
                 await self._refresh(tenant_id, state, held)
-            self._evict()
+            self._count(state.id, held)
         return held
 
     async def _refresh(self, tenant_id: UUID, state: StoreState, held: StoreIndex) -> None:
-        after = (held.version, LAST_ID, LAST_NUMBER)
         while held.version < state.version:
-            changes = await self.store.list_changes(tenant_id, state, after=after, limit=SEGMENTS_PER_PAGE)
+            changes = await self.store.list_changes(tenant_id, state, after=held.place, limit=SEGMENTS_PER_PAGE)
             held.apply(changes)
             if len(changes) < SEGMENTS_PER_PAGE:
                 held.version = state.version
-                break
-            last = changes[-1].segment
-            after = (last.version, last.item_id, last.number)
-            # Turns pass between two pages of a long store.
+            # Turns pass between two pages of a long store. Who does not wait to the end leaves what was read.
             await asyncio.sleep(0)
 
-    def _evict(self) -> None:
-        size = sum(held.size_bytes for held in self.held.values())
-        while size > self.bytes_max and len(self.held) > 1:
+    def _count(self, store_id: UUID, held: StoreIndex) -> None:
+        """Note what an index takes now, and let go of those that were not used for longest."""
+        if self.held.get(store_id) is not held:
+            return
+        self.held_bytes += held.size_bytes - held.counted_bytes
+        held.counted_bytes = held.size_bytes
+        while self.held_bytes > self.bytes_max and len(self.held) > 1:
             _, dropped = self.held.popitem(last=False)
-            size -= dropped.size_bytes
+            self._drop(dropped)
+
+    def _drop(self, held: StoreIndex | None) -> None:
+        if held is not None:
+            self.held_bytes -= held.counted_bytes
+            held.counted_bytes = 0

@@ -252,7 +252,7 @@ def execute(compiled: Compiled, values: Mapping[str, Any]) -> str:
 def as_invalid(fault: TemplateFault, param: str) -> InvalidRequest:
     """The error that a client is told, with the line."""
     where = f", line {fault.line}" if fault.line else ""
-    return InvalidRequest(f"'{param}'{where}: {fault.text}.", code="template_error", param=param)
+    return InvalidRequest(f"'{param}'{where}: {fault.text.rstrip('.')}.", code="template_error", param=param)
 
 
 def describe_session(session: Session) -> dict[str, Any]:

@@ -45,7 +45,7 @@ async def find_sessions(
     query = f"list_sessions_{wanted.sort}"
     if user_id := wanted.user_id or wanted.owner_id:
         query, which = "list_sessions_of_user", {**which, "user_id": user_id, "sort": wanted.sort}
-    if words := split_words(wanted.text):
+    if words := (wanted.text or "").split():
         return await find_with_words(tx, query, which, words, count=wanted.offset + limit, skip=wanted.offset)
     rows = await tx.fetch_all(query, {**which, "limit": limit, "offset": wanted.offset})
     return [read_session(row) for row in rows]
@@ -84,15 +84,10 @@ async def holds_words(tx: Transaction, session: Session, words: Sequence[str]) -
     return False
 
 
-def split_words(text: str | None) -> list[str]:
-    """The words of a text, case aside."""
-    return (text or "").casefold().split()
-
-
 def holds(text: str, words: Sequence[str]) -> bool:
     """Whether a text holds all these words, case aside."""
-    folded = text.casefold()
-    return all(word in folded for word in words)
+    lowered = text.lower()
+    return all(word.lower() in lowered for word in words)
 
 
 def split_ranges(path: Sequence[Range]) -> list[Range]:

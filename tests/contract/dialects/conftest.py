@@ -26,6 +26,7 @@ from multiturn.app import open_server
 from multiturn.cli.listening import listen, take_address
 from multiturn.config import Settings
 from multiturn.engine.keys import Keys, NewKey
+from multiturn.engine.ports import Embedder
 from multiturn.errors import MultiturnError
 from multiturn.upstream.scripted import Script, ScriptedUpstream
 
@@ -113,7 +114,9 @@ OpenPlace = Callable[..., AbstractAsyncContextManager[Place]]
 
 
 @asynccontextmanager
-async def open_place(data_dir: Path, database_url: str | None, **changes: Any) -> AsyncGenerator[Place]:
+async def open_place(
+    data_dir: Path, database_url: str | None, *, embedder: Embedder | None = None, **changes: Any
+) -> AsyncGenerator[Place]:
     """Open a server on a data directory, with changes to the settings; again on the same one, and it goes on.
 
     With ``upstream_url`` among the changes it asks that model instead of the scripted one.
@@ -122,7 +125,7 @@ async def open_place(data_dir: Path, database_url: str | None, **changes: Any) -
     scripts: list[Script] = []
     upstream = ScriptedUpstream(lambda _: scripts.pop(0) if scripts else Script("ok"))
     async with (
-        open_server(settings, upstream=None if settings.upstream_url else upstream) as server,
+        open_server(settings, upstream=None if settings.upstream_url else upstream, embedder=embedder) as server,
         listen(server, settings, take_address("127.0.0.1", 0)) as listening,
         enter_tenant(listening.url, server.keys, upstream, scripts) as place,
     ):

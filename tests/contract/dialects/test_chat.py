@@ -604,7 +604,7 @@ async def test_model_of_the_settings_stands_in(opening: OpenPlace) -> None:
 
 async def test_context_too_long_is_refused_or_cut(opening: OpenPlace) -> None:
     async with opening(context_tokens=400) as place:
-        await place.ask("word " * 200)
+        await place.ask("word " * 200, context_overflow="truncate")
         async with place.post("word " * 200, context_overflow="error") as reply:
             error = (await reply.json())["error"]
             assert (reply.status, error["code"]) == (400, "context_length_exceeded")

@@ -16,7 +16,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import julep
 
+from multiturn.errors import UpstreamError
 from multiturn.upstream.scripted import Script, ScriptedCall
+from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 from tests.contract.dialects.conftest import Place, open_place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,7 +29,8 @@ Said = list[dict[str, Any]]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """A server with a default model: Julep's clients need not name one."""
-    async with open_place(tmp_path_factory.mktemp("server"), None, model="scripted") as place:
+    settings: Any = {"model": "scripted", "embedder": ScriptedEmbedder()}
+    async with open_place(tmp_path_factory.mktemp("server"), None, **settings) as place:
         yield place
 
 
@@ -138,7 +141,8 @@ async def test_listing_goes_on_to_its_end(client: julep.AsyncJulep) -> None:
 async def test_listing_is_filtered_by_metadata(client: julep.AsyncJulep) -> None:
     one = await make_session(client, metadata={"a": {"b": 1}, "t": True, "l": [1, 2, 3]})
     await make_session(client, metadata={"a": {"b": 2}})
-    for wanted in ({"a": {"b": 1}}, {"t": True}, {"l": [1, 2]}, {"a": {"b": 1}, "t": True}):
+    filters: list[dict[str, object]] = [{"a": {"b": 1}}, {"t": True}, {"l": [1, 2]}, {"a": {"b": 1}, "t": True}]
+    for wanted in filters:
         found = await client.sessions.list(metadata_filter=wanted)
         assert [session.id for session in found.items] == [one.id], wanted
     assert (await client.sessions.list(metadata_filter={"a": {"b": "x"}})).items == []
@@ -224,20 +228,13 @@ async def test_stream_comes_in_chunks_and_ends(client: julep.AsyncJulep, place: 
 
 
 async def test_error_in_mid_stream_is_an_event(client: julep.AsyncJulep, place: Place) -> None:
-    place.will_say(Script("one two three", pieces_first=2, error=julep_upstream_error()))
+    place.will_say(Script("one two three", pieces_first=2, error=UpstreamError("The provider fell over.")))
     session = await make_session(client)
     stream: Any = await client.sessions.chat(session.id, messages=user("hi"), stream=True)
     chunks = [chunk async for chunk in stream]
     assert chunks[-1].choices is None
     assert (chunks[-1].error["code"], chunks[-1].error["reason"]) == ("llm_api_error", "upstream_error")
     assert (await client.sessions.history(session.id)).entries == []
-
-
-def julep_upstream_error() -> Any:
-    """What a provider fails with."""
-    from multiturn.errors import UpstreamError
-
-    return UpstreamError("The provider fell over.")
 
 
 async def test_tool_is_called_and_its_result_is_heard(client: julep.AsyncJulep, place: Place) -> None:
@@ -335,6 +332,19 @@ async def test_templates_know_who_speaks_and_of_what(client: julep.AsyncJulep, p
     )
     await client.sessions.chat(session.id, messages=user("hi"), metadata={"mood": "glad"})
     assert place.seen[0]["messages"][0]["content"] == "Ines|Ada|A journey.|glad"
+
+
+async def test_messages_of_users_are_rendered_when_the_session_says_so(client: julep.AsyncJulep, place: Place) -> None:
+    rendered, literal = await make_session(client), await make_session(client, render_templates=False)
+    for session in (rendered, literal):
+        await client.sessions.chat(session.id, messages=user("I am {{ agent.name }}'s guest"))
+    assert [request["messages"][-1]["content"] for request in place.seen] == [
+        "I am Ines's guest",
+        "I am {{ agent.name }}'s guest",
+    ]
+    with pytest.raises(julep.BadRequestError) as caught:
+        await client.sessions.chat(rendered.id, messages=user("a {{ broken"))
+    assert reason_of(caught.value) == "template_error"
 
 
 async def test_unsaved_turn_leaves_nothing(client: julep.AsyncJulep) -> None:
@@ -533,6 +543,25 @@ async def test_documents_are_kept_found_and_deleted(client: julep.AsyncJulep, ki
     assert (await owners.docs.list(**who)).items == []
 
 
+async def test_search_by_a_vector_finds_what_is_meant(client: julep.AsyncJulep) -> None:
+    agent = await client.agents.create(name="Ines")
+    near = await client.agents.docs.create(agent.id, title="Trams", content="yellow tram")
+    await client.agents.docs.create(agent.id, title="Boats", content="blue boat")
+    one, two = (await client.docs.embed(text=["tram", "boat"])).vectors
+    (only,) = (await client.docs.embed(text="tram")).vectors
+    assert only == one != two
+    found: Any = await client.agents.docs.search(agent.id, vector=one, limit=1, confidence=0.1)
+    assert [doc.id for doc in found.docs] == [near.id]
+    assert len(found.docs[0].snippet.embedding) == len(one)
+    assert found.docs[0].distance < 1
+    both: Any = await client.agents.docs.search(agent.id, text="tram", vector=one, alpha=0.3, include_embeddings=False)
+    assert (both.docs[0].id, both.docs[0].snippet.embedding) == (near.id, None)
+    asked: Any = await client.agents.docs.search(agent.id, text="tram", extra_body={"mode": "hybrid"})
+    assert asked.docs[0].id == near.id
+    with pytest.raises(julep.UnprocessableEntityError):
+        await client.agents.docs.search(agent.id, vector=[1.0, 2.0])
+
+
 async def test_session_has_documents_too(client: julep.AsyncJulep, place: Place) -> None:
     session = await make_session(client)
     base = f"/julep/api/sessions/{session.id}"
@@ -582,7 +611,7 @@ async def test_unknown_session_is_not_found(client: julep.AsyncJulep) -> None:
     for name in (str(uuid4()), "nonexistent_id"):
         for ask in (sessions.get, sessions.history, sessions.delete):
             with pytest.raises(julep.NotFoundError) as caught:
-                await ask(name)  # type: ignore[operator]
+                await ask(name)
             error: Any = caught.value.body
             assert (error["error"]["type"], error["error"]["code"]) == ("SessionNotFoundError", "http_404")
         with pytest.raises(julep.NotFoundError):
@@ -716,7 +745,7 @@ async def test_unknown_path_is_in_the_dialects_words(place: Place) -> None:
 
 
 async def test_provider_that_fails_is_told_in_julep_words(client: julep.AsyncJulep, place: Place) -> None:
-    place.will_say(julep_upstream_error())
+    place.will_say(UpstreamError("The provider fell over."))
     session = await make_session(client)
     with pytest.raises(julep.InternalServerError) as caught:
         await client.sessions.chat(session.id, messages=user("hi"))

@@ -216,7 +216,9 @@ async def test_sessions_are_found_by_their_last_use(stores: Stores) -> None:
 
 @pytest.mark.parametrize("is_of_user", [True, False])
 async def test_sessions_come_in_every_order(stores: Stores, is_of_user: bool) -> None:
-    fields = {"user_id": stores.user_id} if is_of_user else {"active_after": stores.clock() - timedelta(days=1)}
+    fields: dict[str, Any] = (
+        {"user_id": stores.user_id} if is_of_user else {"active_after": stores.clock() - timedelta(days=1)}
+    )
     made = []
     for name in "abcd":
         made.append(await make(stores, name))
@@ -249,7 +251,8 @@ async def test_expired_sessions_are_not_listed(stores: Stores) -> None:
         ("tram bus", []),
         ("größe", ["b"]),
         ("GRÖSSE", []),
-        ("GRÖßE", ["b"]),
+        ("GRÖẞE", ["b"]),
+        ("İzmir", ["b"]),
         ('say "yes"', ["b"]),
         ("100%", ["b"]),
         ("100_", []),
@@ -267,7 +270,7 @@ async def test_expired_sessions_are_not_listed(stores: Stores) -> None:
 )
 async def test_sessions_are_found_by_words(stores: Stores, text: str, found: list[str]) -> None:
     await make(stores, "a", ("Take tram\n28 at noon.", "ok"))
-    await make(stores, "b", ('Die Größe! Say "yes" at 100% back\\slash', "東京へ"))
+    await make(stores, "b", ('Die Größe! Say "yes" at 100% back\\slash', "東京へ, İzmir"))
     await make(stores, "c-name", metadata={"plan": {"kind": "Pro"}})
     begun = await stores.begin("d")
     parts = Message("user", [{"type": "text", "text": "a part"}, {"type": "image_url"}])

@@ -219,23 +219,29 @@ class AsyncSessions:
         asked = replace(asked, query=query, content=write_lines(lines), headers=headers)
         return self._bind(await self._transport.send(asked))
 
-    async def context(self, session_id: str) -> Context:
-        """What the model would be shown next of a session: its parts, with kind, tokens and ``seq`` range.
+    async def context(self, session_id: str, *, with_messages: bool = False) -> Context:
+        """What the model would be shown next of a session: its parts, with kind, tokens and ``seq`` range; the messages
+        themselves only ``with_messages``.
 
         >>> answer = await session.ask("Hello")
-        >>> [part.kind for part in (await client.sessions.context(session.id)).parts]
-        ['items']
+        >>> context = await client.sessions.context(session.id, with_messages=True)
+        >>> [message["content"] for message in context.messages]
+        ['Hello', 'You said: Hello']
         """
-        return Context.read(await self._transport.send(requests.get("sessions", session_id, "context")))
+        asked = requests.get("sessions", session_id, "context", messages=with_messages)
+        return Context.read(await self._transport.send(asked))
 
-    async def preview(self, session_id: str, messages: Messages, **options: Unpack[ChatOptions]) -> Context:
-        """What the model would be shown in a turn that is not taken.
+    async def preview(
+        self, session_id: str, messages: Messages, *, with_messages: bool = False, **options: Unpack[ChatOptions]
+    ) -> Context:
+        """What the model would be shown in a turn that is not taken; the messages themselves only ``with_messages``.
 
         >>> context = await client.sessions.preview(session.id, "Hello")
         >>> [part.kind for part in context.parts]
         ['input']
         """
-        return Context.read(await self._transport.send(requests.preview(session_id, messages, options)))
+        asked = requests.preview(session_id, messages, options, with_messages=with_messages)
+        return Context.read(await self._transport.send(asked))
 
     def _bind(self, body: Mapping[str, Any]) -> AsyncSession:
         session = AsyncSession.read(body)
@@ -282,22 +288,24 @@ class AsyncSession(SessionFacts):
         """
         return self._sessions.stream(self.id, messages, **options)
 
-    async def preview(self, messages: Messages, **options: Unpack[ChatOptions]) -> Context:
+    async def preview(
+        self, messages: Messages, *, with_messages: bool = False, **options: Unpack[ChatOptions]
+    ) -> Context:
         """What the model would be shown in a turn that is not taken.
 
         >>> [part.kind for part in (await session.preview("Hello")).parts]
         ['input']
         """
-        return await self._sessions.preview(self.id, messages, **options)
+        return await self._sessions.preview(self.id, messages, with_messages=with_messages, **options)
 
-    async def context(self) -> Context:
+    async def context(self, *, with_messages: bool = False) -> Context:
         """What the model would be shown next.
 
         >>> answer = await session.ask("Hello")
         >>> (await session.context()).tokens > 0
         True
         """
-        return await self._sessions.context(self.id)
+        return await self._sessions.context(self.id, with_messages=with_messages)
 
     async def history(
         self, *, limit: int | None = None, before: Place | None = None, after: Place | None = None

@@ -70,7 +70,7 @@ class AsyncTransport:
             except PassingError as passing:
                 pause_s = find_pause_s(tries, passing.headers)
                 if tries > self.max_retries or pause_s is None:
-                    raise passing.error from passing
+                    raise passing.error from passing.__cause__
             await self.sleep(pause_s)
 
     async def attempt(self, request: Request, *, is_streamed: bool) -> httpx.Response:

@@ -219,23 +219,29 @@ class Sessions:
         asked = replace(asked, query=query, content=write_lines(lines), headers=headers)
         return self._bind(self._transport.send(asked))
 
-    def context(self, session_id: str) -> Context:
-        """What the model would be shown next of a session: its parts, with kind, tokens and ``seq`` range.
+    def context(self, session_id: str, *, with_messages: bool = False) -> Context:
+        """What the model would be shown next of a session: its parts, with kind, tokens and ``seq`` range; the messages
+        themselves only ``with_messages``.
 
         >>> answer = session.ask("Hello")
-        >>> [part.kind for part in client.sessions.context(session.id).parts]
-        ['items']
+        >>> context = client.sessions.context(session.id, with_messages=True)
+        >>> [message["content"] for message in context.messages]
+        ['Hello', 'You said: Hello']
         """
-        return Context.read(self._transport.send(requests.get("sessions", session_id, "context")))
+        asked = requests.get("sessions", session_id, "context", messages=with_messages)
+        return Context.read(self._transport.send(asked))
 
-    def preview(self, session_id: str, messages: Messages, **options: Unpack[ChatOptions]) -> Context:
-        """What the model would be shown in a turn that is not taken.
+    def preview(
+        self, session_id: str, messages: Messages, *, with_messages: bool = False, **options: Unpack[ChatOptions]
+    ) -> Context:
+        """What the model would be shown in a turn that is not taken; the messages themselves only ``with_messages``.
 
         >>> context = client.sessions.preview(session.id, "Hello")
         >>> [part.kind for part in context.parts]
         ['input']
         """
-        return Context.read(self._transport.send(requests.preview(session_id, messages, options)))
+        asked = requests.preview(session_id, messages, options, with_messages=with_messages)
+        return Context.read(self._transport.send(asked))
 
     def _bind(self, body: Mapping[str, Any]) -> Session:
         session = Session.read(body)
@@ -282,22 +288,22 @@ class Session(SessionFacts):
         """
         return self._sessions.stream(self.id, messages, **options)
 
-    def preview(self, messages: Messages, **options: Unpack[ChatOptions]) -> Context:
+    def preview(self, messages: Messages, *, with_messages: bool = False, **options: Unpack[ChatOptions]) -> Context:
         """What the model would be shown in a turn that is not taken.
 
         >>> [part.kind for part in session.preview("Hello").parts]
         ['input']
         """
-        return self._sessions.preview(self.id, messages, **options)
+        return self._sessions.preview(self.id, messages, with_messages=with_messages, **options)
 
-    def context(self) -> Context:
+    def context(self, *, with_messages: bool = False) -> Context:
         """What the model would be shown next.
 
         >>> answer = session.ask("Hello")
         >>> session.context().tokens > 0
         True
         """
-        return self._sessions.context(self.id)
+        return self._sessions.context(self.id, with_messages=with_messages)
 
     def history(
         self, *, limit: int | None = None, before: Place | None = None, after: Place | None = None

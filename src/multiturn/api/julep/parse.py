@@ -64,7 +64,11 @@ def read_order(body: JulepSessionOrderBody, agents: tuple[UUID, ...], users: tup
     """A session that is to be made."""
     policy = ContextPolicy(**read_policy(list_given(body, POLICY)))
     settings = SessionSettings(
-        agents=agents, users=users, policy=policy, wire=write_wire(body, {}), **list_given(body, tuple(DEFAULTS))
+        agents=agents,
+        users=users,
+        policy=policy,
+        wire=write_wire(body, {}),
+        **{**DEFAULTS, **list_given(body, tuple(DEFAULTS))},
     )
     return SessionOrder(settings=settings, metadata=body.metadata or {})
 

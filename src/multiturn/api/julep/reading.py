@@ -56,10 +56,10 @@ def read_wire(fields: Mapping[str, Raw], shape: type[T]) -> T:
 
 
 async def read_request(services: Services, request: Request, shape: type[T]) -> tuple[Caller, T]:
-    """Who asks, and the body as its struct; no body at all is an empty object."""
+    """Who asks, and the body as its struct."""
     caller = await authenticate(services, request.headers)
     body = await read_body(request, bytes_max=services.body_bytes_max)
-    return caller, read_wire(read_json_object(body or b"{}"), shape)
+    return caller, read_wire(read_json_object(body), shape)
 
 
 def read_uuid(request: Request, name: str) -> UUID:

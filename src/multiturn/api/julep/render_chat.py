@@ -101,8 +101,8 @@ def write_delta(delta: Delta) -> JulepDeltaBody:
 
 
 def write_call_delta(call: ToolCallDelta) -> dict[str, Any]:
-    """A piece of a tool call."""
-    said = {"name": call.name, ("input" if call.kind == "custom" else "arguments"): call.arguments}
+    """A piece of a tool call; a name that is null would not be read as one by the client."""
+    said = {"name": call.name or "", ("input" if call.kind == "custom" else "arguments"): call.arguments}
     return {"index": call.index, "id": call.id, "type": call.kind, call.kind: said}
 
 

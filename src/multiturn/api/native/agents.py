@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from multiturn.api.auth import authenticate
 from multiturn.api.errors import write_response
-from multiturn.api.limits import read_body, read_limit, read_struct
+from multiturn.api.limits import read_body, read_json_object, read_limit, read_struct
 from multiturn.api.native import agents_wire as wire
 from multiturn.api.native.agents_wire import AgentChangeBody, AgentDeletedBody, AgentFields, AgentOrderBody
 from multiturn.api.native.listing import LIMIT, LIMIT_MAX, read_listing, write_cursor
@@ -110,7 +110,9 @@ class AgentRoutes:
         return caller, await self.services.agents.get(caller, request.path_params["agent_id"])
 
     async def _read(self, request: Request) -> bytes:
-        return await read_body(request, bytes_max=self.services.body_bytes_max)
+        body = await read_body(request, bytes_max=self.services.body_bytes_max)
+        read_json_object(body)
+        return body
 
 
 def read_fields(body: AgentFields) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 
 import msgspec
 
@@ -65,7 +66,7 @@ def render_answer(ended: Ended, items: Sequence[Item], retrieved: RetrievedConte
     return AnswerBody(
         id=str(run.id),
         session_id=str(run.session_id),
-        created_at=run.created_at,
+        created_at=whole_ms(run.created_at),
         model=run.model,
         status="incomplete" if run.status == "incomplete" else "completed",
         finish_reason=run.finish_reason,
@@ -75,6 +76,11 @@ def render_answer(ended: Ended, items: Sequence[Item], retrieved: RetrievedConte
         docs=[render_snippet(snippet) for snippet in shown if snippet.source == "document"],
         retrieved=len(shown),
     )
+
+
+def whole_ms(time: datetime) -> datetime:
+    """A time as it is stored, so that an answer that is told again is the same."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def join_texts(output: Sequence[Content]) -> str | None:

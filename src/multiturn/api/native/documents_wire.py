@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 Time = Annotated[datetime, Meta(tz=True)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(max_length=10_000)]
 Cosine = Annotated[float, Meta(ge=-1, le=1)]
 
 
@@ -28,7 +29,7 @@ class DocumentOrderBody(Struct, kw_only=True, forbid_unknown_fields=True):
 class SearchBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """What is searched for."""
 
-    text: Annotated[str | None, Meta(max_length=10_000, description="What to search for.")] = None
+    text: Annotated[Text | None, Meta(description="What to search for.")] = None
     vector: Annotated[
         list[float] | None,
         Meta(description="A vector of the server's embedding model, instead of the text's. It has the model's size."),

@@ -1,21 +1,15 @@
-"""Reading the parameters of a listing: numbers, choices, times, and what metadata are to contain."""
+"""Reading the parameters of a listing: numbers, choices, times."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
 
 from starlette.requests import Request
 
 from multiturn.errors import InvalidRequest
 
 NUMBER_MAX = 2**53
-# Longer paths into metadata, or more of them, are no filter that somebody means.
-KEYS_MAX, FILTERS_MAX = 10, 20
-PREFIX = "metadata."
-NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?", re.ASCII)
-WORDS: dict[str, Any] = {"true": True, "false": False}
 # A plus sign that was not encoded arrives as a space.
 ZONE = re.compile(r" (?=\d\d:?\d\d$)")
 
@@ -65,41 +59,3 @@ def read_place(request: Request, name: str) -> int | datetime | None:
     if text is None:
         return None
     return as_number(text, name) if text.isdigit() else as_time(text, name)
-
-
-def read_metadata_filter(request: Request) -> dict[str, Any]:
-    """What metadata are to contain: ``metadata.<key>=value`` with dots into objects, a repeated one as a list.
-
-    Raises InvalidRequest.
-    """
-    query = request.query_params
-    names = [name for name in query if name.startswith(PREFIX)]
-    if len(names) > FILTERS_MAX:
-        raise InvalidRequest(f"At most {FILTERS_MAX} keys of metadata can be asked for.", param=names[-1][:80])
-    wanted: dict[str, Any] = {}
-    for name in names:
-        values = [read_value(text) for text in query.getlist(name)]
-        put(wanted, name, values if len(values) > 1 else values[0])
-    return wanted
-
-
-def read_value(text: str) -> Any:
-    """A value as it is meant: true, false and numbers are read as such."""
-    if NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    return WORDS.get(text, text)
-
-
-def put(wanted: dict[str, Any], name: str, value: Any) -> None:
-    """Put a value at the place that a parameter names. Raises InvalidRequest."""
-    *parents, last = name.removeprefix(PREFIX).split(".")
-    if len(parents) >= KEYS_MAX or not all((*parents, last)):
-        raise InvalidRequest(f"'{name[:80]}' names no key of metadata.", param=name[:80])
-    place: Any = wanted
-    for key in parents:
-        place = place.setdefault(key, {})
-        if not isinstance(place, dict):
-            raise InvalidRequest(f"'{name[:80]}' goes into what another filter says is a value.", param=name[:80])
-    if last in place:
-        raise InvalidRequest(f"'{name[:80]}' is a value here and an object in another filter.", param=name[:80])
-    place[last] = value

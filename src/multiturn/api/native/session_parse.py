@@ -13,9 +13,9 @@ from starlette.requests import Request
 
 from multiturn.api.auth import check_id
 from multiturn.api.messages import read_message
+from multiturn.api.native.metadata import read_metadata
 from multiturn.api.native.query import (
     read_choice,
-    read_metadata_filter,
     read_number,
     read_place,
     read_time,
@@ -74,7 +74,7 @@ async def read_settings(services: Services, caller: Caller, body: SessionFields)
     for name in ("model", "situation", "system_template"):
         if (value := getattr(body, name)) is not UNSET:
             settings[name] = value
-    if settings.get("model"):
+    if settings.get("model") is not None:
         check_id(settings["model"], "model")
     if body.render_templates is not UNSET:
         settings["render_templates"] = body.render_templates is not False
@@ -138,7 +138,7 @@ async def read_filter(services: Services, caller: Caller, request: Request) -> S
     return SessionFilter(
         agent_id=None if agent is None else find_id(agent) or await find_agent(services, caller, agent),
         user_id=None if user is None else find_id(user) or await find_user(services, caller, user),
-        metadata=read_metadata_filter(request),
+        metadata=read_metadata(query),
         active_after=read_time(request, "active_after"),
         active_before=read_time(request, "active_before"),
         text=text,

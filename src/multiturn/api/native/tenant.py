@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from multiturn.api.auth import authenticate
 from multiturn.api.errors import write_response
-from multiturn.api.limits import read_body, read_struct
+from multiturn.api.limits import read_body, read_json_object, read_struct
 from multiturn.api.native.tenant_wire import TenantBody, TenantChangeBody
 from multiturn.api.policy import read_policy, render_policy
 from multiturn.api.services import Services
@@ -37,7 +37,9 @@ class TenantRoutes:
     async def update_tenant(self, request: Request) -> Response:
         """Change what it sets."""
         caller = await authenticate(self.services, request.headers)
-        body = read_struct(await read_body(request, bytes_max=self.services.body_bytes_max), TenantChangeBody)
+        raw = await read_body(request, bytes_max=self.services.body_bytes_max)
+        read_json_object(raw)
+        body = read_struct(raw, TenantChangeBody)
         return write_response(render_tenant(*await self.services.tenants.change_policy(caller, read_policy(body))))
 
 

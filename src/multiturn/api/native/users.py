@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from multiturn.api.auth import authenticate
 from multiturn.api.errors import write_response
-from multiturn.api.limits import read_body, read_struct
+from multiturn.api.limits import read_body, read_json_object, read_struct
 from multiturn.api.native import users_wire as wire
 from multiturn.api.native.listing import read_listing, write_cursor
 from multiturn.api.native.users_wire import ErasureBody, ErasureOrderBody, UserChangeBody, UserFields, UserOrderBody
@@ -54,7 +54,7 @@ class UserRoutes:
     async def create_user(self, request: Request) -> Response:
         """Make a user."""
         caller = await authenticate(self.services, request.headers)
-        body = read_struct(await self._read(request) or b"{}", UserOrderBody)
+        body = read_struct(await self._read(request), UserOrderBody)
         user = await self.services.users.create(caller, UserBody(**read_fields(body)), body.metadata or {})
         return write_response(render_user(user), status=201)
 
@@ -96,7 +96,9 @@ class UserRoutes:
         return caller, await self.services.users.get(caller, request.path_params["user_id"])
 
     async def _read(self, request: Request) -> bytes:
-        return await read_body(request, bytes_max=self.services.body_bytes_max)
+        body = await read_body(request, bytes_max=self.services.body_bytes_max) or b"{}"
+        read_json_object(body)
+        return body
 
 
 def read_fields(body: UserFields) -> dict[str, Any]:

@@ -25,8 +25,7 @@ MISFITS = (UndefinedError, TypeError, ValueError, LookupError, ArithmeticError, 
 WORDS = {
     "FromImport": "import",
     "CallBlock": "call",
-    "ScopedEvalContextModifier": "autoescape",
-    "EvalContextModifier": "autoescape",
+    "Scope": "autoescape",
 }
 
 
@@ -36,7 +35,6 @@ class Statements:
     def __init__(self) -> None:
         self.expressions = Expressions()
         self.depth = 0
-        self.loops = 0
 
     def compile(self, body: Sequence[nodes.Node]) -> Statement:
         """A function of some statements, one behind the other. Raises TemplateFault."""
@@ -144,10 +142,7 @@ def make_for(maker: Statements, node: nodes.For) -> Statement:
         raise TemplateFault("a loop cannot be recursive here", line=node.lineno)
     value, bind = maker.expressions.compile(node.iter), compile_target(maker, node.target)
     test = maker.expressions.compile(node.test) if node.test is not None else None
-    maker.loops += 1
-    depth = maker.loops
     body, steps = maker.measure(node.body)
-    maker.loops -= 1
     otherwise = maker.compile(node.else_) if node.else_ else None
 
     def run(scope: Scope, meter: Meter) -> None:
@@ -156,7 +151,7 @@ def make_for(maker: Statements, node: nodes.For) -> Statement:
             items = select(items, test, bind, scope, meter)
         if not items and otherwise:
             otherwise(dict(scope), meter)
-        loop = LoopState(items, depth)
+        loop = LoopState(items)
         cost = steps + 2 + (len(scope) >> 2)
         for index, item in enumerate(items):
             meter.spend(cost)

@@ -28,11 +28,10 @@ class Namespace:
 class LoopState:
     """What ``loop`` is inside a loop."""
 
-    __slots__ = ("depth", "index0", "items")
+    __slots__ = ("index0", "items")
 
-    def __init__(self, items: Items, depth: int) -> None:
+    def __init__(self, items: Items) -> None:
         self.items = items
-        self.depth = depth
         self.index0 = 0
 
     def find(self, name: str) -> Any:
@@ -57,8 +56,9 @@ LOOP_FACTS: Mapping[str, Callable[[LoopState], Any]] = {
     "revindex0": lambda loop: len(loop.items) - loop.index0 - 1,
     "previtem": lambda loop: loop.near(-1),
     "nextitem": lambda loop: loop.near(1),
-    "depth": lambda loop: loop.depth,
-    "depth0": lambda loop: loop.depth - 1,
+    # A loop cannot be recursive here, and Jinja counts no other.
+    "depth": lambda loop: 1,
+    "depth0": lambda loop: 0,
 }
 
 

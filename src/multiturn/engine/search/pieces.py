@@ -9,7 +9,7 @@ from typing import NamedTuple
 # A turn of talk is one piece; of a long answer only the part that matters is recalled.
 PIECE_CHARACTERS = 400
 PARAGRAPH = re.compile(r"[^\n]+")
-SENTENCE = re.compile(r".+?(?:[.!?…][\"'”’)\]]*(?=\s)|[。！？]|$)")
+SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s)|[。！？]")
 
 
 class Span(NamedTuple):
@@ -42,8 +42,11 @@ def cut_pieces(text: str, *, characters_max: int = PIECE_CHARACTERS) -> list[Spa
 def find_parts(text: str, characters_max: int) -> Iterator[Span]:
     """The sentences of a text; one that is longer than a piece comes in several parts."""
     for paragraph in PARAGRAPH.finditer(text):
-        for sentence in SENTENCE.finditer(text, paragraph.start(), paragraph.end()):
-            span = trim(text, Span(sentence.start(), sentence.end()))
+        start = paragraph.start()
+        ends = [match.end() for match in SENTENCE_END.finditer(text, start, paragraph.end())]
+        for end in (*ends, paragraph.end()):
+            span = trim(text, Span(start, end))
+            start = end
             if span.end > span.start:
                 yield from cut_long(text, span, characters_max)
 

@@ -23,7 +23,7 @@ from multiturn.engine.window.pairs import check_results, has_open_calls, pair_ca
 from multiturn.engine.window.parts import Draft, list_parts
 from multiturn.engine.window.question import Memory, Question
 from multiturn.engine.window.shown import Shown, clip, is_on, list_recent, show_cached, show_items
-from multiturn.engine.window.tokens import count_bytes, count_text, count_tokens
+from multiturn.engine.window.tokens import count_bytes, count_text
 from multiturn.errors import ContextOverflow
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Summary
 from multiturn.model.context import Context, ContextRecord, Plan, WindowState
@@ -46,24 +46,29 @@ class Assembler:
         self.memory = memory
         self.cache = cache
 
-    async def assemble(self, session: Session, plan: Plan, budget: Budget) -> Context:
-        """Assemble the context of a turn. Nothing is stored: asked again, it gives the same.
+    async def assemble(self, session: Session, plan: Plan, budget: Budget, input_tokens: tuple[int, ...]) -> Context:
+        """Assemble the context of a turn whose input has so many tokens. Nothing is stored: asked again, it gives the
+        same.
 
         Raises InvalidRequest for a tool result without its call, ContextOverflow where the strategy is ``error`` or the
         budget does not hold the instructions.
         """
         room = measure_room(session, budget)
-        input_tokens = tuple(count_tokens(content) for content in plan.input)
         shown = await self._show(session, plan)
         reserve = 0
         if budget.recall.tokens_max and await self.memory.holds(session, plan.path, shown.cut, budget.recall):
             reserve = budget.recall.tokens_max
-        used = shown.tokens + sum(input_tokens)
-        if shown.body is None or used + reserve > room:
-            shown, plan, used = await self._fit(session, plan, shown, budget, room=room, reserve=reserve)
-        retrieved = await self._recall(session, plan, shown, budget, left=room - used)
-        draft = Draft(session=session, plan=plan, budget=budget, shown=shown, input_tokens=input_tokens)
-        return write_context(draft, retrieved)
+        draft = Draft(
+            session=session,
+            plan=plan,
+            budget=budget,
+            shown=shown,
+            input_tokens=input_tokens,
+            asked_tokens=input_tokens,
+        )
+        if shown.body is None or draft.tokens + reserve > room:
+            draft = await self._fit(draft, room=room, reserve=reserve)
+        return write_context(draft, await self._recall(draft, left=room - draft.tokens))
 
     async def _show(self, session: Session, plan: Plan) -> Shown:
         """What the model is still shown: as the context before has it, when the session stands where that was made."""
@@ -96,15 +101,12 @@ class Assembler:
         content = items[0].content if items else None
         return content if isinstance(content, Summary) else None
 
-    async def _fit(
-        self, session: Session, plan: Plan, shown: Shown, budget: Budget, *, room: int, reserve: int
-    ) -> tuple[Shown, Plan, int]:
-        """Make what is shown fit into the room, cutting it when it is full; the input may be shortened too.
-
-        Tells what is shown, the plan with the input as it is shown, and the tokens of both.
-        """
+    async def _fit(self, draft: Draft, *, room: int, reserve: int) -> Draft:
+        """Make what is shown fit into the room, cutting it when it is full; the input may be shortened too."""
+        session, plan, shown, budget = draft.session, draft.plan, draft.shown, draft.budget
         if shown.body is not None:
             shown = await self._load(session, plan.path, shown.cut, shown.state)
+            draft = replace(draft, shown=shown)
         contents: list[Content] = [*shown.contents, *plan.input]
         check_results(plan.input, contents)
         wanted = Cut(
@@ -114,7 +116,7 @@ class Assembler:
             first=shown.cut,
             recalled=shown.block_tokens,
         )
-        counts = [*shown.counts, *map(count_tokens, plan.input)]
+        counts = [*shown.counts, *draft.asked_tokens]
         if sum(counts) + wanted.recalled > wanted.room and budget.overflow == "error":
             raise ContextOverflow(
                 f"The context takes about {sum(counts)} tokens and the model's budget leaves {max(wanted.room, 0)}. "
@@ -123,26 +125,24 @@ class Assembler:
             )
         fitted = fit(contents, counts, wanted, may_cut=budget.overflow != "error" and bool(shown.history))
         if fitted is None:
-            return await self._cut(session, plan, shown, budget, wanted=replace(wanted, room=room))
+            return await self._cut(draft, wanted=replace(wanted, room=room))
         contents, counts = fitted
         kept = len(shown.contents)
         tokens = sum(counts[:kept]) + shown.block_tokens + count_summary(shown.summary)
         shown = replace(shown, contents=contents[:kept], counts=counts[:kept], tokens=tokens)
-        return shown, replace(plan, input=tuple(contents[kept:])), tokens + sum(counts[kept:])
+        return draft.with_input(shown, contents[kept:], counts[kept:])
 
-    async def _cut(
-        self, session: Session, plan: Plan, shown: Shown, budget: Budget, *, wanted: Cut
-    ) -> tuple[Shown, Plan, int]:
+    async def _cut(self, draft: Draft, *, wanted: Cut) -> Draft:
         """Cut to the low-water mark. What was recalled goes with it: the next turns recall anew."""
-        pending = await self._find_pending(session, plan) if budget.has_summary else None
-        summary = pending or (shown.summary if budget.has_summary else None)
+        session, shown = draft.session, draft.shown
+        pending = await self._find_pending(session, draft.plan) if draft.budget.has_summary else None
+        summary = pending or (shown.summary if draft.budget.has_summary else None)
         if count_summary(summary) > wanted.room * SUMMARY_SHARE_MAX:
             pending = summary = None
-        contents = [*shown.contents, *plan.input]
-        counts = [*shown.counts, *map(count_tokens, plan.input)]
         wanted = replace(wanted, room=wanted.room - count_summary(summary), covered=pending.last if pending else 0)
+        contents, counts = [*shown.contents, *draft.plan.input], [*shown.counts, *draft.asked_tokens]
         kept, kept_counts, cut = cut_history(shown.history, contents, counts, wanted)
-        count = len(kept) - len(plan.input)
+        count = len(kept) - len(draft.plan.input)
         seq = session.head + 1 if pending else (shown.state.summary if summary else None)
         cut_shown = Shown(
             cut=cut,
@@ -155,17 +155,16 @@ class Assembler:
             counts=kept_counts[:count],
             recent=shown.recent,
         )
-        return cut_shown, replace(plan, input=tuple(kept[count:])), sum(kept_counts) + count_summary(summary)
+        return draft.with_input(cut_shown, kept[count:], kept_counts[count:])
 
     async def _find_pending(self, session: Session, plan: Plan) -> Summary | None:
         """The summary that was made ahead of need, where it stands for a part of this branch."""
         pending = await self.contexts.find_pending(session.tenant_id, session.id)
         return pending if pending and is_on(plan.path, pending.last) else None
 
-    async def _recall(
-        self, session: Session, plan: Plan, shown: Shown, budget: Budget, *, left: int
-    ) -> RetrievedContext | None:
+    async def _recall(self, draft: Draft, *, left: int) -> RetrievedContext | None:
         """Find what this turn needs to know of what it is not shown."""
+        session, plan, shown, budget = draft.session, draft.plan, draft.shown, draft.budget
         tokens_max = min(budget.recall.tokens_max, left) - FENCE_TOKENS
         if tokens_max <= 0 or find_place(plan.input) is None:
             return None
@@ -251,7 +250,7 @@ def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
         session_id=session.id,
         messages=Raw(b"[" + b",".join([part for part in (head, body) if part]) + b"]"),
         body=body,
-        body_tokens=shown.tokens - count_summary(shown.summary) + draft.shown_input_tokens + count_text(block),
+        body_tokens=shown.tokens - count_summary(shown.summary) + sum(draft.asked_tokens) + count_text(block),
         input_tokens=draft.input_tokens,
         is_closed=is_closed,
         record=ContextRecord(

@@ -39,6 +39,4 @@ def put_block(content: Content, block: str) -> Content:
 
 def put_blocks(contents: Sequence[Content], blocks: Mapping[int, str]) -> list[Content]:
     """Contents with the blocks that stand at some of their places."""
-    return [
-        put_block(content, blocks[place]) if place in blocks else content for place, content in enumerate(contents)
-    ]
+    return [put_block(content, blocks[place]) if place in blocks else content for place, content in enumerate(contents)]

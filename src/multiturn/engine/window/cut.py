@@ -48,9 +48,7 @@ def fit(
     if total + wanted.reserve <= wanted.room or (total <= wanted.room and not may_cut):
         return list(contents), list(counts)
     shortened = shorten_large(contents, room=wanted.room) if total > wanted.room else list(contents)
-    counts = [
-        count if new is old else count_tokens(new) for new, old, count in zip(shortened, contents, counts, strict=True)
-    ]
+    counts = recount(shortened, contents, counts)
     total = sum(counts) + wanted.recalled
     if total + wanted.reserve <= wanted.room or (total <= wanted.room and not may_cut):
         return shortened, counts
@@ -64,19 +62,27 @@ def cut_history(
 
     Tells what is kept of the contents (the history's and the new input's), its tokens, and the first ``seq`` kept.
     """
-    contents = shorten_large(contents, room=wanted.room)
-    counts = [count_tokens(content) for content in contents]
+    whole, contents = contents, shorten_large(contents, room=wanted.room)
+    counts = recount(contents, whole, counts)
     index = find_cut(contents, counts, tokens_max=wanted.kept_max)
     if wanted.covered:
         index = meet_summary(history, contents, counts, wanted, index)
     index = min(index, last_beginning(contents, len(history)))
     kept, kept_counts = list(contents[index:]), list(counts[index:])
     if sum(kept_counts) > wanted.room:
-        kept = shorten(kept, excess=sum(kept_counts) - wanted.room)
-        kept_counts = [count_tokens(content) for content in kept]
+        whole, kept = kept, shorten(kept, excess=sum(kept_counts) - wanted.room)
+        kept_counts = recount(kept, whole, kept_counts)
     if index < len(history):
         return kept, kept_counts, history[index].seq
     return kept, kept_counts, history[-1].seq + 1 if history else wanted.first
+
+
+def recount(shortened: Sequence[Content], whole: Sequence[Content], counts: Sequence[int]) -> list[int]:
+    """The tokens of contents of which some were shortened: by the same measure as before, whatever that was."""
+    return [
+        count if new is old else -(-count_tokens(new) * count // count_tokens(old))
+        for new, old, count in zip(shortened, whole, counts, strict=True)
+    ]
 
 
 def meet_summary(

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from multiturn.engine.window.budget import Budget
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.shown import Shown
-from multiturn.engine.window.tokens import count_bytes, count_tokens
+from multiturn.engine.window.tokens import count_bytes
+from multiturn.model.content import Content
 from multiturn.model.context import Part, Plan
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.session import Session
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """What a context is made of, before it is written. ``input_tokens`` are those of the input as it is stored."""
+    """What a context is made of, before it is written.
+
+    The plan's input is as it is shown, of ``asked_tokens``: what is larger than the budget is shortened.
+    ``input_tokens`` are those of the input as it is stored.
+    """
 
     session: Session
     plan: Plan
     budget: Budget
     shown: Shown
     input_tokens: tuple[int, ...]
+    asked_tokens: tuple[int, ...]
 
     @property
-    def shown_input_tokens(self) -> int:
-        """The tokens of the input as it is shown: what is larger than the budget was shortened."""
-        return sum(map(count_tokens, self.plan.input))
+    def tokens(self) -> int:
+        """What is shown of the history, and the input."""
+        return self.shown.tokens + sum(self.asked_tokens)
+
+    def with_input(self, shown: Shown, input_: Sequence[Content], tokens: Sequence[int]) -> Draft:
+        """The same with what is shown, and with the input as it is shown."""
+        plan = replace(self.plan, input=tuple(input_))
+        return replace(self, shown=shown, plan=plan, asked_tokens=tuple(tokens))
 
 
 def list_parts(draft: Draft, retrieved: RetrievedContext | None, *, is_same_head: bool) -> tuple[Part, ...]:
@@ -53,7 +67,7 @@ def list_parts(draft: Draft, retrieved: RetrievedContext | None, *, is_same_head
         ),
         Part(kind="retrieved", tokens=shown.block_tokens, is_reused=is_same),
         Part(kind="retrieved", tokens=retrieved.tokens if retrieved else 0),
-        Part(kind="input", tokens=draft.shown_input_tokens),
+        Part(kind="input", tokens=sum(draft.asked_tokens)),
     )
     return tuple(part for part in parts if part.tokens)
 

@@ -39,6 +39,11 @@ def count_tokens(content: Content) -> int:
     return FRAME_TOKENS + count_said(said) + extra
 
 
+def correct(content: Content, text: str, counted: int) -> int:
+    """The tokens of an item of which the text was counted by the model's own tokenizer."""
+    return max(0, count_tokens(content) - count_text(text) + counted)
+
+
 def count_said(said: str | Sequence[Mapping[str, Any]] | None) -> int:
     """Estimate a text or a list of parts."""
     if said is None:
