@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, redirect_stdout
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from tests.house.tree import ROOT
 from tests.sdk.serving import Served
 
+ADDRESS = "http://127.0.0.1:8000"
 PAGES = ("docs/sdk.md", "sdk/README.md")
 
 
@@ -33,12 +34,17 @@ def test_code_of_page_runs(served: Served, key: str, page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert blocks
-    names: dict[str, Any] = {}
     said = io.StringIO()
-    with redirect_stdout(said):
-        for block in blocks:
-            code = block.replace("mt-…", key).replace("http://127.0.0.1:8000", served.url)
-            exec(code, names)
-            if "client" in names:
-                names["client"].close() if "Client()" in block else None
+    with redirect_stdout(said), ExitStack() as closing:
+        run_blocks([block.replace("mt-…", key).replace(ADDRESS, served.url) for block in blocks], closing)
     assert "I have three days in Lisbon." in said.getvalue()
+
+
+def run_blocks(blocks: Sequence[str], closing: ExitStack) -> None:
+    """Run code, and close the clients that it makes."""
+    names: dict[str, Any] = {}
+    for block in blocks:
+        before = names.get("client")
+        exec(block, names)
+        if names["client"] is not before:
+            closing.callback(names["client"].close)

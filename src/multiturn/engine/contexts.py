@@ -78,9 +78,8 @@ class Contexts:
         counted = await self.models.tokenizers.count(model, texts) if any(texts) else None
         if counted is None:
             return tuple(map(count_tokens, contents))
-        return tuple(
-            correct(content, text, count) for content, text, count in zip(contents, texts, counted, strict=True)
-        )
+        told = zip(contents, texts, counted, strict=True)
+        return tuple(correct(content, text, count) for content, text, count in told)
 
     async def preview(self, session: Session, order: TurnOrder) -> Assembled:
         """What a turn with this order would show the model now; with no input, what the next turn begins with."""

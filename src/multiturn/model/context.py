@@ -24,8 +24,8 @@ class Said(NamedTuple):
 
 class WindowState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a model is shown of a session besides its items: the summary stored as item ``summary``, and the recalled
-    blocks of the turns from ``blocks_from`` on, if it ``has_blocks`` at all. ``head`` tells whether the instructions are
-    still those of the turn before.
+    blocks of the turns from ``blocks_from`` on, if it ``has_blocks`` at all. ``head`` tells whether the instructions
+    are still those of the turn before.
     """
 
     summary: int | None = None

@@ -41,7 +41,7 @@ class Script:
 
 
 class ScriptedUpstream:
-    """Answers from scripts, one a call, or by a function of the request.
+    """Answers from scripts, one a call, or by a function of the request, ``choose``, which may be exchanged.
 
     ``requests`` are those it saw, as JSON; ``running`` counts the answers that are neither finished nor given
     up.
@@ -53,7 +53,7 @@ class ScriptedUpstream:
         *,
         models: Sequence[ModelInfo] = (ModelInfo(id="scripted", owned_by="multiturn"),),
     ) -> None:
-        self._choose = scripts if callable(scripts) else _read_in_order(scripts)
+        self.choose = scripts if callable(scripts) else _read_in_order(scripts)
         self._models = models
         self.requests: list[dict[str, Any]] = []
         self.running = 0
@@ -92,7 +92,7 @@ class ScriptedUpstream:
     def _begin(self, request: ModelRequest, *, stream: bool) -> _Answer:
         seen = msgspec.json.decode(write_request(request, stream=stream))
         self.requests.append(seen)
-        return _Answer(self._choose(seen), seen, f"chatcmpl-{len(self.requests)}")
+        return _Answer(self.choose(seen), seen, f"chatcmpl-{len(self.requests)}")
 
 
 def _read_in_order(scripts: Iterable[Script]) -> Callable[[dict[str, Any]], Script]:

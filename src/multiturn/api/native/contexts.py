@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from multiturn.api.auth import authenticate
+from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.native.chat_parse import parse_chat
@@ -44,7 +44,7 @@ class ContextRoutes:
         """What the next turn begins with."""
         caller = await authenticate(self.services, request.headers)
         session = await self.services.sessions.get(session_key(caller, request.path_params["session_id"]))
-        order = TurnOrder(input=(), model=request.query_params.get("model", ""), digest=b"")
+        order = TurnOrder(input=(), model=await self._choose_model(request, session), digest=b"")
         return self._answer(request, session, await self.services.turns.preview(session, order))
 
     async def preview_context(self, request: Request) -> Response:
@@ -73,6 +73,13 @@ class ContextRoutes:
         run = await self._find_run(request)
         _, retrieved = await self.services.contexts.read_run(run)
         return write_response(render_retrieved(retrieved or RetrievedContext(query="")))
+
+    async def _choose_model(self, request: Request, session: Session) -> str:
+        """The model that is asked about, else that of the newest run; an empty one is chosen as a turn chooses it."""
+        if model := request.query_params.get("model"):
+            return check_id(model, "model")
+        newest = await self.services.sessions.list_runs(session, before=None, limit=1)
+        return newest.data[0].model if newest.data else ""
 
     def _answer(self, request: Request, session: Session, assembled: Assembled) -> Response:
         context = assembled.context

@@ -13,7 +13,7 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Cosine = Annotated[float, Meta(ge=-1, le=1)]
 
 
-class DocumentOrderBody(Struct, kw_only=True, forbid_unknown_fields=True):
+class DocumentOrderBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A document to be kept."""
 
     title: Annotated[str, Meta(min_length=1, max_length=800)]
@@ -26,7 +26,7 @@ class DocumentOrderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
-class SearchBody(Struct, kw_only=True, forbid_unknown_fields=True):
+class SearchBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is searched for."""
 
     text: Annotated[Text | None, Meta(description="What to search for.")] = None
