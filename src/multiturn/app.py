@@ -342,7 +342,7 @@ async def make_services(
     return Services(
         turns=turns,
         runs=engine.runs,
-        sessions=Sessions(session_stores, engine.assembler, read_clock, check),
+        sessions=Sessions(session_stores, (engine.assembler, engine.indexes), read_clock, check),
         contexts=engine.contexts,
         keys=engine.keys,
         agents=Agents(stores.agents, read_clock, check, partial(erase_documents, stores.retention)),

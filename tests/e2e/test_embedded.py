@@ -333,3 +333,23 @@ async def test_killed_server_takes_its_model_along(tmp_path: Path) -> None:
         await asyncio.sleep(0.02)
     assert not is_alive(child)
     assert not list_sockets(tmp_path)
+
+
+async def test_background_gives_way(model: EmbeddedUpstream) -> None:
+    behind = asyncio.create_task(
+        model.complete(msgspec.structs.replace(ask(max_tokens=LONG_ANSWER), is_background=True))
+    )
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await model.complete(ask(max_tokens=4))
+    assert time.monotonic() - began < SOON_S
+    with pytest.raises(RateLimited):
+        await behind
+
+
+async def test_background_waits_for_nobody(model: EmbeddedUpstream) -> None:
+    turn = asyncio.create_task(model.complete(ask(max_tokens=LONG_ANSWER)))
+    await asyncio.sleep(0.3)
+    with pytest.raises(RateLimited):
+        await model.complete(msgspec.structs.replace(ask(), is_background=True))
+    turn.cancel()

@@ -118,6 +118,8 @@ ITEM: dict[str, Any] = {
     "arguments": None,
     "output": None,
     "text": None,
+    "stands_for": None,
+    "model": None,
     "extra": None,
 }
 

@@ -11,6 +11,7 @@ from msgspec.structs import fields, replace
 
 from multiturn.engine.metadata import check_object, check_text, merge
 from multiturn.engine.ports import AgentStore, Clock
+from multiturn.engine.times import as_stored
 from multiturn.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from multiturn.model.agent import Agent, AgentBody, AgentChange, Listing
 from multiturn.model.ids import find_id, new_id
@@ -67,7 +68,7 @@ class Agents:
         require_tenant(caller)
         metadata = merge({}, metadata)
         self._check(body, metadata)
-        now = self.clock()
+        now = as_stored(self.clock())
         agent = Agent(
             id=agent_id or new_id(),
             tenant_id=caller.tenant_id,
@@ -108,7 +109,7 @@ class Agents:
 
     async def _store(self, caller: Caller, agent_id: UUID, change: Callable[[Agent], Agent]) -> Agent:
         require_tenant(caller)
-        now = self.clock()
+        now = as_stored(self.clock())
 
         def checked(before: Agent) -> Agent:
             agent = replace(change(before), updated_at=now)

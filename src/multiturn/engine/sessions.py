@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -25,7 +25,6 @@ from multiturn.engine.ports import (
     UserStore,
 )
 from multiturn.engine.users import user_not_found
-from multiturn.engine.window.assemble import Assembler
 from multiturn.engine.window.shown import clip
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import InvalidRequest, NotFound, SessionBusy
@@ -65,14 +64,22 @@ class SessionStores(Struct, frozen=True, kw_only=True):
     users: UserStore
 
 
+class SessionMemory(Protocol):
+    """What keeps something of sessions in the memory of this process."""
+
+    def forget(self, session_id: UUID) -> None:
+        """Forget what was kept of a session."""
+        ...
+
+
 class Sessions:
     """The sessions that a caller may see: those of its user, or of its whole tenant when its key belongs to no user."""
 
     def __init__(
-        self, stores: SessionStores, assembler: Assembler, clock: Clock, check_template: CheckTemplate
+        self, stores: SessionStores, memories: Sequence[SessionMemory], clock: Clock, check_template: CheckTemplate
     ) -> None:
         self.stores = stores
-        self.assembler = assembler
+        self.memories = memories
         self.clock = clock
         self.check_template = check_template
 
@@ -243,7 +250,7 @@ class Sessions:
                 asked.add(cleared.run_id)
                 await self.stores.runs.request_cancel(session.tenant_id, cleared.run_id)
             await asyncio.sleep(LOOK_S)
-        self.assembler.forget(session.id)
+        self._forget(session)
         await erase_pending(self.stores.retention)
         return cleared
 
@@ -283,7 +290,11 @@ class Sessions:
         """The session is gone: end its turn, and forget what its model was shown."""
         if session.run_id:
             await self.stores.runs.request_cancel(session.tenant_id, session.run_id)
-        self.assembler.forget(session.id)
+        self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        for memory in self.memories:
+            memory.forget(session.id)
 
 
 def session_not_found() -> NotFound:

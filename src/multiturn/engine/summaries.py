@@ -18,7 +18,7 @@ from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.shown import clip, is_on, read_speaker, read_text
 from multiturn.engine.window.tokens import count_text
 from multiturn.engine.window.truncate import cut_middle
-from multiturn.errors import MultiturnError
+from multiturn.errors import MultiturnError, RateLimited
 from multiturn.model.completion import ModelRequest
 from multiturn.model.content import Content, Message, Reasoning, Summary
 from multiturn.model.item import Item, Range
@@ -78,6 +78,10 @@ class Summaries:
             return
         try:
             summary = await self._make(source, reads_window=reads_window)
+        except RateLimited:
+            # Turns come first; behind the next one there may be time.
+            self.metrics.summaries.labels("deferred").inc()
+            return
         except MultiturnError:
             self.failures += 1
             self.resumes_at = time.monotonic() + min(PAUSE_S * 2 ** (self.failures - 1), PAUSE_MAX_S)

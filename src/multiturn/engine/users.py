@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.metadata import check_object, check_text, merge
 from multiturn.engine.ports import Clock, UserStore
+from multiturn.engine.times import as_stored
 from multiturn.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from multiturn.model.agent import Listing, User, UserBody, UserChange
 from multiturn.model.ids import find_id, new_id
@@ -46,7 +47,7 @@ class Users:
         """
         if caller.is_bound:
             raise Forbidden("This key acts for one user: it may not make others.")
-        id_, now = user_id or new_id(), self.clock()
+        id_, now = user_id or new_id(), as_stored(self.clock())
         user = User(
             id=id_,
             tenant_id=caller.tenant_id,
@@ -85,7 +86,7 @@ class Users:
         return await self._store(caller, user_id, lambda user: set_body(user, given, merge({}, metadata)))
 
     async def _store(self, caller: Caller, user_id: UUID, change: Callable[[User], User]) -> User:
-        now = self.clock()
+        now = as_stored(self.clock())
 
         def checked(before: User) -> User:
             user = replace(change(before), updated_at=now)

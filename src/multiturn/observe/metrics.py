@@ -39,7 +39,7 @@ class Metrics:
         )
         self.summaries = Counter(
             "multiturn_summaries",
-            "Summaries made ahead of need: made, too_long (thrown away), failed, skipped (after failures).",
+            "Summaries made ahead of need: made, too_long (thrown away), deferred (model busy), failed, skipped.",
             ["outcome"],
             registry=registry,
         )

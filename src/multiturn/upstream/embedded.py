@@ -73,6 +73,7 @@ class EmbeddedUpstream:
         self._child: Child | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
+        self._behind: asyncio.Task[Completion] | None = None
         self._waiting = 0
         self._answer_s = 1.0
 
@@ -108,8 +109,26 @@ class EmbeddedUpstream:
         """Ask for a whole answer; cancelling the call stops the model.
 
         Raises RateLimited (``model_busy``), Unavailable (``model_not_ready``), ContextTooLong,
-        UpstreamRefused or UpstreamError.
+        UpstreamRefused or UpstreamError. A request in the background is only taken when nobody else asks,
+        and given up for the first that does.
         """
+        return await (self._complete_behind(request) if request.is_background else self._complete(request))
+
+    async def _complete_behind(self, request: ModelRequest) -> Completion:
+        """Ask as long as nobody else does. Raises RateLimited (``model_busy``) when somebody does."""
+        if self._turn.locked() or self._waiting:
+            raise RateLimited(f"The model {self._name} is busy.", code="model_busy", retry_after_s=self._answer_s)
+        self._behind = asyncio.create_task(self._complete(request), name="behind the turns")
+        try:
+            await asyncio.wait({self._behind})
+        finally:
+            behind, self._behind = self._behind, None
+            behind.cancel()
+        if behind.cancelled():
+            raise RateLimited(f"The model {self._name} has a turn to answer.", code="model_busy", retry_after_s=1)
+        return behind.result()
+
+    async def _complete(self, request: ModelRequest) -> Completion:
         body, tools = self._write(request, stream=False)
         async with self._hold_child() as child, child.ask(body) as answer:
             raw = _strip(await answer.read())
@@ -144,6 +163,8 @@ class EmbeddedUpstream:
     async def _hold_child(self) -> AsyncIterator[Child]:
         """Wait for this request's turn, and for the model when it loads."""
         self._refuse_unless_coming()
+        if self._behind and self._behind is not asyncio.current_task():
+            self._behind.cancel()
         if self._turn.locked() and self._waiting >= self._order.queue_max:
             raise RateLimited(
                 f"The model {self._name} is busy and {self._waiting} requests wait for it already.",

@@ -32,6 +32,12 @@ async def settle(place: Place) -> None:
         await asyncio.sleep(0.05)
 
 
+def list_turns(place: Place) -> list[list[dict[str, Any]]]:
+    """The messages of the requests that were turns, and no summaries."""
+    asked = [request["messages"] for request in place.seen]
+    return [messages for messages in asked if "Summarize" not in str(messages[-1]["content"])]
+
+
 async def get_run_context(place: Place) -> Any:
     """What the newest run was shown."""
     run = (await place.list_runs())[-1]
@@ -87,7 +93,7 @@ async def test_summary_is_made_ahead_and_becomes_an_item(opening: OpenPlace) -> 
         assert summaries
         assert summaries[0]["text"] == "ok"
         assert summaries[0]["stands_for"][0] == 1
-        system = place.seen[-1]["messages"][0]
+        system = list_turns(place)[-1][0]
         assert system["role"] == "system"
         assert "ok" in system["content"]
         context = await place.get("/v1/sessions/s/context?messages=true")
@@ -128,7 +134,7 @@ async def test_prefix_grows_between_cuts(opening: OpenPlace) -> None:
         for number in range(40):
             await place.ask(f"{number} " + "Galileo the parrot " * 8)
             context = await get_run_context(place)
-            turns = [request["messages"] for request in place.seen if "Summarize" not in str(request["messages"][-1])]
+            turns = list_turns(place)
             if context["reused_tokens"]:
                 assert turns[-1][: len(turns[-2])] == turns[-2]
             else:

@@ -151,7 +151,7 @@ async def test_deleted_agent_is_gone_and_its_session_goes_on(place: Place) -> No
         ({"name": "a", "recall_options": {"alpha": 2}}, "recall_options.alpha"),
         ({"name": "a", "recall_options": {"mode": "guess"}}, "recall_options.mode"),
         ({"name": "a", "recall_options": {"depth": 1}}, "recall_options.depth"),
-        ({"name": "a", "instructions": [1]}, "instructions[...]"),
+        ({"name": "a", "instructions": [1]}, "instructions[0]"),
         ({"name": "a", "instructions": "x" * 200_001}, "instructions"),
         ({"name": "a", "default_settings": {"messages": []}}, "default_settings"),
         ({"name": "a", "metadata": {"a": "x" * 20_000}}, "metadata"),

@@ -20,12 +20,14 @@ from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+from multiturn.api.julep.described import TAGS as JULEP_TAGS
 from multiturn.api.openapi import write_description
 from multiturn.app import open_caller, open_server
 from multiturn.cli.listening import listen, take_address
 from multiturn.config import Settings
 from multiturn.model.tenant import SCOPES
 from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
+from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 
 KEY = "mt-fuzz"
 SPELLINGS = ("session-id", "sessionId", "x-session-id", "session_id")
@@ -50,7 +52,7 @@ class Served(threading.Thread):
     async def serve(self) -> None:
         """Answer until it is told to stop, with a key that cannot be revoked: the fuzzer revokes those it finds."""
         upstream = ScriptedUpstream(answer)
-        async with open_server(self.settings, upstream=upstream) as server:
+        async with open_server(self.settings, upstream=upstream, embedder=ScriptedEmbedder()) as server:
             caller = await open_caller(server.keys)
             server.keys.trust(KEY, msgspec.structs.replace(caller, scopes=SCOPES))
             async with listen(server, self.settings, take_address("127.0.0.1", 0)) as listening:
@@ -143,11 +145,13 @@ def describe_failures(scenario: events.ScenarioFinished) -> list[str]:
 
 def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
-    chats = {"include-tag": "Chat completions", "checks": {"positive_data_acceptance": {"enabled": False}}}
+    # Nor which agents there are, without which Julep's dialect makes no session.
+    tags = ("Chat completions", *JULEP_TAGS)
+    untold = [{"include-tag": tag, "checks": {"positive_data_acceptance": {"enabled": False}}} for tag in tags]
     config = {
         "headers": {"Authorization": f"Bearer {KEY}"},
         "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409"]}},
-        "operations": [chats],
+        "operations": untold,
     }
     answered, wrong = fuzz(served, config)
     assert not wrong, "\n\n".join(wrong)

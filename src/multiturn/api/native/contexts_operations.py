@@ -19,7 +19,7 @@ MODEL = Parameter(
     name="model",
     place="query",
     schema=OPTIONAL_NAME,
-    text="The model whose budget counts. Left out: that of the newest turn, else the session's, its agent's, the server's.",
+    text="The model whose budget counts. Left out: that of the newest turn, else the one that a turn would ask.",
 )
 
 PARTS = [

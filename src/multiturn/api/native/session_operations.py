@@ -52,7 +52,7 @@ SESSION_CHANGE = Example(
     body={"context_overflow": "truncate", "metadata": {"project": None, "stage": "booked"}},
 )
 
-NEW_FORK = Example(name="fork", title="The same beginning", body={"at": 2, "external_id": "trip-to-porto"})
+NEW_FORK = Example(name="fork", title="All of it, under another name", body={"external_id": "trip-to-porto"})
 
 BEFORE = Parameter(
     name="before",
