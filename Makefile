@@ -26,14 +26,17 @@ run: $(RUNTIME)  ## start the server, with a model of its own, and print a key
 dev: $(RUNTIME)  ## start the server and restart it when a file changes
 	@$(BIN)/multiturn serve --reload $(ARGS)
 
-test: check  ## run the static checks and all tests but test-models and test-crash
+test: check  ## run the static checks and all tests but test-models, test-memory and test-crash
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(DEV)  ## run what takes seconds: unit, house and contract tests, on SQLite
-	@$(BIN)/python -m pytest --ignore=tests/e2e -m "not (models or crash_long or postgres or node)" $(ARGS)
+	@$(BIN)/python -m pytest --ignore=tests/e2e -m "not (models or models_long or crash_long or postgres or node)" $(ARGS)
 
 test-models: $(DEV)  ## run the conversation over the default embedded model (fetches 491 MB once)
 	@$(BIN)/python -m pytest -m models $(ARGS)
+
+test-memory: $(DEV)  ## talk 300 turns with the default embedded model and ask for what turn 3 said
+	@$(BIN)/python -m pytest -m models_long $(ARGS)
 
 test-crash: $(DEV)  ## kill the server a hundred times and look for lost turns
 	@$(BIN)/python -m pytest -m crash_long $(ARGS)

@@ -44,6 +44,11 @@ def stream(*pieces: bytes, breaks: bool = False) -> httpx.Response:
     return httpx.Response(200, headers=headers, stream=Pieces(pieces, breaks=breaks))
 
 
+def tell_found() -> httpx.Response:
+    shown = [{"source": "document", "title": "Menu"}, {"source": "session"}, {"source": "session", "omitted": "budget"}]
+    return tell(body={"snippets": shown})
+
+
 def hear(client: Client) -> tuple[list[str], Any]:
     with client.sessions.stream("s", "hello") as heard:
         return list(heard), heard.answer
@@ -60,12 +65,25 @@ def test_answer_comes_in_pieces_and_whole() -> None:
 
 @pytest.mark.parametrize("breaks", [True, False])
 def test_broken_stream_is_taken_up_behind_what_was_heard(breaks: bool) -> None:
-    end = frame(3, "end", run=RUN)
-    client = Client(stream(ONE, TWO[:20], breaks=breaks), stream(TWO, end))
+    end = frame(3, "end", run={**RUN, "input_items": [4, 5], "output_items": [6, 7]})
+    items = tell(body={"data": [{"seq": 4}, {"seq": 7}]})
+    client = Client(stream(ONE, TWO[:20], breaks=breaks), stream(TWO, end), items, tell_found())
     texts, answer = hear(client)
     assert texts == ["One ", "two"]
-    assert (answer, answer.finish_reason, answer.items) == ("One two", "stop", ())
-    assert client.asked == ["POST /v1/sessions/s/chat", "GET /v1/runs/r/events?starting_after=1"]
+    assert (answer, answer.finish_reason, answer.retrieved) == ("One two", "stop", 2)
+    assert [item.seq for item in answer.items] == [4, 7]
+    assert [hit.title for hit in answer.docs] == ["Menu"]
+    assert client.asked == [
+        "POST /v1/sessions/s/chat",
+        "GET /v1/runs/r/events?starting_after=1",
+        "GET /v1/sessions/s/items?order=asc&limit=100&after=3&before=8",
+        "GET /v1/runs/r/retrieved-context",
+    ]
+
+
+def test_answer_that_was_heard_is_there_whatever_cannot_be_looked_up() -> None:
+    client = Client(stream(ONE), stream(frame(2, "end", run=RUN)), fail(404))
+    assert hear(client)[1] == "One "
 
 
 def test_stream_that_breaks_again_and_again_is_given_up() -> None:
@@ -78,7 +96,8 @@ def test_stream_that_breaks_again_and_again_is_given_up() -> None:
 
 def test_stream_that_gets_on_is_not_given_up() -> None:
     pieces = [frame(number, "delta", text=str(number)) for number in range(1, 8)]
-    client = Client(*[stream(piece, breaks=True) for piece in pieces], stream(frame(8, "end", run=RUN)), max_retries=1)
+    told = [stream(piece, breaks=True) for piece in pieces]
+    client = Client(*told, stream(frame(8, "end", run=RUN)), tell_found(), max_retries=1)
     assert hear(client)[1] == "1234567"
 
 
@@ -109,7 +128,7 @@ def test_events_tell_reasoning_and_tool_calls() -> None:
         frame(2, "delta", tool_calls=[{"index": 0, "call_id": None, "name": None, "arguments": "}"}]),
         frame(3, "end", run={**RUN, "finish_reason": "tool_calls"}),
     ]
-    with Client(stream(*calls)).sessions.stream("s", "hello") as heard:
+    with Client(stream(*calls), tell_found()).sessions.stream("s", "hello") as heard:
         assert [event.reasoning for event in heard.events()] == ["Hm.", "", ""]
     call = heard.answer.tool_calls[0]
     assert (call.call_id, call.name, call.arguments) == ("c", "f", "{}")

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import multiturn_client
 import pytest
-from multiturn_client.records import Record
+from multiturn_client.record import Record
 
 from tests.sdk.public import PUBLIC
 

@@ -16,6 +16,8 @@ from multiturn_client.asynchronous.runs import AsyncRuns
 from multiturn_client.asynchronous.sessions import AsyncSession, AsyncSessions
 from multiturn_client.asynchronous.streams import AsyncAnswerStream, AsyncEvents
 from multiturn_client.asynchronous.users import AsyncUsers
+from multiturn_client.contexts import Context, ContextPart, RetrievedContext, Snippet, Summary
+from multiturn_client.documents import Document, Hit, Owner, SearchResults
 from multiturn_client.errors import (
     AgentNotFoundError,
     ApiError,
@@ -52,30 +54,21 @@ from multiturn_client.options import (
     UserOptions,
 )
 from multiturn_client.pages import Page
+from multiturn_client.record import Record
 from multiturn_client.records import (
     Agent,
-    Context,
-    ContextPart,
     Deleted,
-    Document,
     ErasureReceipt,
     Event,
     Health,
-    Hit,
     Item,
     Origin,
-    Owner,
-    Record,
-    RetrievedContext,
     Run,
     RunError,
-    Snippet,
-    Summary,
     ToolCall,
     Usage,
     User,
 )
-from multiturn_client.results import SearchResults
 from multiturn_client.synchronous.agents import Agents
 from multiturn_client.synchronous.client import Multiturn
 from multiturn_client.synchronous.docs import Docs, OwnerName

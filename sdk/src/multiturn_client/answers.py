@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from multiturn_client.records import Event, Hit, Item, Record, Run, ToolCall, Usage
+from multiturn_client.contexts import Snippet
+from multiturn_client.documents import Hit
+from multiturn_client.record import Record
+from multiturn_client.records import Event, Item, Run, ToolCall, Usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,11 +253,9 @@ class Transcript:
         self.finish_reason = event.finish_reason or self.finish_reason
         return text
 
-    def close(self, end: Event) -> Answer:
-        """The answer, from the stream's last event. One that was taken up again knows of no items and documents."""
-        if end.answer is not None:
-            return read_answer(end.answer)
-        run = end.run or Run()
+    def close(self, run: Run, items: Sequence[Item], found: Sequence[Snippet]) -> Answer:
+        """The answer, from the run as it ended, what it added to the history and what was found for it."""
+        shown = [snippet for snippet in found if snippet.omitted is None]
         facts = AnswerFacts(
             id=run.id,
             session_id=run.session_id,
@@ -263,8 +264,10 @@ class Transcript:
             status=run.status,
             finish_reason=run.finish_reason or self.finish_reason,
             text="".join(self.texts) if self.texts or not self.calls else None,
-            items=tuple(join_call(pieces) for _, pieces in sorted(self.calls.items())),
+            items=tuple(items) or tuple(join_call(pieces) for _, pieces in sorted(self.calls.items())),
             usage=run.usage,
+            docs=tuple(as_hit(snippet) for snippet in shown if snippet.source == "document"),
+            retrieved=len(shown),
         )
         return Answer(facts)
 
@@ -273,3 +276,18 @@ def join_call(pieces: Sequence[ToolCall]) -> Item:
     """A call from its pieces, as an item that is in nobody's history."""
     arguments = "".join(piece.arguments for piece in pieces)
     return Item(type="function_call", call_id=pieces[0].call_id, name=pieces[0].name, arguments=arguments)
+
+
+def as_hit(snippet: Snippet) -> Hit:
+    """A piece of a document that was shown."""
+    return Hit(
+        document_id=snippet.document_id or "",
+        title=snippet.title,
+        chunk=snippet.chunk or 0,
+        text=snippet.text,
+        start=snippet.start,
+        end=snippet.end,
+        score=snippet.score,
+        lexical=snippet.lexical,
+        similarity=snippet.similarity,
+    )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from multiturn_client.records import Origin, Record
+from multiturn_client.record import Record
+from multiturn_client.records import Origin
 
 
 @dataclass(kw_only=True)

@@ -1,82 +1,13 @@
-"""What the server tells, as typed objects.
-
-Times are aware, in UTC. Fields of a newer server that this client does not know are kept: they can be read as
-attributes, and stand in ``extra``.
-"""
+"""What the server tells about turns, people and itself, as typed objects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from types import MappingProxyType, UnionType
-from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class Record:
-    """Something that the server told.
-
-    >>> run = client.runs.get(session.ask("Hello").run_id)
-    >>> run.object, run.extra["object"]
-    ('run', 'run')
-    """
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        """The fields that this client does not know, by name.
-
-        >>> client.sessions.get(session.id).extra["object"]
-        'session'
-        """
-        found: Mapping[str, Any] = self.__dict__.get("_extra", NOTHING)
-        return found
-
-    @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
-        """Make one of a JSON object; fields that are missing have their defaults.
-
-        >>> Usage.read({"input_tokens": 7, "output_tokens": 2, "spent": "little"}).spent
-        'little'
-        """
-        named: Any = cls
-        types = find_types(named)
-        record = cls(**{name: read_value(types[name], value) for name, value in body.items() if name in types})
-        record.__dict__["_extra"] = {name: value for name, value in body.items() if name not in types}
-        return record
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("_") or name not in self.extra:
-                raise AttributeError(f"{type(self).__name__} has no '{name}'")
-            return self.extra[name]
-
-
-@cache
-def find_types(class_: Any) -> dict[str, Any]:
-    """The types of a record's fields by name; those that only the client sets have a name with an underscore."""
-    hints = get_type_hints(class_)
-
-    return {one.name: hints[one.name] for one in fields(class_) if not one.name.startswith("_")}
-
-
-def read_value(type_: Any, value: Any) -> Any:
-    """A JSON value as a field's type says; what does not fit it stays as it came."""
-    if value is None:
-        return None
-    if get_origin(type_) in (Union, UnionType):
-        chosen = [one for one in get_args(type_) if one is not type(None)]
-        return read_value(chosen[0], value) if len(chosen) == 1 else value
-    if get_origin(type_) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(read_value(get_args(type_)[0], one) for one in value)
-    if type_ is datetime and isinstance(value, str):
-        return datetime.fromisoformat(value)
-    if isinstance(type_, type) and issubclass(type_, Record) and isinstance(value, Mapping):
-        return type_.read(value)
-    return value
+from multiturn_client.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,67 +146,6 @@ class Event(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Owner(Record):
-    """Whose a document is: ``kind`` is session, agent or user.
-
-    >>> session.docs.create("Menu", "Pastéis de nata").owner.kind
-    'session'
-    """
-
-    kind: str = ""
-    id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document(Record):
-    """A document of a session, an agent or a user.
-
-    ``content`` is a text, or the parts that its author cut it into. It is searched in ``chunks`` pieces;
-    ``is_embedded`` says whether all of them have vectors yet (until then they are found by their words).
-
-    >>> doc = session.docs.create("Menu", "Pastéis de nata, 1.30 €", metadata={"type": "notes"})
-    >>> doc.title, doc.chunks, doc.metadata
-    ('Menu', 1, {'type': 'notes'})
-    """
-
-    id: str = ""
-    title: str = ""
-    content: Any = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    created_at: datetime | None = None
-    chunks: int = 0
-    is_embedded: bool = False
-    owner: Owner | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit(Record):
-    """A piece of a document that was found: ``text`` is its wording, ``start`` and ``end`` its characters in the
-    document, ``chunk`` its number.
-
-    ``score`` is the fused score, the best first; ``lexical`` is BM25 and ``similarity`` the cosine (-1 to 1), each None
-    where it was not computed.
-
-    >>> doc = session.docs.create("Menu", "Pastéis de nata, 1.30 €")
-    >>> hit = session.docs.search("pastéis")[0]
-    >>> hit.title, hit.text
-    ('Menu', 'Pastéis de nata, 1.30 €')
-    """
-
-    document_id: str = ""
-    title: str | None = None
-    chunk: int = 0
-    text: str = ""
-    start: int = 0
-    end: int = 0
-    score: float = 0.0
-    lexical: float | None = None
-    similarity: float | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    owner: Owner | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Agent(Record):
     """Who answers in a session, as it stands: its newest ``version``.
 
@@ -357,116 +227,6 @@ class Deleted(Record):
 
     id: str = ""
     deleted: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContextPart(Record):
-    """A part of a context: ``kind`` is instructions, tools, summary, items, retrieved or input; ``first`` and ``last``
-    are the ``seq`` of its items. ``is_reused`` says that the request before had the same bytes at this place, so that
-    a provider's cache may hold them.
-
-    >>> answer = session.ask("Hello")
-    >>> [part.kind for part in session.preview("And now?").parts]
-    ['items', 'input']
-    """
-
-    kind: str = ""
-    tokens: int = 0
-    first: int | None = None
-    last: int | None = None
-    is_reused: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary(Record):
-    """What stands in a context for the items ``first`` to ``last``; written by ``model``.
-
-    >>> answer = session.ask("Hello")
-    >>> session.context().summary is None
-    True
-    """
-
-    text: str = ""
-    first: int = 0
-    last: int = 0
-    model: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snippet(Record):
-    """A piece of text that was found for a turn.
-
-    ``source`` is session (its own past: ``seq``, ``speaker`` and ``said_at`` say what was said by whom and when) or
-    document (``document_id``, ``title``, ``chunk``). ``omitted`` says why it was not shown: budget, shown_already or
-    below_threshold; None when it was. ``score`` is the fused score, ``lexical`` BM25, ``similarity`` the cosine.
-
-    >>> doc = session.docs.create("Menu", "Pastéis de nata, 1.30 €")
-    >>> snippet = client.runs.retrieved(session.ask("What do pastéis cost?").run_id).snippets[0]
-    >>> snippet.source, snippet.title, snippet.omitted
-    ('document', 'Menu', None)
-    """
-
-    source: str = "session"
-    text: str = ""
-    omitted: str | None = None
-    score: float = 0.0
-    lexical: float | None = None
-    similarity: float | None = None
-    seq: int | None = None
-    speaker: str | None = None
-    said_at: datetime | None = None
-    document_id: str | None = None
-    title: str | None = None
-    chunk: int | None = None
-    start: int = 0
-    end: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetrievedContext(Record):
-    """What was found for a run by its ``query``: ``snippets`` that were shown, and those that were left out and why.
-
-    ``block`` is the text as the model read it, of ``tokens`` tokens; empty: nothing was shown. The search took
-    ``took_ms`` milliseconds.
-
-    >>> retrieved = client.runs.retrieved(session.ask("Hello").run_id)
-    >>> retrieved.snippets, retrieved.block
-    ((), '')
-    """
-
-    query: str = ""
-    snippets: tuple[Snippet, ...] = ()
-    block: str = ""
-    tokens: int = 0
-    took_ms: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context(Record):
-    """What a model was, or would be, shown: its parts in order.
-
-    ``strategy`` is what happens when the ``budget`` (in tokens) is full. It takes ``tokens``, of which the request
-    before had sent ``reused_tokens`` already. ``shown_from`` is the first ``seq`` that is shown, ``summary`` what
-    stands for those before it, ``retrieved`` what was found. ``run_id`` is None for one that was not sent.
-    ``messages`` are there when they were asked for.
-
-    >>> answer = session.ask("Hello")
-    >>> context = client.runs.context(answer.run_id)
-    >>> context.strategy, context.tokens <= context.budget, context.run_id == answer.run_id
-    ('adaptive', True, True)
-    """
-
-    session_id: str = ""
-    run_id: str | None = None
-    strategy: str = ""
-    budget: int = 0
-    tokens: int = 0
-    reused_tokens: int = 0
-    shown_from: int = 1
-    parts: tuple[ContextPart, ...] = ()
-    summary: Summary | None = None
-    retrieved: RetrievedContext | None = None
-    messages: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from multiturn_client.options import Message, Messages
+from multiturn_client.records import Run
 
 Scalar = str | int | float | bool
 Query = tuple[tuple[str, str], ...]
@@ -79,6 +80,14 @@ def events(run_id: str, *, after: int) -> Request:
     """The events of a run behind a number, as a stream."""
     asked = get("runs", run_id, "events", starting_after=after)
     return replace(asked, headers={"Accept": "text/event-stream"})
+
+
+def items_of(run: Run) -> Request:
+    """The items that a run added to the history."""
+    named = (run.input_items, run.output_items)
+    numbers = [number for range_ in named for number in range_ or ()]
+    span = {"after": min(numbers) - 1, "before": max(numbers) + 1}
+    return get("sessions", run.session_id, "items", order="asc", limit=100, **span)
 
 
 def write_messages(messages: Messages) -> list[Message]:

@@ -165,13 +165,8 @@ class Sessions:
         """Raise InvalidRequest for what is over a limit, and for a template that cannot be read."""
         settings = session.settings
         check_object(session.metadata, "metadata")
-        for param, text in (
-            ("instructions", session.instructions),
-            ("situation", settings.situation),
-            ("system_template", settings.system_template),
-        ):
-            check_text(text, param, chars_max=TEXT_CHARS_MAX)
         for param, text in (("system_template", settings.system_template), ("situation", settings.situation)):
+            check_text(text, param, chars_max=TEXT_CHARS_MAX)
             if text is not None:
                 self.check_template(text, param)
 

@@ -215,7 +215,7 @@ class Templates:
 
 def has_marks(source: str) -> bool:
     """Whether there is anything of Jinja's in a text."""
-    return any(mark in source for mark in MARKS)
+    return "{" in source and any(mark in source for mark in MARKS)
 
 
 def find_template(session: Session, agent: Agent | None) -> str:

@@ -407,16 +407,19 @@ async def test_bad_order_for_a_key_is_refused(place: Place) -> None:
     bearer = {"Authorization": f"Bearer {await place.make_key(scopes=('admin',))}"}
     for broken in (b"{", b"\xff", b'{"label": "\\ud800"}'):
         await refuse(place, broken, code="invalid_json", path="/v1/keys", headers=bearer)
-    wrong: list[Any] = [
-        b"[]",
-        b"[" * 100_000,
-        {"tenant": 5},
-        {"tenants": "a"},
-        {"scopes": ["root"]},
-        {"scopes": "admin"},
+    wrong: list[tuple[Any, str | None]] = [
+        (b"[]", None),
+        (b"[" * 100_000, None),
+        ({"tenant": 5}, "tenant"),
+        ({"tenants": "a"}, "tenants"),
+        ({"scopes": ["root"]}, "scopes[0]"),
+        ({"scopes": "admin"}, "scopes"),
+        ({"tenant": ""}, "tenant"),
+        ({"user": LONG}, "user"),
+        ({"label": LONG}, "label"),
     ]
-    for order in (*wrong, {"tenant": ""}, {"user": LONG}, {"label": LONG}):
-        await refuse(place, order, path="/v1/keys", headers=bearer)
+    for order, param in wrong:
+        await refuse(place, order, path="/v1/keys", headers=bearer, param=param)
 
 
 async def test_name_with_control_characters_makes_no_key(place: Place) -> None:

@@ -8,10 +8,10 @@ from typing import Any, TypedDict, Unpack
 from multiturn_client import requests
 from multiturn_client.asynchronous.pages import AsyncPages
 from multiturn_client.asynchronous.transport import AsyncTransport
+from multiturn_client.documents import Document, SearchResults
 from multiturn_client.options import SearchOptions
 from multiturn_client.pages import PageRequest
-from multiturn_client.records import Deleted, Document
-from multiturn_client.results import SearchResults
+from multiturn_client.records import Deleted
 
 
 class OwnerName(TypedDict, total=False):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from multiturn_client import requests
 from multiturn_client.asynchronous.streams import AsyncEvents
 from multiturn_client.asynchronous.transport import AsyncTransport
-from multiturn_client.records import Context, RetrievedContext, Run
+from multiturn_client.contexts import Context, RetrievedContext
+from multiturn_client.records import Run
 
 
 class AsyncRuns:

@@ -12,11 +12,12 @@ from multiturn_client.asynchronous.docs import AsyncDocs
 from multiturn_client.asynchronous.pages import AsyncPages
 from multiturn_client.asynchronous.streams import AsyncAnswerStream, AsyncEvents
 from multiturn_client.asynchronous.transport import AsyncTransport
+from multiturn_client.contexts import Context
 from multiturn_client.facts import SessionFacts
 from multiturn_client.listing import Place, SessionFilter, read_history, write_history, write_lines
 from multiturn_client.options import ChatOptions, Messages, NewSessionOptions, SessionOptions
 from multiturn_client.pages import Page, PageRequest
-from multiturn_client.records import Context, Deleted, Item, Run
+from multiturn_client.records import Deleted, Item, Run
 
 
 class AsyncSessions:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import httpx
 
 from multiturn_client import requests
-from multiturn_client.answers import Answer, Transcript
+from multiturn_client.answers import Answer, Transcript, read_answer
 from multiturn_client.asynchronous.transport import AsyncTransport, translate
+from multiturn_client.contexts import RetrievedContext
 from multiturn_client.errors import ConnectionFailed, MultiturnError, read_stream_error
 from multiturn_client.frames import Frame, FrameReader
-from multiturn_client.records import Event, RunError
+from multiturn_client.pages import read_page
+from multiturn_client.records import Event, Item, Run, RunError
 from multiturn_client.requests import Request
 from multiturn_client.retries import find_pause_s
 
@@ -32,7 +34,7 @@ class AsyncEvents:
     def __init__(
         self, transport: AsyncTransport, request: Request, *, run_id: str | None = None, after: int = 0
     ) -> None:
-        self._transport = transport
+        self.transport = transport
         self._request = request
         self._response: httpx.Response | None = None
         self._run_id = run_id
@@ -50,7 +52,7 @@ class AsyncEvents:
         return self._run_id or ""
 
     async def __aenter__(self) -> Self:
-        self._response = await self._transport.open(self._request, is_streamed=True)
+        self._response = await self.transport.open(self._request, is_streamed=True)
         self._run_id = self._run_id or self._response.headers.get("x-run-id")
         return self
 
@@ -105,12 +107,12 @@ class AsyncEvents:
         """Connect again behind the last event that was heard."""
         if self._response:
             await self._response.aclose()
-        if failures > self._transport.max_retries or not self._run_id:
+        if failures > self.transport.max_retries or not self._run_id:
             raise error
         if failures > 1:
-            await self._transport.sleep(find_pause_s(failures, {}) or 0)
+            await self.transport.sleep(find_pause_s(failures, {}) or 0)
         again = requests.events(self._run_id, after=self._after)
-        self._response = await self._transport.open(again, is_streamed=True)
+        self._response = await self.transport.open(again, is_streamed=True)
 
 
 class AsyncAnswerStream:
@@ -206,10 +208,28 @@ class AsyncAnswerStream:
             async for event in events:
                 text = self._transcript.add(event)
                 if event.type == "end":
-                    if event.run and event.run.error:
-                        raise_run_error(event.run.error)
-                    self._answer = self._transcript.close(event)
+                    self._answer = await self._finish(event)
                 yield event, text
+
+    async def _finish(self, end: Event) -> Answer:
+        """The answer that a run ended with. Raises the error that it ended with.
+
+        A stream that was taken up again ends without it: what is not known yet is looked up.
+        """
+        run = end.run or Run()
+        if run.error:
+            raise_run_error(run.error)
+        if end.answer is not None:
+            return read_answer(end.answer)
+        send = self._events.transport.send
+        items: tuple[Item, ...] = ()
+        found = RetrievedContext()
+        with suppress(MultiturnError):
+            if run.output_items:
+                page = await send(requests.items_of(run))
+                items = read_page(page, Item.read).data
+            found = RetrievedContext.read(await send(requests.get("runs", run.id, "retrieved-context")))
+        return self._transcript.close(run, items, found.snippets)
 
 
 def read_event(frame: Frame) -> Event:

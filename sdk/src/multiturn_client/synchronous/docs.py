@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from multiturn_client import requests
+from multiturn_client.documents import Document, SearchResults
 from multiturn_client.options import SearchOptions
 from multiturn_client.pages import PageRequest
-from multiturn_client.records import Deleted, Document
-from multiturn_client.results import SearchResults
+from multiturn_client.records import Deleted
 from multiturn_client.synchronous.pages import Pages
 from multiturn_client.synchronous.transport import Transport
 

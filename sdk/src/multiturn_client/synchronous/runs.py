@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from multiturn_client import requests
-from multiturn_client.records import Context, RetrievedContext, Run
+from multiturn_client.contexts import Context, RetrievedContext
+from multiturn_client.records import Run
 from multiturn_client.synchronous.streams import Events
 from multiturn_client.synchronous.transport import Transport
 

@@ -8,11 +8,12 @@ from typing import Any, Literal, Unpack
 
 from multiturn_client import requests
 from multiturn_client.answers import Answer, read_answer
+from multiturn_client.contexts import Context
 from multiturn_client.facts import SessionFacts
 from multiturn_client.listing import Place, SessionFilter, read_history, write_history, write_lines
 from multiturn_client.options import ChatOptions, Messages, NewSessionOptions, SessionOptions
 from multiturn_client.pages import Page, PageRequest
-from multiturn_client.records import Context, Deleted, Item, Run
+from multiturn_client.records import Deleted, Item, Run
 from multiturn_client.synchronous.docs import Docs
 from multiturn_client.synchronous.pages import Pages
 from multiturn_client.synchronous.streams import AnswerStream, Events

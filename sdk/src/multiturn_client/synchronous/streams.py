@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import httpx
 
 from multiturn_client import requests
-from multiturn_client.answers import Answer, Transcript
+from multiturn_client.answers import Answer, Transcript, read_answer
+from multiturn_client.contexts import RetrievedContext
 from multiturn_client.errors import ConnectionFailed, MultiturnError, read_stream_error
 from multiturn_client.frames import Frame, FrameReader
-from multiturn_client.records import Event, RunError
+from multiturn_client.pages import read_page
+from multiturn_client.records import Event, Item, Run, RunError
 from multiturn_client.requests import Request
 from multiturn_client.retries import find_pause_s
 from multiturn_client.synchronous.transport import Transport, translate
@@ -30,7 +32,7 @@ class Events:
     """
 
     def __init__(self, transport: Transport, request: Request, *, run_id: str | None = None, after: int = 0) -> None:
-        self._transport = transport
+        self.transport = transport
         self._request = request
         self._response: httpx.Response | None = None
         self._run_id = run_id
@@ -48,7 +50,7 @@ class Events:
         return self._run_id or ""
 
     def __enter__(self) -> Self:
-        self._response = self._transport.open(self._request, is_streamed=True)
+        self._response = self.transport.open(self._request, is_streamed=True)
         self._run_id = self._run_id or self._response.headers.get("x-run-id")
         return self
 
@@ -103,12 +105,12 @@ class Events:
         """Connect again behind the last event that was heard."""
         if self._response:
             self._response.close()
-        if failures > self._transport.max_retries or not self._run_id:
+        if failures > self.transport.max_retries or not self._run_id:
             raise error
         if failures > 1:
-            self._transport.sleep(find_pause_s(failures, {}) or 0)
+            self.transport.sleep(find_pause_s(failures, {}) or 0)
         again = requests.events(self._run_id, after=self._after)
-        self._response = self._transport.open(again, is_streamed=True)
+        self._response = self.transport.open(again, is_streamed=True)
 
 
 class AnswerStream:
@@ -204,10 +206,28 @@ class AnswerStream:
             for event in events:
                 text = self._transcript.add(event)
                 if event.type == "end":
-                    if event.run and event.run.error:
-                        raise_run_error(event.run.error)
-                    self._answer = self._transcript.close(event)
+                    self._answer = self._finish(event)
                 yield event, text
+
+    def _finish(self, end: Event) -> Answer:
+        """The answer that a run ended with. Raises the error that it ended with.
+
+        A stream that was taken up again ends without it: what is not known yet is looked up.
+        """
+        run = end.run or Run()
+        if run.error:
+            raise_run_error(run.error)
+        if end.answer is not None:
+            return read_answer(end.answer)
+        send = self._events.transport.send
+        items: tuple[Item, ...] = ()
+        found = RetrievedContext()
+        with suppress(MultiturnError):
+            if run.output_items:
+                page = send(requests.items_of(run))
+                items = read_page(page, Item.read).data
+            found = RetrievedContext.read(send(requests.get("runs", run.id, "retrieved-context")))
+        return self._transcript.close(run, items, found.snippets)
 
 
 def read_event(frame: Frame) -> Event:

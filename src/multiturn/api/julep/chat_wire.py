@@ -90,7 +90,7 @@ class JulepChatBody(Struct, kw_only=True, omit_defaults=True):
     temperature: Annotated[float | None, to_model("0 to 5.")] = None
     top_p: Annotated[float | None, to_model("0 to 1.")] = None
     min_p: Annotated[float | None, to_model("0 to 1.")] = None
-    stop: Annotated[list[str] | None, to_model("Where the answer is to end.")] = None
+    stop: Annotated[str | list[str] | None, to_model("Where the answer is to end.")] = None
     seed: Annotated[int | None, to_model("For answers that can be repeated.")] = None
     frequency_penalty: Annotated[float | None, to_model("-2 to 2.")] = None
     presence_penalty: Annotated[float | None, to_model("-2 to 2.")] = None

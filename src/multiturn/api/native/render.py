@@ -13,7 +13,7 @@ from multiturn.api.native.wire import (
     ItemBody,
     RunBody,
     RunErrorBody,
-    ToolCallBody,
+    CallPieceBody,
     UsageBody,
 )
 from multiturn.api.policy import render_policy
@@ -142,6 +142,6 @@ def render_events(event: Event) -> list[EventBody]:
             return [EventBody(number=number, type="end", run=render_run(run))]
 
 
-def render_calls(calls: Sequence[ToolCallDelta]) -> list[ToolCallBody]:
+def render_calls(calls: Sequence[ToolCallDelta]) -> list[CallPieceBody]:
     """Tool calls, or pieces of them."""
-    return [ToolCallBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls]
+    return [CallPieceBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls]

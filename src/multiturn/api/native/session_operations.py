@@ -102,7 +102,7 @@ ACTIVE_BEFORE = Parameter(
 TEXT = Parameter(
     name="text",
     place="query",
-    schema={"type": "string", "minLength": 1, "maxLength": TEXT_CHARS_MAX, "pattern": r"\\S"},
+    schema={"type": "string", "maxLength": TEXT_CHARS_MAX},
     text="Words, case aside: those of which an item, the external id or the metadata hold all of them. This reads what "
     "was said, session by session: with many of them it takes its time.",
 )

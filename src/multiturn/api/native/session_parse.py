@@ -86,16 +86,13 @@ async def read_settings(services: Services, caller: Caller, body: SessionFields)
 
 
 def read_names(body: SessionFields, several: str, one: str) -> Sequence[str] | UnsetType:
-    """Who takes part, named in one field or the other. Raises InvalidRequest for both."""
+    """Who takes part, named in one field or in both: the one first."""
     names: Sequence[str] | UnsetType | None = getattr(body, several)
     name: str | UnsetType | None = getattr(body, one)
-    if names is not UNSET and name is not UNSET:
-        raise InvalidRequest(f"'{one}' and '{several}' say the same. Send one of them.", param=one)
     if names is UNSET and name is UNSET:
         return UNSET
-    if isinstance(name, str):
-        return [name]
-    return [] if names is UNSET or names is None else names
+    first = [name] if isinstance(name, str) else []
+    return first if names is UNSET or names is None else [*first, *names]
 
 
 async def find_agent(services: Services, caller: Caller, name: str) -> UUID:
@@ -129,11 +126,11 @@ async def read_filter(services: Services, caller: Caller, request: Request) -> S
     ]
     before = query.get("before")
     before_id = None if before is None else find_id(before)
-    if before is not None and (before_id is None or sort != "newest"):
-        raise InvalidRequest("'before' must be the id of a session, in the default order only.", param="before")
+    if before is not None and before_id is None:
+        raise InvalidRequest("'before' must be the id of a session.", param="before")
     text = query.get("text")
-    if text is not None and not 0 < len(text.strip()) <= TEXT_CHARS_MAX:
-        raise InvalidRequest(f"'text' must have 1 to {TEXT_CHARS_MAX} characters.", param="text")
+    if text is not None and len(text) > TEXT_CHARS_MAX:
+        raise InvalidRequest(f"'text' must have at most {TEXT_CHARS_MAX} characters.", param="text")
     agent, user = query.get("agent"), query.get("user")
     return SessionFilter(
         agent_id=None if agent is None else find_id(agent) or await find_agent(services, caller, agent),

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from multiturn.api.auth import ID_CHARS_MAX, NAME_PATTERN
 from multiturn.api.fields import EXPIRY_MAX_S
+from multiturn.api.message_shapes import ChatMessage, DeveloperMessage, SystemMessage
 from multiturn.api.native.wire import Time
 from multiturn.api.policy import PolicyFields, PolicyShown
+from multiturn.api.schemas import PREFIX, find_shape
+from multiturn.engine.sessions import ITEMS_MAX, TEXT_CHARS_MAX
 
 AGENT = "An agent that takes part, by our id or its canonical name."
 PARTICIPANT = "A user that takes part, by our id or the external id. Whose the session is, the key or `X-User-Id` says."
 EXPIRY = "Seconds without use after which it is deleted with everything in it; null keeps it."
 INSTRUCTIONS = "What stands first in every context: a text, or system and developer messages."
+# What `check_text` lets through, as a regular expression of JSON Schema (ECMA-262).
+TEXT_PATTERN = r"^[^\u0000-\u0008\u000b-\u001f\u007f]*$"
 SITUATION = "What templates say about this conversation."
 TEMPLATE = "The template of the system message, in Jinja; null: the agent's, else the standard one."
 RENDERED = "Whether the texts of a turn's messages are templates too."
 EXTERNAL_ID = "A name of the client's, unique within its user."
+# A message is kept as it came, with fields that we do not know: these shapes say what is asked of it.
+LEADING = {"anyOf": [{"$ref": PREFIX + find_shape(shape)} for shape in (SystemMessage, DeveloperMessage)]}
+ANY_MESSAGE = {"anyOf": [{"$ref": PREFIX + find_shape(shape)} for shape in get_args(ChatMessage)]}
+Leading = Annotated[dict[str, Any], Meta(extra_json_schema=LEADING)]
+AnyMessage = Annotated[dict[str, Any], Meta(extra_json_schema=ANY_MESSAGE)]
+Name = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX, extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})]
+Text = Annotated[str, Meta(max_length=TEXT_CHARS_MAX, extra_json_schema={"pattern": TEXT_PATTERN})]
 Expiry = Annotated[int, Meta(ge=1, le=EXPIRY_MAX_S)]
 Metadata = dict[str, Any]
 
@@ -61,14 +74,14 @@ class SessionBody(PolicyShown, kw_only=True):
 class SessionFields(PolicyFields, kw_only=True):
     """What may be set of a session; null unsets it."""
 
-    agent_id: Annotated[str | UnsetType | None, Meta(description=f"{AGENT} Instead of `agents`.")] = UNSET
+    agent_id: Annotated[str | UnsetType | None, Meta(description=f"{AGENT} It stands before `agents`.")] = UNSET
     agents: Annotated[list[str] | UnsetType | None, Meta(description=f"{AGENT} The first one answers.")] = UNSET
-    user_id: Annotated[str | UnsetType | None, Meta(description=f"{PARTICIPANT} Instead of `users`.")] = UNSET
+    user_id: Annotated[str | UnsetType | None, Meta(description=f"{PARTICIPANT} It stands before `users`.")] = UNSET
     users: Annotated[list[str] | UnsetType | None, Meta(description=PARTICIPANT)] = UNSET
-    model: Annotated[str | UnsetType | None, Meta(description="The model of a turn that names none.")] = UNSET
-    instructions: Annotated[str | list[dict[str, Any]] | UnsetType | None, Meta(description=INSTRUCTIONS)] = UNSET
-    situation: Annotated[str | UnsetType | None, Meta(description=SITUATION)] = UNSET
-    system_template: Annotated[str | UnsetType | None, Meta(description=TEMPLATE)] = UNSET
+    model: Annotated[Name | UnsetType | None, Meta(description="The model of a turn that names none.")] = UNSET
+    instructions: Annotated[str | list[Leading] | UnsetType | None, Meta(description=INSTRUCTIONS)] = UNSET
+    situation: Annotated[Text | UnsetType | None, Meta(description=SITUATION)] = UNSET
+    system_template: Annotated[Text | UnsetType | None, Meta(description=TEMPLATE)] = UNSET
     render_templates: Annotated[bool | UnsetType | None, Meta(description=RENDERED)] = UNSET
     idle_expiry_s: Annotated[Expiry | UnsetType | None, Meta(description=EXPIRY)] = UNSET
 
@@ -76,10 +89,10 @@ class SessionFields(PolicyFields, kw_only=True):
 class SessionOrderBody(SessionFields, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A session to make without a turn."""
 
-    external_id: Annotated[str | None, Meta(description=EXTERNAL_ID)] = None
+    external_id: Annotated[Name | None, Meta(description=EXTERNAL_ID)] = None
     metadata: Annotated[Metadata | None, Meta(description="Anything, at most 16 KB.")] = None
     items: Annotated[
-        list[dict[str, Any]] | None,
+        Annotated[list[AnyMessage], Meta(max_length=ITEMS_MAX)] | None,
         Meta(description="Messages as chat completions have them, the beginning of its history; at most 1,000."),
     ] = None
 
@@ -102,7 +115,7 @@ class ForkBody(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=T
         Annotated[int, Meta(ge=0)] | None,
         Meta(description="The last `seq` to share, one of the active branch; null: its last."),
     ] = None
-    external_id: Annotated[str | None, Meta(description=EXTERNAL_ID)] = None
+    external_id: Annotated[Name | None, Meta(description=EXTERNAL_ID)] = None
     metadata: Annotated[Metadata | None, Meta(description="Instead of the other session's; null takes these.")] = None
 
 

@@ -17,7 +17,7 @@ ORDER BY id DESC LIMIT :limit OFFSET :offset;
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
     settings, shown, cleared
 FROM sessions
-WHERE tenant_id = :tenant_id
+WHERE tenant_id = :tenant_id AND id < :before
     AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
     AND (CAST(:owner_id AS {uuid}) IS NULL OR user_id = :owner_id)
     AND (CAST(:agent_id AS {uuid}) IS NULL OR EXISTS (
@@ -31,7 +31,7 @@ ORDER BY id LIMIT :limit OFFSET :offset;
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
     settings, shown, cleared
 FROM sessions
-WHERE tenant_id = :tenant_id
+WHERE tenant_id = :tenant_id AND id < :before
     AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
     AND (CAST(:owner_id AS {uuid}) IS NULL OR user_id = :owner_id)
     AND (CAST(:agent_id AS {uuid}) IS NULL OR EXISTS (
@@ -45,7 +45,7 @@ ORDER BY active_at DESC, id DESC LIMIT :limit OFFSET :offset;
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
     settings, shown, cleared
 FROM sessions
-WHERE tenant_id = :tenant_id
+WHERE tenant_id = :tenant_id AND id < :before
     AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
     AND (CAST(:owner_id AS {uuid}) IS NULL OR user_id = :owner_id)
     AND (CAST(:agent_id AS {uuid}) IS NULL OR EXISTS (
