@@ -263,7 +263,8 @@ def search_sample(sample: Sample, way: Way) -> Iterable[Found]:
         query = ask(reader, question.text, vectors={MODEL: vector})
         hits = index.search(query, way.options)
         nearest_min = find_nearest_min([MODEL]) if way.options.alpha else None
-        yield Found(turns, question, hits, is_worthwhile(hits, entries=len(index), nearest_min=nearest_min))
+        is_found = bool(query.terms) and is_worthwhile(hits, entries=len(index), nearest_min=nearest_min)
+        yield Found(turns, question, hits, is_found)
 
 
 def search_simply(samples: Iterable[Sample], score: Baseline) -> list[Found]:

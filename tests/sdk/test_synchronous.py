@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -50,3 +53,17 @@ def test_every_public_class_is_typed() -> None:
     assert (SDK / "src" / "multiturn_client" / "py.typed").exists()
     assert len(PUBLIC) > 100
     assert issubclass(multiturn_client.Run, Record)
+
+
+def list_imports(path: Path) -> Iterator[str]:
+    """List the packages that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from (name.partition(".")[0] for name in names)
+
+
+def test_client_needs_httpx_and_nothing_else() -> None:
+    files = (SDK / "src").rglob("*.py")
+    found = {name for path in files for name in list_imports(path)} - sys.stdlib_module_names
+    assert found == {"httpx", "multiturn_client"}

@@ -75,6 +75,15 @@ def test_message_about_nothing_said_recalls_nothing(message: str) -> None:
     assert recall(INDEX, ask(READER, message)) == []
 
 
+def test_thanks_recall_nothing_of_what_was_before() -> None:
+    near = {"all-MiniLM-L6-v2-int8": np.array([1, 0], np.float32)}
+    index = SearchIndex()
+    entries = list_entries(1, "I adopted a dog.", speaker="", said_at=None)
+    index.add(1, with_vectors(build_segment(entries, READER), "all-MiniLM-L6-v2-int8", np.array([[1, 0]], np.float32)))
+    assert recall(index, ask(READER, "thanks!", earlier=["a dog"], vectors=near)) == []
+    assert recall(index, ask(READER, "The dog, thanks!", earlier=["a dog"], vectors=near))
+
+
 def test_common_words_alone_recall_nothing() -> None:
     assert recall(INDEX, ask(READER, "What does the report say?"), before=7) == []
 

@@ -128,7 +128,8 @@ class Event(Record):
     """What happened in a run. ``number`` counts from 1 without gaps.
 
     ``type`` is ``delta`` (a piece of the answer: ``text``, ``reasoning``, ``tool_calls``, ``finish_reason``),
-    ``answer`` (all of it in one piece), or ``end`` (``run`` is the run as it is stored; nothing follows).
+    ``answer`` (all of it in one piece), or ``end`` (``run`` is the run as it is stored, in a turn's own stream with the
+    ``answer`` as JSON; nothing follows).
 
     >>> with client.runs.events(session.ask("Hello").run_id) as events:
     ...     [event.type for event in events]

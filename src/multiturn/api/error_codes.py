@@ -370,6 +370,8 @@ header or parameter that is wrong, or is null:
 - An error before the first frame of a stream has its own status; after it, it is the last frame, in the same envelope.
 - Every response has an `X-Request-Id`; the server's log has the same.
 - A provider's own refusal keeps its status and its body.
+- Below `/julep/api` errors are in Julep's envelope, with the code as `reason`, and some statuses are Julep's: 422 for
+  what does not fit its schema, 403 for a key that is wrong (docs/julep.md).
 """
 
 

@@ -28,7 +28,8 @@ INFO = """Keeps the state of conversations with language models, so that applica
 message and the name of a session, and the model is shown the history.
 
 A key is needed for all but the paths under *Server*. Every error is in OpenAI's envelope, also for paths (404) and \
-methods (405) that do not exist; its codes are listed in docs/errors.md. Times are in UTC (RFC 3339). Listings are \
+methods (405) that do not exist, but below `/julep/api`, where it is in Julep's; the codes are \
+listed in docs/errors.md. Times are in UTC (RFC 3339). Listings are \
 paged: send `next` of a page as the cursor of the one behind it."""
 
 SECURITY: Mapping[str, Mapping[str, str]] = {

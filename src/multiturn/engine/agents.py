@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import fields, replace
 
-from multiturn.engine.metadata import check_object, check_text, merge
+from multiturn.engine.metadata import check_label, check_object, check_text, merge
 from multiturn.engine.ports import AgentStore, Clock
 from multiturn.engine.times import as_stored
 from multiturn.errors import Conflict, Forbidden, InvalidRequest, NotFound
@@ -19,7 +19,6 @@ from multiturn.model.knowledge import Owner
 from multiturn.model.page import Page
 from multiturn.model.tenant import Caller
 
-NAME_CHARS_MAX = 255
 ABOUT_CHARS_MAX = 10_000
 INSTRUCTIONS_CHARS_MAX = 200_000
 INSTRUCTIONS_MAX = 1000
@@ -164,15 +163,9 @@ def change_body(body: AgentBody, change: AgentChange) -> AgentBody:
 
 def check_body(body: AgentBody) -> None:
     """Raise InvalidRequest for what is over a limit."""
-    if not (body.name or "").strip():
-        raise InvalidRequest("'name' must not be empty.", param="name")
-    for param, text, chars_max in (
-        ("name", body.name, NAME_CHARS_MAX),
-        ("about", body.about, ABOUT_CHARS_MAX),
-        ("model", body.model, NAME_CHARS_MAX),
-        ("project", body.project, NAME_CHARS_MAX),
-    ):
-        check_text(text, param, chars_max=chars_max)
+    for param, label in (("name", body.name or ""), ("model", body.model), ("project", body.project)):
+        check_label(label, param)
+    check_text(body.about, "about", chars_max=ABOUT_CHARS_MAX)
     if body.canonical_name is not None and not CANONICAL_NAME.fullmatch(body.canonical_name):
         raise InvalidRequest(
             "'canonical_name' must begin with a letter and have 1 to 255 letters, digits, '_', '-' and '.'.",

@@ -143,6 +143,8 @@ class DocumentSearch:
             text = f"'vector' has {len(numbers)} numbers; the vectors of these documents have {known}."
             raise InvalidRequest(text, param="vector")
         vector = np.array(numbers, np.float64)
+        if not vector.any():
+            raise InvalidRequest("'vector' must have numbers that are not all 0.", param="vector")
         vector /= np.abs(vector).max()  # The squares of what is left can neither overflow nor vanish.
         unit = (vector / np.linalg.norm(vector)).astype(np.float32)
         return dict.fromkeys(fitting, unit)
@@ -250,8 +252,8 @@ def check_vector(numbers: Sequence[float]) -> None:
     """Raises InvalidRequest for what points nowhere."""
     if not 0 < len(numbers) <= VECTOR_NUMBERS_MAX:
         raise InvalidRequest(f"'vector' must have 1 to {VECTOR_NUMBERS_MAX} numbers.", param="vector")
-    if not all(math.isfinite(number) for number in numbers) or not any(numbers):
-        raise InvalidRequest("'vector' must have finite numbers that are not all 0.", param="vector")
+    if not all(math.isfinite(number) for number in numbers):
+        raise InvalidRequest("'vector' must have finite numbers.", param="vector")
 
 
 def embeddings_unavailable(reason: str) -> Unavailable:

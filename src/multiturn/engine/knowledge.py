@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from multiturn.engine.chunks import Outline
 from multiturn.engine.document_search import DocumentSearch
@@ -38,8 +35,6 @@ from multiturn.model.policy import RecallOptions
 
 log = logging.getLogger(__name__)
 
-# As JSON writes it. PostgreSQL cannot compare metadata that hold one.
-NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 TITLE_CHARS_MAX = 800
 CONTENT_CHARS_MAX = 1_000_000
 PARTS_MAX = 10_000
@@ -193,8 +188,6 @@ def check_document(title: str, content: str | Sequence[str], metadata: dict[str,
     if not title.strip():
         raise InvalidRequest("'title' must not be blank.", param="title")
     check_object(metadata, "metadata")
-    if NUL.search(msgspec.json.encode(metadata)):
-        raise InvalidRequest("'metadata' must not hold NUL characters.", param="metadata")
     parts = list_parts(content)
     if len(parts) > PARTS_MAX:
         raise InvalidRequest(f"'content' must have at most {PARTS_MAX} parts; it has {len(parts)}.", param="content")

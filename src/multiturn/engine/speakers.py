@@ -7,12 +7,14 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
-from multiturn.engine.templates import Templates
+from multiturn.engine.templates import Templates, has_marks
 from multiturn.engine.tenants import Tenants
 from multiturn.errors import InvalidRequest
 from multiturn.model.agent import Agent, User
+from multiturn.model.content import Content, Message
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import ContextPolicy, join_policies
 from multiturn.model.session import NO_SETTINGS, Session, SessionKey
@@ -100,6 +102,23 @@ class Speakers:
             agent=agent,
         )
 
+    async def render_input(self, session: Session, order: TurnOrder) -> TurnOrder:
+        """The order with what users say in it rendered as templates, where the session wants that.
+
+        Raises InvalidRequest, also for a text that cannot be rendered (``template_error``).
+        """
+        if not (session.settings.render_templates and any(map(is_template, order.input))):
+            return order
+        agent, users = await self._find_agent(session, order), await self._find_users(session)
+        values = self.templates.read_values(session, agent, users, metadata=order.template_values)
+        rendered = [
+            self.templates.render_message(one, values, param="messages")
+            if isinstance(one, Message) and is_template(one)
+            else one
+            for one in order.input
+        ]
+        return replace(order, input=tuple(rendered))
+
     def _join(self, *policies: ContextPolicy | None) -> ContextPolicy:
         """The policy of a turn: the nearest that sets something counts, the server's own comes last."""
         told = [policy for policy in policies if policy is not None and policy != NOTHING_SET]
@@ -147,6 +166,14 @@ class Speakers:
                 "'model' is missing and the server has no default model (MULTITURN_MODEL).", param="model"
             )
         return model
+
+
+def is_template(content: Content) -> bool:
+    """Whether a user says something that has Jinja's marks in it."""
+    if not isinstance(content, Message) or content.role != "user" or content.content is None:
+        return False
+    parts = [{"text": content.content}] if isinstance(content.content, str) else content.content
+    return any(isinstance(text := part.get("text"), str) and has_marks(text) for part in parts)
 
 
 def read_defaults(agent: Agent) -> dict[str, Any]:

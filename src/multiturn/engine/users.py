@@ -8,16 +8,15 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from multiturn.engine.metadata import check_object, check_text, merge
+from multiturn.engine.metadata import check_label, check_object, check_text, merge
 from multiturn.engine.ports import Clock, UserStore
 from multiturn.engine.times import as_stored
-from multiturn.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from multiturn.errors import Conflict, Forbidden, NotFound
 from multiturn.model.agent import Listing, User, UserBody, UserChange
 from multiturn.model.ids import find_id, new_id
 from multiturn.model.page import Page
 from multiturn.model.tenant import Caller
 
-NAME_CHARS_MAX = 255
 ABOUT_CHARS_MAX = 10_000
 
 
@@ -119,15 +118,10 @@ def set_body(user: User, body: dict[str, Any], metadata: dict[str, Any]) -> User
 
 def check_user(user: User, *, is_new: bool = True) -> None:
     """Raise InvalidRequest for what is over a limit. The default user's external id is empty, and no other's."""
-    if is_new and not user.external_id.strip():
-        raise InvalidRequest("'external_id' must not be empty.", param="external_id")
-    for param, text, chars_max in (
-        ("external_id", user.external_id, NAME_CHARS_MAX),
-        ("name", user.name, NAME_CHARS_MAX),
-        ("about", user.about, ABOUT_CHARS_MAX),
-        ("project", user.project, NAME_CHARS_MAX),
-    ):
-        check_text(text, param, chars_max=chars_max)
+    labels = (("external_id", user.external_id if is_new else None), ("name", user.name), ("project", user.project))
+    for param, label in labels:
+        check_label(label, param)
+    check_text(user.about, "about", chars_max=ABOUT_CHARS_MAX)
     check_object(user.metadata, "metadata")
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multiturn.app import open_server
+from multiturn.cli.listening import listen, take_address
+from multiturn.config import Settings
 from multiturn.model.ids import new_id
-from tests.contract.dialects.conftest import OpenPlace, Place
+from multiturn.upstream.scripted import Script, ScriptedUpstream
+from multiturn.upstream.scripted_embedder import ScriptedEmbedder
+from tests.contract.dialects.conftest import OpenPlace, Place, enter_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -226,3 +233,25 @@ async def test_turn_is_shown_what_documents_say(place: Place) -> None:
     await send(place, "POST", f"{path}/docs", TRAMS)
     await place.ask("Where does tram 28 go?")
     assert "Martim Moniz" in str(place.seen_texts[-1])
+
+
+async def test_long_document_gets_its_vectors_in_the_background(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, stop_s=0.2)
+    upstream = ScriptedUpstream(lambda _: Script("ok"))
+    async with (
+        open_server(settings, upstream=upstream, embedder=ScriptedEmbedder()) as server,
+        listen(server, settings, take_address("127.0.0.1", 0)) as listening,
+        enter_tenant(listening.url, server.keys, upstream, []) as place,
+    ):
+        path = await make_owner(place, "session")
+        long = {"title": "Long", "content": [f"Paragraph {number} about trams." for number in range(40)]}
+        made = (await send(place, "POST", f"{path}/docs", long))[1]
+        assert (made["chunks"], made["is_embedded"]) == (40, False)
+        async with asyncio.timeout(20):
+            while not (await place.get(f"{path}/docs/{made['id']}"))["is_embedded"]:
+                await asyncio.sleep(0.2)
+        body = {"text": "paragraph 7 about trams", "mode": "vector"}
+        found = (await send(place, "POST", f"{path}/docs/search", body))[1]
+        assert (found["mode"], found["data"][0]["part"]) == ("vector", 7)
+        wrong = {"vector": [1.0, 2.0]}
+        assert await fail(place, "POST", f"{path}/docs/search", wrong) == (400, "invalid_request", "vector")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Iterator
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +26,7 @@ from tests.contract.dialects.julep_clients import (
     texts_of,
     user,
 )
+from tests.house.tree import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -427,24 +430,57 @@ async def test_session_of_another_dialect_is_continued_here(client: julep.AsyncJ
 # The other client.
 
 
-def walk(client: julep.Julep) -> Iterator[str]:
-    """Ask for the most of it, as a program without an event loop does."""
+def walk_sessions(client: julep.Julep) -> Iterator[Any]:
+    """Ask for everything about sessions, as a program without an event loop does."""
     agent, person = client.agents.create(name="Ines"), client.users.create(name="Ada")
     session = client.sessions.create(agent=agent.id, user=person.id, context_overflow="adaptive")
+    assert client.sessions.create_or_update(str(uuid4()), agent=agent.id).id != session.id
     answer: Any = client.sessions.chat(session_id=session.id, messages=user("hi"))
     yield answer.choices[0].message.content
     stream: Any = client.sessions.chat(session_id=session.id, messages=user("hi"), stream=True)
     yield "".join(chunk.choices[0].delta.content or "" for chunk in stream)
     yield from texts_of(client.sessions.history(session_id=session.id))
-    client.sessions.update(session_id=session.id, metadata={"topic": "quantum computing"})
-    yield from (str(one.metadata) for one in client.sessions.list(limit=10, offset=0))
-    client.sessions.delete(session_id=session.id)
+    yield len(client.sessions.render(session_id=session.id, messages=user("hi")).messages)
+    yield client.sessions.update(session_id=session.id, metadata={"topic": "quantum computing"}).metadata
+    yield client.sessions.reset(session_id=session.id).metadata
+    yield len(list(client.sessions.list(limit=1, offset=0)))
+    assert client.sessions.get(session_id=session.id).id == session.id
+    assert client.sessions.delete(session_id=session.id).id == session.id
+
+
+def walk_others(client: julep.Julep) -> Iterator[Any]:
+    """Ask for everything about agents, users and documents."""
+    owners: Any
+    for owners, name in ((client.agents, "agent_id"), (client.users, "user_id")):
+        one = owners.create(name="Ines")
+        owners.create_or_update(str(uuid4()), name="Rui")
+        assert owners.get(one.id).id == owners.update(one.id, about="new").id == owners.reset(one.id, name="Eva").id
+        yield sorted(other.name for other in owners.list(limit=1))
+        doc = owners.docs.create(one.id, title="Trams", content="Tram 28")
+        assert [other.id for other in owners.docs.list(one.id)] == [doc.id]
+        yield owners.docs.search(one.id, text="tram").docs[0].snippet.content
+        assert client.docs.get(doc.id).title == "Trams"
+        owners.docs.delete(doc.id, **{name: one.id})
+        yield owners.docs.bulk_delete(one.id, delete_all=True)
+        assert owners.delete(one.id).id == one.id
+    yield [model.id for model in client.agents.list_models().models]
+    yield len(client.docs.embed(text="tram").vectors)
 
 
 async def test_sync_client_works_as_well(place: Place) -> None:
-    def run() -> list[str]:
+    def run() -> tuple[list[Any], list[Any]]:
         with julep.Julep(api_key=place.key, base_url=f"{place.url}/julep/api", max_retries=0) as client:
-            return list(walk(client))
+            return list(walk_sessions(client)), list(walk_others(client))
 
-    said = await asyncio.to_thread(run)
-    assert said == ["ok", "ok", "hi", "ok", "hi", "ok", "{'topic': 'quantum computing'}"]
+    sessions, others = await asyncio.to_thread(run)
+    assert sessions == ["ok", "ok", "hi", "ok", "hi", "ok", 6, {"topic": "quantum computing"}, {}, 2]
+    assert others == [["Eva", "Ines", "Rui"], "Tram 28", [], ["Ada", "Eva", "Rui"], "Tram 28", [], ["scripted"], 1]
+
+
+async def test_first_lines_of_the_documentation_run(place: Place) -> None:
+    code = (ROOT / "docs" / "julep.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    code = code.replace("http://127.0.0.1:8000", place.url).replace("mt-...", place.key)
+    said = io.StringIO()
+    with redirect_stdout(said):
+        await asyncio.to_thread(exec, code, {})
+    assert said.getvalue() == "ok\n"

@@ -151,6 +151,50 @@ async def test_search_by_a_vector_finds_what_is_meant(client: julep.AsyncJulep) 
         await client.agents.docs.search(agent.id, vector=[1.0, 2.0])
 
 
+async def test_all_documents_go_only_where_that_is_said(client: julep.AsyncJulep) -> None:
+    agent = await client.agents.create(name="Ines")
+    for title in ("one", "two"):
+        await client.agents.docs.create(agent.id, title=title, content=f"text {title}", metadata={"t": title})
+    with pytest.raises(julep.UnprocessableEntityError):
+        await client.agents.docs.bulk_delete(agent.id)
+    assert len(await client.agents.docs.bulk_delete(agent.id, metadata_filter={"t": "one"}, delete_all=True)) == 1
+    assert len(await client.agents.docs.bulk_delete(agent.id, delete_all=True)) == 1
+    assert await client.agents.docs.bulk_delete(agent.id, delete_all=True) == []
+
+
+async def test_document_of_a_stranger_is_not_there(client: julep.AsyncJulep, place: Place) -> None:
+    person, agent = await client.users.create(name="Ada"), await client.agents.create(name="Ines")
+    doc = await client.users.docs.create(person.id, title="t", content="secret")
+    async with open_client(place, key=await place.make_key(user="eva")) as eva:
+        asks: Any = (
+            eva.docs.get(doc.id),
+            eva.users.docs.list(person.id),
+            eva.users.docs.search(person.id, text="secret"),
+            eva.users.docs.delete(doc.id, user_id=person.id),
+            eva.users.get(person.id),
+        )
+        for ask in asks:
+            with pytest.raises(julep.NotFoundError):
+                await ask
+        with pytest.raises(julep.BadRequestError):
+            await eva.sessions.create(agent=agent.id, user=person.id)
+        with pytest.raises(julep.PermissionDeniedError):
+            await eva.users.list()
+    for wrong in (str(uuid4()), "none"):
+        with pytest.raises(julep.NotFoundError):
+            await client.docs.get(wrong)
+        with pytest.raises(julep.NotFoundError):
+            await client.agents.docs.delete(wrong, agent_id=agent.id)
+        with pytest.raises(julep.NotFoundError):
+            await client.agents.docs.list(wrong)
+
+
+@pytest.mark.parametrize("texts", [[], ["a"] * 101, "a" * 30_001])
+async def test_too_much_is_not_embedded(client: julep.AsyncJulep, texts: Any) -> None:
+    with pytest.raises(julep.UnprocessableEntityError):
+        await client.docs.embed(text=texts)
+
+
 async def test_session_has_documents_too(client: julep.AsyncJulep, place: Place) -> None:
     session = await make_session(client)
     base = f"/julep/api/sessions/{session.id}"

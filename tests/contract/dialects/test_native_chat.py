@@ -150,6 +150,24 @@ async def test_request_that_is_repeated_gets_the_first_answer(place: Place) -> N
         assert (reply.status, (await reply.json())["error"]["code"]) == (409, "idempotency_key_reused")
 
 
+async def test_documents_that_were_shown_are_told_each_time(place: Place) -> None:
+    session = await make(place)
+    menu = {"title": "Menu", "content": "Pastéis de nata cost 1.30 €.", "metadata": {"type": "menu"}}
+    async with place.http.post(f"/v1/sessions/{session}/docs", json=menu) as reply:
+        document = await reply.json()
+    body = {"messages": [{"role": "user", "content": "What do pastéis cost?"}]}
+    answers = []
+    for _ in range(2):
+        headers = {"Idempotency-Key": "once"}
+        async with place.http.post(f"/v1/sessions/{session}/chat", json=body, headers=headers) as reply:
+            answers.append(await reply.json())
+    assert answers[0] == answers[1]
+    (hit,) = answers[0]["docs"]
+    assert (hit["document_id"], hit["text"], answers[0]["retrieved"]) == (document["id"], menu["content"], 1)
+    assert hit["owner"] == {"kind": "session", "id": session}
+    assert (await chat(place, session, "thanks!", recall=False))["docs"] == []
+
+
 async def test_stream_that_is_repeated_tells_the_answer_again(place: Place) -> None:
     session = await make(place)
     place.will_say("One two")

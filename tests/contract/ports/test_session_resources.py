@@ -238,7 +238,8 @@ async def test_expired_sessions_are_not_listed(stores: Stores) -> None:
     await make(stores, "gone", idle_expiry_s=60)
     await make(stores, "kept")
     stores.clock.pass_(seconds=60)
-    for fields in ({"sort": "oldest"}, {"user_id": stores.user_id}, {"text": "e"}, {"metadata": {}}):
+    filters: list[dict[str, Any]] = [{"sort": "oldest"}, {"user_id": stores.user_id}, {"text": "e"}, {"metadata": {}}]
+    for fields in filters:
         assert await names(stores, **fields) == ["kept"]
 
 

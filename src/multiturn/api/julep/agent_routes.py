@@ -20,7 +20,7 @@ from multiturn.api.julep.wire import (
     JulepModelsBody,
 )
 from multiturn.api.services import Services
-from multiturn.model.agent import Agent, AgentBody, AgentChange, Listing
+from multiturn.model.agent import Agent, AgentBody, AgentChange
 from multiturn.model.tenant import Caller
 
 
@@ -47,14 +47,7 @@ class AgentRoutes:
     async def list_agents(self, request: Request) -> Response:
         """List agents, newest first unless the query says otherwise."""
         caller = await authenticate(self.services, request.headers)
-        query = read_list_query(request.query_params)
-        listing = Listing(
-            metadata=query.metadata,
-            sort=query.sort_by,
-            newest_first=query.direction == "desc",
-            offset=query.offset,
-            limit=query.limit,
-        )
+        listing = read_list_query(request.query_params).as_listing()
         page = await self.services.agents.list_agents(caller, listing)
         return write_response(ItemsBody(items=[render_agent(agent) for agent in page.data]))
 

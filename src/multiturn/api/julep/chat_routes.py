@@ -94,7 +94,9 @@ class ChatRoutes:
         chat = parse_chat(body, request.headers)
         session = await services.sessions.get(session_key(caller, request.path_params["session_id"]))
         agent_id = await self._find_agent(caller, chat.body.agent or chat.body.agent_id)
-        return caller, session, replace(chat, turn=replace(chat.turn, agent_id=agent_id))
+        order = replace(chat.turn, agent_id=agent_id)
+        turn = await services.contexts.speakers.render_input(session, order)
+        return caller, session, replace(chat, turn=turn)
 
     async def _find_agent(self, caller: Caller, name: str | None) -> UUID | None:
         """The agent that a turn names; whether it takes part, the turn finds out."""

@@ -13,6 +13,7 @@ from multiturn.api.julep.parse import session_key
 from multiturn.api.julep.reading import read_list_query, read_request
 from multiturn.api.julep.render import render_deleted, render_doc, render_hits
 from multiturn.api.julep.wire import (
+    TEXT_CHARS_MAX,
     TEXTS_MAX,
     ItemsBody,
     JulepBulkDeleteBody,
@@ -109,9 +110,8 @@ class DocRoutes:
         if not (body.metadata_filter or body.delete_all):
             text = "'metadata_filter' names no documents. Say 'delete_all' to delete all of them."
             raise InvalidRequest(text, param="metadata_filter")
-        wanted = None if body.delete_all else body.metadata_filter
         now = self.services.knowledge.clock()
-        deleted = await self.services.knowledge.delete_all(caller.tenant_id, owner, wanted)
+        deleted = await self.services.knowledge.delete_all(caller.tenant_id, owner, body.metadata_filter)
         return write_response(ItemsBody(items=[render_deleted(id_, now) for id_ in deleted]), status=202)
 
     async def search(self, request: Request) -> Response:
@@ -137,6 +137,8 @@ class DocRoutes:
         texts = [body.text] if isinstance(body.text, str) else body.text
         if not 1 <= len(texts) <= TEXTS_MAX:
             raise InvalidRequest(f"'text' must be 1 to {TEXTS_MAX} texts; there are {len(texts)}.", param="text")
+        if max(map(len, texts)) > TEXT_CHARS_MAX:
+            raise InvalidRequest(f"'text' must have at most {TEXT_CHARS_MAX} characters.", param="text")
         embedder = self.services.knowledge.embedder
         if embedder is None:
             text = "This server makes no vectors: MULTITURN_EMBEDDING_MODEL is 'none'."

@@ -17,6 +17,7 @@ from multiturn.api.auth import authenticate
 from multiturn.api.limits import is_number, read_body, read_json_object
 from multiturn.api.services import Services
 from multiturn.errors import InvalidRequest
+from multiturn.model.agent import Listing
 from multiturn.model.ids import find_id
 from multiturn.model.tenant import Caller
 
@@ -40,6 +41,16 @@ class ListQuery(Struct, frozen=True, kw_only=True):
     sort_by: SortBy
     direction: Direction
     metadata: dict[str, Any]
+
+    def as_listing(self) -> Listing:
+        """The same for agents and users."""
+        return Listing(
+            metadata=self.metadata,
+            sort=self.sort_by,
+            newest_first=self.direction == "desc",
+            offset=self.offset,
+            limit=self.limit,
+        )
 
 
 def read_wire(fields: Mapping[str, Raw], shape: type[T]) -> T:

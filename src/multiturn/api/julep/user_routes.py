@@ -12,7 +12,7 @@ from multiturn.api.julep.reading import read_list_query, read_request, read_uuid
 from multiturn.api.julep.render import render_deleted, render_user
 from multiturn.api.julep.wire import ItemsBody, JulepUserChangeBody
 from multiturn.api.services import Services
-from multiturn.model.agent import Listing, User, UserBody, UserChange
+from multiturn.model.agent import User, UserBody, UserChange
 from multiturn.model.tenant import Caller
 
 
@@ -38,14 +38,7 @@ class UserRoutes:
     async def list_users(self, request: Request) -> Response:
         """List users, newest first unless the query says otherwise."""
         caller = await authenticate(self.services, request.headers)
-        query = read_list_query(request.query_params)
-        listing = Listing(
-            metadata=query.metadata,
-            sort=query.sort_by,
-            newest_first=query.direction == "desc",
-            offset=query.offset,
-            limit=query.limit,
-        )
+        listing = read_list_query(request.query_params).as_listing()
         page = await self.services.users.list_users(caller, listing)
         return write_response(ItemsBody(items=[render_user(user) for user in page.data]))
 

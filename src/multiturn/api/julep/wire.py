@@ -12,16 +12,18 @@ from msgspec import Meta, Struct
 
 from multiturn.api.auth import ID_CHARS_MAX
 from multiturn.api.policy import BUDGET, OPTIONS, OVERFLOW, TOKENS_MAX, Name, RecallOptionsBody
+from multiturn.engine.knowledge import TITLE_CHARS_MAX
+from multiturn.engine.sessions import MEMBERS_MAX
 
 T = TypeVar("T")
 Time = Annotated[datetime, Meta(tz=True)]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX)]
+Several = Annotated[list[Id], Meta(max_length=MEMBERS_MAX)]
 Text = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1, le=TOKENS_MAX)]
 Metadata = Annotated[dict[str, Any] | None, Meta(description="Anything that the application wants to keep here.")]
 
-TITLE_CHARS_MAX = 800
-TEXTS_MAX = 100
+TEXTS_MAX, TEXT_CHARS_MAX = 100, 30_000
 
 
 class JulepSessionChangeBody(Struct, kw_only=True, omit_defaults=True):
@@ -51,10 +53,10 @@ class JulepSessionOrderBody(JulepSessionChangeBody, kw_only=True, omit_defaults=
     """A session as it is asked for: with at least one agent."""
 
     agent: Annotated[Id | None, Meta(description="Who answers: the id of an agent, or its canonical name.")] = None
-    agents: Annotated[list[Id] | None, Meta(description="Several; the first answers unless a turn names one.")] = None
+    agents: Annotated[Several | None, Meta(description="Several; the first answers unless a turn names one.")] = None
     agent_id: Annotated[Id | None, Meta(description="The same as `agent`.")] = None
     user: Annotated[Id | None, Meta(description="Who takes part: the id of a user, or its external id.")] = None
-    users: Annotated[list[Id] | None, Meta(description="Several of them.")] = None
+    users: Annotated[Several | None, Meta(description="Several of them.")] = None
     user_id: Annotated[Id | None, Meta(description="The same as `user`.")] = None
 
 
@@ -243,7 +245,9 @@ class JulepHitsBody(Struct, kw_only=True):
 class JulepEmbedBody(Struct, kw_only=True, omit_defaults=True):
     """Texts to embed."""
 
-    text: Annotated[str | list[str], Meta(description=f"One, or up to {TEXTS_MAX}.")]
+    text: Annotated[
+        str | list[str], Meta(description=f"One, or up to {TEXTS_MAX}; each of at most {TEXT_CHARS_MAX:,} characters.")
+    ]
     embed_instruction: Annotated[str | None, Meta(description="Taken and not used: the model here has none.")] = None
 
 

@@ -9,7 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from multiturn.api.auth import NAME_PATTERN
 from multiturn.api.native.wire import Time
 from multiturn.api.policy import PolicyFields, PolicyShown
-from multiturn.engine.agents import ABOUT_CHARS_MAX, CANONICAL_NAME, INSTRUCTIONS_MAX, NAME_CHARS_MAX
+from multiturn.engine.agents import ABOUT_CHARS_MAX, CANONICAL_NAME, INSTRUCTIONS_MAX
+from multiturn.engine.metadata import LABEL_CHARS_MAX
 
 ABOUT = "What it is, in a sentence or two; templates show it."
 CANONICAL = "A name to find it by, unique in its tenant."
@@ -21,7 +22,7 @@ PROJECT = "A label."
 METADATA = "Anything that the application wants to keep here, at most 16 KB."
 
 Label = Annotated[
-    str, Meta(min_length=1, max_length=NAME_CHARS_MAX, extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})
+    str, Meta(min_length=1, max_length=LABEL_CHARS_MAX, extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})
 ]
 Canonical = Annotated[str, Meta(extra_json_schema={"pattern": f"^{CANONICAL_NAME.pattern}$"})]
 About = Annotated[str, Meta(max_length=ABOUT_CHARS_MAX)]

@@ -7,18 +7,26 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from multiturn.api.auth import NAME_PATTERN
+
 Time = Annotated[datetime, Meta(tz=True)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Text = Annotated[str, Meta(max_length=10_000)]
+# Some text, without NUL characters. The characters that ECMA-262 takes for text and Python for white space are named.
+SOME_TEXT = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085\ufeff][^\u0000]*$"
+# Python's $ would let a newline pass.
+TITLE = f"^{NAME_PATTERN}$(?!\\n)"
+Text = Annotated[str, Meta(max_length=10_000, pattern=SOME_TEXT)]
+Content = Annotated[str, Meta(pattern=SOME_TEXT)]
+Numbers = Annotated[list[float], Meta(min_length=1, max_length=8192)]
 Cosine = Annotated[float, Meta(ge=-1, le=1)]
 
 
 class DocumentOrderBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A document to be kept."""
 
-    title: Annotated[str, Meta(min_length=1, max_length=800)]
+    title: Annotated[str, Meta(min_length=1, max_length=800, pattern=TITLE)]
     content: Annotated[
-        str | list[str],
+        Content | Annotated[list[Content], Meta(min_length=1, max_length=10_000)],
         Meta(description="Its text, or parts of it that are to stay apart; 1,000,000 characters in all at most."),
     ]
     metadata: Annotated[
@@ -29,9 +37,9 @@ class DocumentOrderBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown
 class SearchBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is searched for."""
 
-    text: Annotated[Text | None, Meta(description="What to search for.")] = None
+    text: Annotated[Text | None, Meta(description="What to search for; it may be left out beside a vector.")] = None
     vector: Annotated[
-        list[float] | None,
+        Numbers | None,
         Meta(description="A vector of the server's embedding model, instead of the text's. It has the model's size."),
     ] = None
     mode: Annotated[

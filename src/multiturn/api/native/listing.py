@@ -24,7 +24,10 @@ MILLISECOND = timedelta(milliseconds=1)
 Sort = Literal["created_at", "updated_at"]
 
 NEXT = Parameter(
-    name="cursor", place="query", schema={"type": "string"}, text="`next` of the page before: those behind it."
+    name="cursor",
+    place="query",
+    schema={"type": "string", "pattern": "^[0-9]{1,14}_[0-9a-f]{32}$"},
+    text="`next` of the page before: those behind it.",
 )
 
 OFFSET = Parameter(

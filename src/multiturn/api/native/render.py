@@ -9,11 +9,11 @@ import msgspec
 
 from multiturn.api.native.session_wire import OriginBody, SessionBody
 from multiturn.api.native.wire import (
+    CallBody,
     EventBody,
     ItemBody,
     RunBody,
     RunErrorBody,
-    CallPieceBody,
     UsageBody,
 )
 from multiturn.api.policy import render_policy
@@ -142,6 +142,6 @@ def render_events(event: Event) -> list[EventBody]:
             return [EventBody(number=number, type="end", run=render_run(run))]
 
 
-def render_calls(calls: Sequence[ToolCallDelta]) -> list[CallPieceBody]:
+def render_calls(calls: Sequence[ToolCallDelta]) -> list[CallBody]:
     """Tool calls, or pieces of them."""
-    return [CallPieceBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls]
+    return [CallBody(index=call.index, call_id=call.id, name=call.name, arguments=call.arguments) for call in calls]

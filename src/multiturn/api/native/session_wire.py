@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from multiturn.api.auth import ID_CHARS_MAX, NAME_PATTERN
 from multiturn.api.fields import EXPIRY_MAX_S
 from multiturn.api.message_shapes import ChatMessage, DeveloperMessage, SystemMessage
+from multiturn.api.native.query import NUMBER_MAX
 from multiturn.api.native.wire import Time
 from multiturn.api.policy import PolicyFields, PolicyShown
 from multiturn.api.schemas import PREFIX, find_shape
@@ -112,7 +113,7 @@ class ForkBody(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=T
     """A session to make of another one's items."""
 
     at: Annotated[
-        Annotated[int, Meta(ge=0)] | None,
+        Annotated[int, Meta(ge=0, le=NUMBER_MAX)] | None,
         Meta(description="The last `seq` to share, one of the active branch; null: its last."),
     ] = None
     external_id: Annotated[Name | None, Meta(description=EXTERNAL_ID)] = None

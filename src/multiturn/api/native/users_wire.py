@@ -8,7 +8,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from multiturn.api.auth import NAME_PATTERN
 from multiturn.api.native.wire import Time
-from multiturn.engine.users import ABOUT_CHARS_MAX, NAME_CHARS_MAX
+from multiturn.engine.metadata import LABEL_CHARS_MAX
+from multiturn.engine.users import ABOUT_CHARS_MAX
 
 EXTERNAL_ID = "The name that the application uses, unique in its tenant; `X-User-Id` names it so."
 ABOUT = "What an agent is to know of it; templates show it."
@@ -16,7 +17,7 @@ PROJECT = "A label."
 METADATA = "Anything that the application wants to keep here, at most 16 KB."
 
 Label = Annotated[
-    str, Meta(min_length=1, max_length=NAME_CHARS_MAX, extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})
+    str, Meta(min_length=1, max_length=LABEL_CHARS_MAX, extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})
 ]
 About = Annotated[str, Meta(max_length=ABOUT_CHARS_MAX)]
 

@@ -93,7 +93,7 @@ class RunBody(Struct, kw_only=True):
     first_token_ms: Annotated[int | None, Meta(description="Milliseconds from the request to the first token.")]
 
 
-class CallPieceBody(Struct, kw_only=True):
+class CallBody(Struct, kw_only=True):
     """The call of a tool, or a piece of it."""
 
     index: Annotated[int, Meta(description="Which call of the answer it is, or is a piece of; from 0.")]
@@ -112,7 +112,7 @@ class EventBody(Struct, kw_only=True, omit_defaults=True):
     type: Literal["delta", "answer", "end"]
     text: str = ""
     reasoning: str = ""
-    tool_calls: list[CallPieceBody] = []
+    tool_calls: list[CallBody] = []
     finish_reason: str | None = None
     run: Annotated[RunBody | None, Meta(description="Of `end`: the run as it is stored.")] = None
 

@@ -8,13 +8,14 @@ ALTER TABLE users ADD COLUMN about TEXT;
 ALTER TABLE users ADD COLUMN project TEXT;
 ALTER TABLE users ADD COLUMN metadata TEXT;
 ALTER TABLE users ADD COLUMN updated_at {int};
+CREATE INDEX users_by_creation ON users (tenant_id, created_at, id);
 
 -- settings is JSON, NULL while nothing is set; shown is the JSON of the window's state besides its cut, NULL before the first cut;
 -- cleared is the last seq that a clear took away, so that what forks still share can be erased when they go.
 ALTER TABLE sessions ADD COLUMN settings TEXT;
 ALTER TABLE sessions ADD COLUMN shown TEXT;
 ALTER TABLE sessions ADD COLUMN cleared {int} NOT NULL DEFAULT 0;
-CREATE INDEX sessions_by_activity ON sessions (tenant_id, active_at);
+CREATE INDEX sessions_by_activity ON sessions (tenant_id, active_at, id);
 
 -- Which agents and users take part in a session: the settings name them too, this is for listings.
 CREATE TABLE session_members (
@@ -58,6 +59,7 @@ CREATE TABLE agents (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX agents_by_canonical_name ON agents (tenant_id, canonical_name);
+CREATE INDEX agents_by_creation ON agents (tenant_id, created_at, id);
 
 -- Every version that an agent had, the present one included.
 CREATE TABLE agent_versions (
