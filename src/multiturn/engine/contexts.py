@@ -15,7 +15,7 @@ from multiturn.engine.window.shown import read_text
 from multiturn.engine.window.tokens import correct, count_tokens
 from multiturn.model.content import Content
 from multiturn.model.context import Context, ContextRecord, Plan
-from multiturn.model.retrieved import RetrievedContext
+from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.run import Run
 from multiturn.model.session import Session
 from multiturn.model.turn import TurnOrder
@@ -70,6 +70,8 @@ class Contexts:
         counts = await self.count(order.model, plan.input)
         session = replace(session, instructions=speaker.instructions)
         context = await self.assembler.assemble(session, plan, budget, counts)
+        if speaker.documents:
+            context = replace(context, retrieved=add_documents(context.retrieved, speaker.documents))
         return Assembled(context=context, speaker=speaker, budget=budget)
 
     async def count(self, model: str, contents: Sequence[Content]) -> tuple[int, ...]:
@@ -89,6 +91,12 @@ class Contexts:
         """What a run's model was shown, and what was retrieved for it."""
         record = await self.store.find_record(run.tenant_id, run.id)
         return record, await self.store.find_retrieved(run.tenant_id, run.id)
+
+
+def add_documents(retrieved: RetrievedContext | None, documents: tuple[Snippet, ...]) -> RetrievedContext:
+    """What was retrieved, with the documents that stand in the instructions."""
+    retrieved = retrieved or RetrievedContext(query="")
+    return replace(retrieved, snippets=(*documents, *retrieved.snippets))
 
 
 def read_output_max(speaker: Speaker) -> int | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from multiturn.engine.embedders import Embedders
+from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import ItemStore
 from multiturn.engine.search.index import Hit
 from multiturn.engine.search.ranking import ask, recall
@@ -27,8 +27,7 @@ from multiturn.engine.window.tokens import BYTES_PER_TOKEN, count_text
 from multiturn.errors import MultiturnError
 from multiturn.model.content import Content, Message
 from multiturn.model.item import Range
-from multiturn.model.knowledge import DocumentHit, Owner
-from multiturn.model.policy import RecallOptions
+from multiturn.model.knowledge import DocumentHit
 from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.session import Session
 from multiturn.observe import Metrics
@@ -44,25 +43,11 @@ PAST = "[From earlier in this conversation]\n"
 DOCUMENTS = "[From the documents]\n"
 
 
-class Library(Protocol):
-    """Searches documents (``Knowledge`` does)."""
-
-    async def holds(self, tenant_id: UUID, owners: Sequence[Owner]) -> bool:
-        """Whether any of these owners has documents."""
-        ...
-
-    async def retrieve(
-        self, tenant_id: UUID, owners: Sequence[Owner], messages: Sequence[tuple[str, str]], options: RecallOptions
-    ) -> Sequence[DocumentHit]:
-        """Find the chunks that the last messages, speaker and text each, are about."""
-        ...
-
-
 class Recall:
     """Finds what was cut from a session, and what its documents say."""
 
     def __init__(
-        self, items: ItemStore, indexes: SessionIndexes, knowledge: Library, embedders: Embedders, metrics: Metrics
+        self, items: ItemStore, indexes: SessionIndexes, knowledge: Knowledge, embedders: Embedders, metrics: Metrics
     ) -> None:
         self.items = items
         self.indexes = indexes
@@ -100,13 +85,8 @@ class Recall:
     async def _search_documents(self, question: Question) -> Sequence[DocumentHit]:
         """The chunks that the last messages are about."""
         messages = [*question.recent, *((read_speaker(one), read_text(one)) for one in question.input if is_said(one))]
-        try:
-            return await self.knowledge.retrieve(
-                question.session.tenant_id, question.plan.owners, messages, question.plan.options
-            )
-        except MultiturnError as error:
-            log.warning("documents were not searched: %s", error)
-            return ()
+        tenant_id, plan = question.session.tenant_id, question.plan
+        return await self.knowledge.retrieve(tenant_id, plan.owners, messages, plan.options)
 
     async def _search_past(self, question: Question, query: str, *, tokens_max: int) -> tuple[list[Snippet], str]:
         """Snippets of what was cut, and the lines that they make."""

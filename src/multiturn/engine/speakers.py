@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
-from multiturn.engine.templates import Templates, has_marks
+from multiturn.engine.recall import describe_chunk
+from multiturn.engine.templates import Templates, find_template, has_marks
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.window.shown import read_speaker, read_text
 from multiturn.errors import InvalidRequest
 from multiturn.model.agent import Agent, User
 from multiturn.model.content import Content, Message
 from multiturn.model.knowledge import Owner
-from multiturn.model.policy import ContextPolicy, join_policies
+from multiturn.model.policy import ContextPolicy, RecallOptions, join_policies
+from multiturn.model.retrieved import Snippet
 from multiturn.model.session import NO_SETTINGS, Session, SessionKey
 from multiturn.model.turn import AgentVersion, TurnOrder
 
@@ -25,13 +29,15 @@ NOTHING_SET = ContextPolicy()
 
 class Speaker(Struct, frozen=True, kw_only=True):
     """Who answers: the ``agent`` if the session has one, the ``instructions`` as JSON, the ``fields`` of the model's
-    request, the policy of the context, and whose documents are searched.
+    request, the policy of the context, and whose documents are searched. ``documents`` are those that a template has
+    put into the instructions.
     """
 
     instructions: str | None
     fields: Mapping[str, Raw]
     policy: ContextPolicy
     owners: tuple[Owner, ...] = ()
+    documents: tuple[Snippet, ...] = ()
     agent: Agent | None = None
 
     @property
@@ -54,24 +60,33 @@ class SpeakerStores(Protocol):
 
 
 class Defaults(Struct, frozen=True, kw_only=True):
-    """What counts where nobody says anything: the server's own policy and model."""
+    """What counts where nobody says anything: the server's own policy, model and time."""
 
     policy: ContextPolicy
     model: str | None
+    clock: Clock
+
+
+class Cast(NamedTuple):
+    """Who takes part in a turn."""
+
+    agent: Agent | None
+    users: Sequence[User]
 
 
 class Speakers:
     """Finds who answers."""
 
     def __init__(
-        self, stores: SpeakerStores, tenants: Tenants, templates: Templates, clock: Clock, defaults: Defaults
+        self, stores: SpeakerStores, tenants: Tenants, templates: Templates, knowledge: Knowledge, defaults: Defaults
     ) -> None:
         self.agents = stores.agents
         self.users = stores.users
         self.sessions = stores.sessions
         self.tenants = tenants
         self.templates = templates
-        self.clock = clock
+        self.knowledge = knowledge
+        self.clock = defaults.clock
         self.policy = defaults.policy
         self.default_model = defaults.model
 
@@ -92,13 +107,19 @@ class Speakers:
         owners = [session_owner, *(Owner("user", user.id) for user in users)]
         if agent:
             owners.append(Owner("agent", agent.id))
+        policy = self._join(order.policy, settings.policy, agent.body.policy if agent else None, outer)
+        documents: tuple[Snippet, ...] = ()
         if agent or settings.system_template:
-            instructions = await self._write(session, order, agent, users, instructions)
+            cast = Cast(agent, users)
+            if self.templates.names_docs(find_template(session, agent)):
+                documents, owners = await self._find_documents(session, order, policy, owners), []
+            instructions = self._write(session, order, cast, documents, instructions)
         return Speaker(
             instructions=instructions,
             fields={**read_defaults(agent), **order.fields} if agent else order.fields,
-            policy=self._join(order.policy, settings.policy, agent.body.policy if agent else None, outer),
+            policy=policy,
             owners=tuple(owners),
+            documents=documents,
             agent=agent,
         )
 
@@ -143,11 +164,29 @@ class Speakers:
         found = [await self.users.find(session.tenant_id, user_id) for user_id in session.settings.users]
         return [user for user in found if user]
 
-    async def _write(
-        self, session: Session, order: TurnOrder, agent: Agent | None, users: list[User], instructions: str | None
+    async def _find_documents(
+        self, session: Session, order: TurnOrder, policy: ContextPolicy, owners: Sequence[Owner]
+    ) -> tuple[Snippet, ...]:
+        """What documents say about the input, for a template that names them: it moves the prefix in every turn."""
+        if policy.recall is False:
+            return ()
+        said = [(read_speaker(one), read_text(one)) for one in order.input if isinstance(one, Message)]
+        options = policy.documents or RecallOptions()
+        return tuple(map(describe_chunk, await self.knowledge.retrieve(session.tenant_id, owners, said, options)))
+
+    def _write(
+        self,
+        session: Session,
+        order: TurnOrder,
+        cast: Cast,
+        documents: Sequence[Snippet],
+        instructions: str | None,
     ) -> str | None:
         """The instructions: what the template makes of agent, users and situation, and behind it what was sent."""
-        text = self.templates.write_instructions(session, agent, users, metadata=order.template_values)
+        docs = [{"title": one.title, "content": [one.text], "metadata": one.metadata} for one in documents]
+        text = self.templates.write_instructions(
+            session, cast.agent, cast.users, metadata=order.template_values, docs=docs
+        )
         if not text.strip():
             return instructions
         written = msgspec.json.encode({"role": "system", "content": text}).decode()

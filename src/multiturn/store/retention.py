@@ -59,8 +59,9 @@ class SqlRetentionStore:
             rows = await tx.fetch_all(
                 "list_sessions_with_user", {"tenant_id": tenant_id, "user_id": user_id, "limit": limit}
             )
-            for row in rows:
-                locked = await lock_by_id(tx, tenant_id, as_id(row[0]))
+            # In one order, so that of two who take sessions away none waits for the other for ever.
+            for session_id in sorted(as_id(row[0]) for row in rows):
+                locked = await lock_by_id(tx, tenant_id, session_id)
                 if locked is None:
                     continue
                 counted = await tx.fetch_one("count_content", {"tenant_id": tenant_id, "session_id": locked.session.id})

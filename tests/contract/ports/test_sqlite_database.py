@@ -25,7 +25,8 @@ from tests.house.tree import ROOT
 
 CALLERS = 16
 # A query may look at every row of these: none grows with the data.
-SMALL = {"servers", "erasures"}
+# "own" and "gone" are a few sessions of one user within a query.
+SMALL = {"servers", "erasures", "own", "gone"}
 
 
 def count_commits(database: SqliteDatabase) -> list[int]:
@@ -281,7 +282,10 @@ async def test_killed_writer_loses_nothing_acknowledged(tmp_path: Path, round_: 
 async def test_a_query_reads_by_key(sqlite: SqliteDatabase) -> None:
     """A query that walked a table would hold up every turn, as statements run on the event loop."""
     walks = {name: lines for name, sql in sqlite.queries.items() if (lines := list_walks(sqlite, sql))}
-    assert walks == {"list_orphaned_runs": ["SCAN runs USING INDEX runs_unfinished"]}
+    assert walks == {
+        "list_orphaned_runs": ["SCAN runs USING INDEX runs_unfinished"],
+        "list_sessions_of_user": ["USE TEMP B-TREE FOR ORDER BY"],
+    }
     for name in ("next_in_queue", "list_user_sessions", "list_due_sessions", "list_own_runs", "list_cancelled_runs"):
         index = re.findall(r"USING INDEX (\w+)", str(explain(sqlite, sqlite.queries[name])))[0]
         assert index in {"runs_waiting", "sessions_by_user", "sessions_by_sweep", "runs_unfinished"}, name

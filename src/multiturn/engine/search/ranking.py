@@ -23,7 +23,7 @@ HITS_MAX = 200
 # What the words of earlier messages weigh beside those of the new one, the newest first: best of seven tried on
 # questions about documents (MTRAG, pooled: recall@5 .310; the last question alone .263, rewritten by a person .295).
 EARLIER_WEIGHTS = (0.4, 0.3, 0.2, 0.1)
-# The least cosine that means anything, by a part of the model's name. The best cosine of 995 of 1,000 questions that a
+# The least cosine that means anything, by a part of the model's name. The best cosine of 99 of 100 questions that a
 # conversation answers is above it, that of nearly all small talk below. Other models have other cosines.
 NEAREST_MIN = {"all-minilm-l6-v2": 0.35}
 # Words are reason enough to recall where the best entry scores nearly as two words do that no other entry holds;

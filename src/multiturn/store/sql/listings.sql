@@ -55,7 +55,8 @@ WHERE tenant_id = :tenant_id AND id < :before
 ORDER BY active_at, id LIMIT :limit OFFSET :offset;
 
 -- name: list_sessions_of_user
--- The same of a user, who owns them or takes part in them: few, so they are sorted when they were found.
+-- The same of a user, who owns them or takes part in them: few, so they are sorted when they were
+-- found. (active_at + 0 is no index's business: it would lead through everybody's.)
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
     settings, shown, cleared
 FROM sessions
@@ -66,7 +67,7 @@ WHERE tenant_id = :tenant_id AND id < :before AND id IN (
     AND (CAST(:owner_id AS {uuid}) IS NULL OR user_id = :owner_id)
     AND (CAST(:agent_id AS {uuid}) IS NULL OR EXISTS (
         SELECT 1 FROM session_members WHERE tenant_id = :tenant_id AND session_id = sessions.id AND member_id = :agent_id))
-    AND active_at > :active_after AND active_at < :active_before
+    AND active_at + 0 > :active_after AND active_at + 0 < :active_before
     AND (:wanted = '{}' OR (metadata <> '{}' AND metadata_contains(metadata, :wanted)))
 ORDER BY CASE WHEN :sort = 'active_last' THEN active_at END DESC, CASE WHEN :sort = 'active_first' THEN active_at END,
     CASE WHEN :sort IN ('oldest', 'active_first') THEN id END, id DESC LIMIT :limit OFFSET :offset;

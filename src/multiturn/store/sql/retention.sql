@@ -98,8 +98,8 @@ WITH RECURSIVE gone(id) AS (
             SELECT 1 FROM sessions WHERE sessions.tenant_id = :tenant_id AND sessions.id = session_members.session_id)
         LIMIT :limit) AS own
     UNION
-    SELECT forks.session_id FROM forks JOIN gone ON forks.origin_id = gone.id WHERE forks.tenant_id = :tenant_id)
-SELECT id FROM gone ORDER BY id;
+    SELECT forks.session_id FROM gone CROSS JOIN forks WHERE forks.tenant_id = :tenant_id AND forks.origin_id = gone.id)
+SELECT id FROM gone;
 
 -- name: count_content
 -- What goes with a session, or with another owner of documents: items of its own, runs, documents.
