@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,8 @@ from multiturn.model.page import Page
 from multiturn.model.policy import RecallOptions
 
 log = logging.getLogger(__name__)
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 TITLE_CHARS_MAX = 800
 CONTENT_CHARS_MAX = 1_000_000
@@ -185,8 +188,8 @@ class Knowledge:
 def check_document(title: str, content: str | Sequence[str], metadata: dict[str, Any]) -> None:
     """Raises InvalidRequest or TooLarge for a document that cannot be kept."""
     check_text(title, "title", chars_max=TITLE_CHARS_MAX)
-    if not title.strip():
-        raise InvalidRequest("'title' must not be blank.", param="title")
+    if not title.strip() or CONTROL.search(title):
+        raise InvalidRequest("'title' must be one line that is not blank.", param="title")
     check_object(metadata, "metadata")
     parts = list_parts(content)
     if len(parts) > PARTS_MAX:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
 from multiturn.engine.recall import describe_chunk
-from multiturn.engine.templates import Templates, find_template, has_marks
+from multiturn.engine.templates import STANDARD_TEMPLATE, Templates, find_template, has_marks
 from multiturn.engine.tenants import Tenants
 from multiturn.engine.window.shown import read_speaker, read_text
 from multiturn.errors import InvalidRequest
@@ -111,7 +111,8 @@ class Speakers:
         documents: tuple[Snippet, ...] = ()
         if agent or settings.system_template:
             cast = Cast(agent, users)
-            if self.templates.names_docs(find_template(session, agent)):
+            template = find_template(session, agent)
+            if template is not STANDARD_TEMPLATE and self.templates.names_docs(template):
                 documents, owners = await self._find_documents(session, order, policy, owners), []
             instructions = self._write(session, order, cast, documents, instructions)
         return Speaker(

@@ -108,6 +108,19 @@ async def test_document_of_a_session_is_recalled_in_it_alone(client: julep.Async
     assert "zanzibar" not in str(place.seen[1])
 
 
+async def test_template_that_names_documents_gets_them(client: julep.AsyncJulep, place: Place) -> None:
+    template = "{% for doc in docs %}{{ doc.title }}: {{ doc.content[0] }} {{ doc.metadata.kind }}{% endfor %}"
+    agent = await client.agents.create(name="Ines", default_system_template=template)
+    doc = await client.agents.docs.create(
+        agent.id, title="Notes", content="The password is zanzibar.", metadata={"kind": "secret"}
+    )
+    session = await client.sessions.create(agent=agent.id)
+    answer: Any = await client.sessions.chat(session.id, messages=user("Which password?"))
+    texts = [message["content"] for message in place.seen[0]["messages"]]
+    assert texts == ["Notes: The password is zanzibar. secret", "Which password?"]
+    assert [one.id for one in answer.docs] == [doc.id]
+
+
 async def test_turn_without_recall_shows_no_documents(client: julep.AsyncJulep, place: Place) -> None:
     agent = await client.agents.create(name="Ines")
     await client.agents.docs.create(agent.id, title="Notes", content="The password is zanzibar.")

@@ -160,6 +160,7 @@ async def test_no_byte_of_a_deleted_document_is_left(sqlite: SqliteDatabase) -> 
     [
         ("", "x", {}, "title"),
         (" ", "x", {}, "title"),
+        ("two\nlines", "x", {}, "title"),
         ("t" * 801, "x", {}, "title"),
         ("t", "", {}, "content"),
         ("t", " \n", {}, "content"),
