@@ -64,10 +64,10 @@ clean:  ## remove the environment and everything that tools left here; the serve
 	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a set of pins, made anew when the pins or the package's own metadata change.
-$(VENV)/.%: constraints/%.txt pyproject.toml
+$(VENV)/.%: constraints/%.txt pyproject.toml sdk/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	@echo "Installing into $(VENV) what constraints/$*.txt pins ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) --require-hashes -r constraints/$*.txt
-	@$(PIP_INSTALL) --no-build-isolation --no-deps -e .
+	@$(PIP_INSTALL) --no-build-isolation --no-deps -e . $(if $(filter dev,$*),-e ./sdk)
 	@touch $@

@@ -38,6 +38,7 @@ BUDGETS = (2000, 4000, 8000)
 # A summary is made when a context is so full (engine/upkeep.py).
 SUMMARIZE_AT = 0.75
 SAMPLE_EVERY = 40
+LOW_WATERS = (0.0, 0.125, 0.375, 0.5)
 CACHE_BYTES = 1 << 20
 HEAD = '[{"role":"system","content":""}]'
 INSTRUCTIONS = HEAD.replace('""', '"' + "s" * (SYSTEM_TOKENS * BYTES_PER_TOKEN - len(HEAD)) + '"')
@@ -219,8 +220,13 @@ def list_ways(tokens_max: int) -> Mapping[str, Way]:
             recall_tokens=own, silent_of_ten=5, summary_tokens=256
         ),
     }
-    for low_water in (0.125, 0.375, 0.5):
+    for low_water in LOW_WATERS:
         ways[f"recall of 512, low-water mark {low_water}"] = Way(recall_tokens=512, low_water=low_water)
+    for recall_tokens in (256, 512):
+        # As the simple policies count it: what is recalled at the cut, and the instructions, stand in the quarter.
+        left = max(tokens_max / 4 - SYSTEM_TOKENS - recall_tokens, 0) / (tokens_max - SYSTEM_TOKENS)
+        way = Way(recall_tokens=recall_tokens, low_water=left)
+        ways[f"recall of {recall_tokens}, a quarter with it and the instructions"] = way
     return ways
 
 

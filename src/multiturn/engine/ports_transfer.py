@@ -19,9 +19,7 @@ class TransferStore(Protocol):
     A session that is being taken in is held by a time: behind it the sweeper erases what is there of it.
     """
 
-    async def list_runs(
-        self, tenant_id: UUID, session_id: UUID, *, after: int, limit: int
-    ) -> Sequence[ArchivedRun]:
+    async def list_runs(self, tenant_id: UUID, session_id: UUID, *, after: int, limit: int) -> Sequence[ArchivedRun]:
         """List runs that have ended, oldest first, those behind ticket ``after``."""
         ...
 
@@ -36,9 +34,7 @@ class TransferStore(Protocol):
         """Hold sessions that are being taken in for longer."""
         ...
 
-    async def add(
-        self, tenant_id: UUID, session_id: UUID, items: Sequence[Item], runs: Sequence[ArchivedRun]
-    ) -> None:
+    async def add(self, tenant_id: UUID, session_id: UUID, items: Sequence[Item], runs: Sequence[ArchivedRun]) -> None:
         """Store a batch of a session's items and runs. Raises Conflict when the session is gone."""
         ...
 

@@ -100,9 +100,11 @@ class Recall:
             return [], ""
         wanted = take_enough(hits, tokens_max)
         said = await self._load(question, wanted)
-        chosen = choose_snippets(wanted, said, tokens_max=tokens_max, count=count_text)
+        places = [(one.seq, one.start, one.end) for one in question.shown if one.seq is not None]
+        chosen = choose_snippets(wanted, said, tokens_max=tokens_max, count=count_text, shown=places)
         lines = write_snippets(chosen)
-        return note_past(chosen, wanted, said), PAST + lines if lines else ""
+        found = [describe_piece(hit, said) for hit in wanted if hit.number in said]
+        return note_past(chosen, found, question.shown), PAST + lines if lines else ""
 
     async def _rank(self, question: Question, query: str) -> list[Hit]:
         """Rank what stands on the path before the cut."""
@@ -111,7 +113,7 @@ class Recall:
         self.metrics.recall_parts.labels("words_and_vectors" if vectors else "words").inc()
         earlier = [said.text for said in question.recent]
         hits = recall(index, ask(self.indexes.reader, query, earlier=earlier, vectors=vectors), before=question.cut)
-        return [hit for hit in hits if is_on_path(hit, question) and not is_shown(hit, question.shown)]
+        return [hit for hit in hits if is_on_path(hit, question)]
 
     async def _load(self, question: Question, hits: Sequence[Hit]) -> dict[int, Said]:
         """What was said in the items that hits stand in."""
@@ -156,11 +158,6 @@ def is_on_path(hit: Hit, question: Question) -> bool:
     )
 
 
-def is_shown(hit: Hit, shown: Sequence[Snippet]) -> bool:
-    """Whether the model is still shown this piece, recalled for an earlier turn."""
-    return any(snippet.seq == hit.number and snippet.start < hit.end and hit.start < snippet.end for snippet in shown)
-
-
 def take_enough(hits: Sequence[Hit], tokens_max: int) -> list[Hit]:
     """The best hits that could fill the tokens, and some more to tell what was left out."""
     left = tokens_max
@@ -171,12 +168,20 @@ def take_enough(hits: Sequence[Hit], tokens_max: int) -> list[Hit]:
     return list(hits)
 
 
-def note_past(chosen: Sequence[Piece], hits: Sequence[Hit], said: Mapping[int, Said]) -> list[Snippet]:
-    """What was found of the past: what is shown, and the best of what is not."""
-    found = [describe_piece(hit, said) for hit in hits if hit.number in said]
-    shown = [snippet for snippet in found if is_chosen(snippet, chosen)]
-    omitted = [replace(snippet, omitted="budget") for snippet in found if not is_chosen(snippet, chosen)]
-    return [*shown, *omitted[:OMITTED_MAX]]
+def note_past(chosen: Sequence[Piece], found: Sequence[Snippet], shown: Sequence[Snippet]) -> list[Snippet]:
+    """What was found of the past: what is shown, and the best of what is not, with the reason."""
+    least = min((one.score for one in found if is_chosen(one, chosen)), default=0.0)
+    taken: list[Snippet] = []
+    omitted: list[Snippet] = []
+    for one in found:
+        if is_chosen(one, chosen):
+            taken.append(one)
+        elif any(one.seq == other.seq and other.start < one.end and one.start < other.end for other in shown):
+            omitted.append(replace(one, omitted="shown_already"))
+        else:
+            # Those behind the last that was taken were not worth their tokens; one before it was too long.
+            omitted.append(replace(one, omitted="budget" if one.score >= least else "below_threshold"))
+    return [*taken, *omitted[:OMITTED_MAX]]
 
 
 def is_chosen(snippet: Snippet, chosen: Sequence[Piece]) -> bool:

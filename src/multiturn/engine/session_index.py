@@ -29,6 +29,8 @@ from multiturn.observe import Metrics
 
 # Small enough that none keeps other turns waiting (some 60 µs an item), large enough that 10,000 items are few rows.
 SEGMENT_ITEMS = 64
+# Behind a turn nothing is indexed that is less than this; the turn that cuts indexes the rest of what it cuts.
+SEGMENT_ITEMS_MIN = 32
 # What a turn waits for itself; more than this is indexed behind it, and found from the next turn on.
 INLINE_ITEMS = 8 * SEGMENT_ITEMS
 CACHE_BYTES = 64 * 1024 * 1024
@@ -43,24 +45,23 @@ class SegmentKey(Struct, frozen=True):
 
 
 class OpenIndex:
-    """The index of one session in memory: its own items and those that it shares with others."""
+    """The index of one session in memory: its own items and those that it shares with others.
+
+    ``covered`` are the stretches of ``seq`` that are indexed, by the session that stores them; ``plain`` the segments
+    that lack vectors of the present model.
+    """
 
     def __init__(self) -> None:
         self.index = SearchIndex()
-        self.segments: dict[SegmentKey, StoredSegment] = {}
+        self.covered: dict[UUID, list[tuple[int, int]]] = {}
+        self.newest: dict[UUID, int] = {}
+        self.plain: set[SegmentKey] = set()
         self.lock = asyncio.Lock()
-
-    def last_of(self, session_id: UUID) -> int:
-        """Where the segments of a session end, as far as they are known here."""
-        return max((key.first for key in self.segments if key.session_id == session_id), default=0)
 
     def list_missing(self, session_id: UUID, range_: Range) -> Iterator[Range]:
         """The parts of a range that no segment covers."""
-        held = sorted(
-            (segment.first, segment.last) for key, segment in self.segments.items() if key.session_id == session_id
-        )
         begin = range_.first
-        for first, last in held:
+        for first, last in self.covered.get(session_id, ()):
             if last < begin:
                 continue
             if first > range_.last:
@@ -71,14 +72,28 @@ class OpenIndex:
         if begin <= range_.last:
             yield Range(begin, range_.last, range_.session_id)
 
-    def hold(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment) -> None:
-        """Take a segment up, or take over the vectors that it has got since."""
-        if key in self.segments:
+    def hold(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment, model: str | None) -> None:
+        """Take a segment up, or take over the vectors that it has got since; ``model`` is the present one."""
+        if key in self.index:
             self.index.attach(key, segment)
         else:
             self.index.add(key, segment)
-        # Its bytes are in the index, as arrays.
-        self.segments[key] = replace(stored, body=b"")
+            self._cover(key.session_id, stored.first, stored.last)
+        if model is None or stored.model == model:
+            self.plain.discard(key)
+        else:
+            self.plain.add(key)
+
+    def _cover(self, session_id: UUID, first: int, last: int) -> None:
+        """Note that a stretch is indexed; stretches that touch become one."""
+        self.newest[session_id] = max(self.newest.get(session_id, 0), first)
+        joined: list[tuple[int, int]] = []
+        for begin, end in sorted([*self.covered.get(session_id, ()), (first, last)]):
+            if joined and begin <= joined[-1][1] + 1:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+            else:
+                joined.append((begin, end))
+        self.covered[session_id] = joined
 
 
 class SessionIndexes:
@@ -97,18 +112,14 @@ class SessionIndexes:
         opened = self._find(session.id)
         async with opened.lock:
             await self._refresh(opened, session, path)
-            left = INLINE_ITEMS
-            for range_ in reversed(list(self._list_missing(opened, session, path, before))):
-                if left <= 0:
-                    break
-                part = Range(max(range_.first, range_.last - left + 1), range_.last, range_.session_id)
-                left -= len(part)
+            for part in take_newest(list(self._list_missing(opened, session, path, before)), INLINE_ITEMS):
                 await self._index(opened, session, part)
         self._trim()
         return opened.index
 
     async def prepare(self, session: Session, path: Sequence[Range], before: int) -> None:
-        """Index everything on a path before an item, with vectors where there is an embedder.
+        """Index what stands on a path before an item, once it is worth a segment, with vectors where there is an
+        embedder.
 
         Raises Unavailable or UpstreamError when the embedder cannot answer; words are indexed by then.
         """
@@ -116,12 +127,12 @@ class SessionIndexes:
         async with opened.lock:
             await self._refresh(opened, session, path)
             missing = list(self._list_missing(opened, session, path, before))
-        for range_ in missing:
-            for part in split(range_):
+        if sum(map(len, missing)) >= SEGMENT_ITEMS_MIN:
+            for part in [part for range_ in missing for part in split(range_)]:
                 async with opened.lock:
                     await self._index(opened, session, part)
                 await asyncio.sleep(0)
-        if embedder := self.embedders.current:
+        if opened.plain and (embedder := self.embedders.current):
             await self._embed(opened, session, embedder)
         self._trim()
 
@@ -146,9 +157,14 @@ class SessionIndexes:
     async def _refresh(self, opened: OpenIndex, session: Session, path: Sequence[Range]) -> None:
         """Take up what the store has and this server does not know yet: another one may have made it."""
         for owner_id in {range_.session_id or session.id for range_ in path}:
-            after = opened.last_of(owner_id)
+            after = opened.newest.get(owner_id, 0)
             for stored in await self.store.list_segments(session.tenant_id, owner_id, after=after):
-                opened.hold(SegmentKey(owner_id, stored.first), stored, decode_segment(stored.body))
+                opened.hold(SegmentKey(owner_id, stored.first), stored, decode_segment(stored.body), self.model)
+
+    @property
+    def model(self) -> str | None:
+        """The present embedding model."""
+        return self.embedders.current.model if self.embedders.current else None
 
     def _list_missing(self, opened: OpenIndex, session: Session, path: Sequence[Range], before: int) -> Iterator[Range]:
         """What is not indexed of a path before an item, oldest first."""
@@ -165,26 +181,28 @@ class SessionIndexes:
             segment = build_segment(list_index_entries(items), self.reader)
             stored = StoredSegment(first=part.first, last=part.last, model=None, body=segment.encode())
             await self.store.save_segment(session.tenant_id, owner_id, stored)
-            opened.hold(SegmentKey(owner_id, part.first), stored, segment)
+            opened.hold(SegmentKey(owner_id, part.first), stored, segment, self.model)
         self.metrics.indexed.inc(len(range_))
 
     async def _embed(self, opened: OpenIndex, session: Session, embedder: Embedder) -> None:
         """Give vectors of the present model to the segments that have none, or those of another model."""
-        for key in [key for key, segment in opened.segments.items() if segment.model != embedder.model]:
+        for key in sorted(opened.plain, key=lambda key: key.first):
             stored = await self.store.find_segment(session.tenant_id, key.session_id, key.first)
             if stored is None:
+                opened.plain.discard(key)
                 continue
             segment = decode_segment(stored.body)
             if stored.model != embedder.model:
                 texts = await self._read_entries(session, key, segment)
                 if texts is None:
+                    opened.plain.discard(key)
                     continue
                 if texts:
                     segment = with_vectors(segment, embedder.model, await embedder.embed(texts))
                 stored = replace(stored, model=embedder.model, body=segment.encode())
                 await self.store.save_vectors(session.tenant_id, key.session_id, stored)
             async with opened.lock:
-                opened.hold(key, stored, segment)
+                opened.hold(key, stored, segment, embedder.model)
 
     async def _read_entries(self, session: Session, key: SegmentKey, segment: IndexSegment) -> list[str] | None:
         """The texts of a segment's entries; None where its items are gone."""
@@ -192,6 +210,17 @@ class SessionIndexes:
         items = await self.items.load_at(session.tenant_id, key.session_id, numbers)
         entries = list_index_entries(items)
         return [entry.text for entry in entries] if len(entries) == len(segment) else None
+
+
+def take_newest(ranges: Sequence[Range], count: int) -> list[Range]:
+    """The last ``count`` items of ranges, in their order: neighbours in an index are added one after the other."""
+    taken: list[Range] = []
+    for range_ in reversed(ranges):
+        if count <= 0:
+            break
+        taken.append(Range(max(range_.first, range_.last - count + 1), range_.last, range_.session_id))
+        count -= len(taken[-1])
+    return taken[::-1]
 
 
 def split(range_: Range) -> list[Range]:

@@ -7,7 +7,9 @@ the provider's prefix cache holds nearly all of it. What no longer stands in the
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
+from uuid import UUID
 
 from msgspec import Raw, Struct
 
@@ -34,6 +36,7 @@ SUMMARY_TOKENS_MIN = 48
 PIECE_SHARE = 0.5
 PIECES_MAX = 8
 # After failures in a row nobody is asked for a while: 5, 10, 20 … seconds, at most five minutes.
+USELESS_MAX = 10_000
 PAUSE_S, PAUSE_MAX_S = 5.0, 300.0
 ASK = (
     "Summarize the conversation above for yourself: you will go on with it and see only your summary of this part. "
@@ -66,6 +69,7 @@ class Summaries:
         self.model = model
         self.failures = 0
         self.resumes_at = 0.0
+        self.useless: OrderedDict[UUID, int] = OrderedDict()
 
     async def make(self, source: Source, *, reads_window: bool) -> None:
         """Make the summary that the next cut will need, unless it is there: of what was left out, and of the window
@@ -73,6 +77,9 @@ class Summaries:
 
         A failure is counted and costs nobody anything: the cut then happens without it.
         """
+        if self.useless.get(source.session.id) == source.assembled.context.cut:
+            # What the model wrote of this window was no shorter than the window: it will not do better now.
+            return
         if time.monotonic() < self.resumes_at:
             self.metrics.summaries.labels("skipped").inc()
             return
@@ -117,7 +124,10 @@ class Summaries:
         messages = Raw(b",".join([shown, *parts]) + b"]")
         text = await self._ask(source, messages, tokens_max)
         summary = Summary(text=text, first=first, last=source.path[-1].last, model=self._model(source))
-        return self._judge(summary, context.body_tokens + count_summary(known))
+        judged = self._judge(summary, context.body_tokens + count_summary(known))
+        if judged is None:
+            self._remember_useless(source)
+        return judged
 
     async def _read_pieces(self, source: Source, known: Summary | None, range_: Range) -> Summary | None:
         """Summarize what was cut before a summary of it was there, piece by piece; the rest behind the next turn."""
@@ -138,6 +148,7 @@ class Summaries:
             summary = Summary(text=said, first=source.path[0].first, last=piece[-1].seq, model=self._model(source))
             judged = self._judge(summary, count_text(text) + count_summary(known))
             if judged is None:
+                self._remember_useless(source)
                 break
             made = known = judged
         return made
@@ -160,6 +171,12 @@ class Summaries:
             is_background=True,
         )
         return ((await self.upstream.complete(request)).text or "").strip()
+
+    def _remember_useless(self, source: Source) -> None:
+        """Do not ask again before the next cut."""
+        self.useless[source.session.id] = source.assembled.context.cut
+        if len(self.useless) > USELESS_MAX:
+            self.useless.popitem(last=False)
 
     def _model(self, source: Source) -> str:
         """Which model writes it: the one that is set, else the session's own."""

@@ -83,7 +83,7 @@ class Exports:
             which = DocumentFilter(cursor=cursor, limit=DOCUMENTS_PAGE, newest_first=False)
             page = await self.knowledge.list_items(session.tenant_id, owner, which)
             yield page.data
-            if not page.has_more:
+            if not (page.has_more and page.data):
                 return
             cursor = page.data[-1].id
 

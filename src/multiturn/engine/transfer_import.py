@@ -91,7 +91,7 @@ class Imports:
                     await taking.take(sourced)
                 sessions = await taking.publish()
         except BaseException:
-            await asyncio.shield(self._drop(caller, [staged.id for staged in taking.staged]))
+            await self._drop(caller, [staged.id for staged in taking.staged])
             raise
         for session, staged in zip(sessions, taking.staged, strict=True):
             if staged.tokens > INDEX_TOKENS:
@@ -232,7 +232,9 @@ class Import:
         users = [id_ for id_ in seen if await stores.users.find(tenant_id, id_)]
         for kind, here, named in (("agent", agents, settings.agents), ("user", users, settings.users)):
             gone = [id_ for id_ in named if id_ not in here]
-            self.left_out += [LeftOut(where=where, what=f"{kind} {id_}", why="It is not on this server.") for id_ in gone]
+            self.left_out += [
+                LeftOut(where=where, what=f"{kind} {id_}", why="It is not on this server.") for id_ in gone
+            ]
         return replace(draft, settings=replace(settings, agents=tuple(agents), users=tuple(users)))
 
     async def _add_document(self, item: KnowledgeItem) -> None:

@@ -111,7 +111,9 @@ class StagedSession:
         """The session as it is to be. Raises InvalidRequest when items are missing."""
         draft, last = self.draft, self.last
         if draft.head is not None and draft.head != last:
-            raise InvalidRequest(f"the session's last item is {draft.head}, and the last one here {last}: it breaks off")
+            raise InvalidRequest(
+                f"the session's last item is {draft.head}, and the last one here {last}: it breaks off"
+            )
         path = join_ranges([(range_.first, range_.last) for range_ in self.seen])
         if draft.path is not None:
             self._check_path(draft.path)
@@ -151,5 +153,7 @@ class StagedSession:
             if not before < range_.first <= range_.last:
                 raise InvalidRequest("the session's path must be ranges of seq, each behind the one before")
             if not any(seen.first <= range_.first and range_.last <= seen.last for seen in self.seen):
-                raise InvalidRequest(f"the session's path names the items {range_.first} to {range_.last}; not all came")
+                raise InvalidRequest(
+                    f"the session's path names the items {range_.first} to {range_.last}; not all came"
+                )
             before = range_.last

@@ -57,7 +57,7 @@ class SqlContextStore:
 
     async def save_pending(self, tenant_id: UUID, session_id: UUID, summary: Summary) -> None:
         """Keep a summary for the next cut instead of the last one."""
-        kept = {"tenant_id": tenant_id, "session_id": session_id, "body": as_json(summary)}
+        kept = {"tenant_id": tenant_id, "session_id": session_id, "body": as_json(summary), "first": summary.first}
         async with self.database.transaction() as tx:
             await tx.execute("save_pending_summary", kept)
 

@@ -114,13 +114,13 @@ OpenPlace = Callable[..., AbstractAsyncContextManager[Place]]
 
 
 @asynccontextmanager
-async def open_place(
-    data_dir: Path, database_url: str | None, *, embedder: Embedder | None = None, **changes: Any
-) -> AsyncGenerator[Place]:
+async def open_place(data_dir: Path, database_url: str | None, **changes: Any) -> AsyncGenerator[Place]:
     """Open a server on a data directory, with changes to the settings; again on the same one, and it goes on.
 
-    With ``upstream_url`` among the changes it asks that model instead of the scripted one.
+    With ``upstream_url`` among the changes it asks that model instead of the scripted one; an ``embedder`` among them
+    makes its vectors.
     """
+    embedder: Embedder | None = changes.pop("embedder", None)
     settings = Settings(data_dir=data_dir, database_url=database_url, **{"stop_s": 0.2, **changes})
     scripts: list[Script] = []
     upstream = ScriptedUpstream(lambda _: scripts.pop(0) if scripts else Script("ok"))

@@ -108,7 +108,8 @@ async def test_nearest_policy_counts(place: Place) -> None:
     async with place.http.patch("/v1/tenant", json=policy, headers=admin) as reply:
         assert reply.status == 200, await reply.text()
     session = await make_session(place, {"context_overflow": "truncate"}, token_budget=700)
-    body = {"messages": [{"role": "user", "content": "hi"}], "model": "m"}
+    # A model that nobody asked yet: its tokens are taken for ours.
+    body = {"messages": [{"role": "user", "content": "hi"}], "model": "unheard"}
     shown = await post(place, f"/v1/sessions/{session}/context/preview", **body)
     assert (shown["strategy"], shown["budget"]) == ("truncate", 700)
     shown = await post(place, f"/v1/sessions/{session}/context/preview", **body, context_overflow="error")

@@ -13,9 +13,10 @@ SELECT seq, body FROM retrieved_contexts
 WHERE tenant_id = :tenant_id AND session_id = :session_id AND seq >= :first AND seq <= :last ORDER BY seq;
 
 -- name: save_pending_summary
--- The newest is the best: it stands for what the others stood for and more.
+-- The newest is the best: it stands for what the others stood for and more. One of what was cleared meanwhile stands for nothing.
 INSERT INTO pending_summaries (tenant_id, session_id, body)
-SELECT :tenant_id, :session_id, :body WHERE EXISTS (SELECT 1 FROM sessions WHERE tenant_id = :tenant_id AND id = :session_id)
+SELECT :tenant_id, :session_id, :body
+WHERE EXISTS (SELECT 1 FROM sessions WHERE tenant_id = :tenant_id AND id = :session_id AND cleared < :first)
 ON CONFLICT (tenant_id, session_id) DO UPDATE SET body = excluded.body;
 
 -- name: find_pending_summary
