@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from multiturn.api.edge import Edge
-from multiturn.api.errors import handle_error, handle_http
+from multiturn.api.errors import handle_bug, handle_error, handle_http
 from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from multiturn.config import Settings
@@ -41,6 +41,8 @@ from multiturn.engine.speakers import Defaults, Speakers
 from multiturn.engine.summaries import Summaries
 from multiturn.engine.templates import Templates
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.transfer import Exports
+from multiturn.engine.transfer_import import Imports
 from multiturn.engine.turns import TurnLimits, Turns
 from multiturn.engine.upkeep import Upkeep
 from multiturn.engine.users import Users
@@ -66,6 +68,7 @@ from multiturn.store.runs import SqlRunStore
 from multiturn.store.sessions import SqlItemStore, SqlSessionStore
 from multiturn.store.sqlite import SqliteDatabase
 from multiturn.store.tenants import SqlTenantStore
+from multiturn.store.transfer import SqlTransferStore
 from multiturn.store.turns import SqlTurnStore
 from multiturn.store.users import SqlUserStore
 from multiturn.upstream import openai_wire
@@ -129,8 +132,9 @@ class Models:
 
 
 def read_clock() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(UTC)
+    """The time, aware and in UTC, in whole milliseconds as it is stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @asynccontextmanager
@@ -246,6 +250,7 @@ class Stores:
     users: SqlUserStore
     tenants: SqlTenantStore
     knowledge: SqlKnowledgeStore
+    transfer: SqlTransferStore
     keys: SqlKeyStore
     servers: SqlServerStore
 
@@ -263,6 +268,7 @@ def open_stores(database: Database) -> Stores:
         users=SqlUserStore(database),
         tenants=SqlTenantStore(database),
         knowledge=SqlKnowledgeStore(database),
+        transfer=SqlTransferStore(database),
         keys=SqlKeyStore(database),
         servers=SqlServerStore(database),
     )
@@ -291,12 +297,13 @@ class Engine:
         self.contexts = Contexts(speakers, facts, budgets, self.assembler, stores.contexts)
         summariser = models.summariser or models.upstream
         summaries = Summaries(summariser, stores.items, stores.contexts, metrics, model=settings.summary_model)
+        self.upkeep = Upkeep(self.indexes, summaries, metrics, crew.spawn)
         self.parts = Parts(
             store=stores.turns,
             items=stores.items,
             upstream=models.upstream,
             contexts=self.contexts,
-            upkeep=Upkeep(self.indexes, summaries, metrics, crew.spawn),
+            upkeep=self.upkeep,
             runs=self.runs,
             metrics=metrics,
             tracer=self.tracer,
@@ -343,6 +350,8 @@ async def make_services(
         turns=turns,
         runs=engine.runs,
         sessions=Sessions(session_stores, (engine.assembler, engine.indexes), read_clock, check),
+        exports=Exports(stores, engine.knowledge, read_clock),
+        imports=Imports(stores, engine.knowledge, engine.upkeep, read_clock, check),
         contexts=engine.contexts,
         keys=engine.keys,
         agents=Agents(stores.agents, read_clock, check, partial(erase_documents, stores.retention)),
@@ -420,7 +429,7 @@ def make_app(services: Services, settings: Settings) -> ASGIApp:
     app = Starlette(
         routes=list_routes(services),
         middleware=[cors],
-        exception_handlers={MultiturnError: handle_error, HTTPException: handle_http},
+        exception_handlers={MultiturnError: handle_error, HTTPException: handle_http, Exception: handle_bug},
     )
     return Edge(app, metrics=services.metrics)
 

@@ -22,6 +22,7 @@ from multiturn.engine.window.tokens import count_tokens
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 from multiturn.model.context import Context, ContextRecord, Plan
 from multiturn.model.item import Item, Range
+from multiturn.model.listing import EVERYTHING, Span
 from multiturn.model.policy import OverflowStrategy
 from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.session import Session
@@ -41,7 +42,14 @@ class MemoryItems:
         return [item for range_ in ranges for item in self.items[range_.first - 1 : range_.last]]
 
     async def list_items(
-        self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range], *, limit: int, newest_first: bool
+        self,
+        tenant_id: UUID,
+        session_id: UUID,
+        ranges: Sequence[Range],
+        *,
+        limit: int,
+        newest_first: bool,
+        span: Span = EVERYTHING,
     ) -> Sequence[Item]:
         items = await self.load(tenant_id, session_id, ranges)
         return (items[::-1] if newest_first else items)[:limit]

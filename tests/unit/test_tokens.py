@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiturn.engine.window.assemble import Budgets
+from multiturn.engine.window.budget import Budgets
 from multiturn.engine.window.tokens import (
     FRAME_TOKENS,
     MEDIA_TOKENS,

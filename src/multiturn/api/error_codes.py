@@ -33,6 +33,12 @@ REQUEST = (
         "The body is not JSON in UTF-8, is no object where one is needed, or is nested deeper than 100 levels.",
         "Correct the body; the text says at which byte it fails.",
     ),
+    ErrorCode(
+        "import_broken",
+        400,
+        "A line of an import is wrong, or something is missing. Nothing was imported.",
+        "Correct the line that the text names.",
+    ),
     ErrorCode("incomplete_body", 400, "The body ended before it was all there.", "Send the request again."),
     ErrorCode(
         "not_implemented",

@@ -118,6 +118,11 @@ def list_methods(request: Request) -> list[str]:
     return sorted({m for route in fitting if route.path == fitting[0].path for m in route.methods or ()})
 
 
+async def handle_bug(request: Request, error: Exception) -> Response:
+    """The answer to a bug, in the envelope of its path. The error goes on to the edge, which logs it."""
+    return write_internal(request.url.path)
+
+
 def write_internal(path: str) -> Response:
     """The answer to a bug: that it happened, and nothing of what."""
     text = "The server failed at this request. Its log has the request id."

@@ -14,6 +14,7 @@ from multiturn.api.native.documents_operations import OPERATIONS as DOCUMENTS
 from multiturn.api.native.operations import OPERATIONS as RUNS
 from multiturn.api.native.session_operations import OPERATIONS as SESSIONS
 from multiturn.api.native.tenant_operations import OPERATIONS as TENANT
+from multiturn.api.native.transfer_operations import OPERATIONS as TRANSFER
 from multiturn.api.native.users_operations import OPERATIONS as USERS
 from multiturn.api.shapes import HealthBody, ReadyBody
 
@@ -92,6 +93,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *CHAT,
     *NATIVE_CHAT,
     *SESSIONS,
+    *TRANSFER,
     *RUNS,
     *CONTEXTS,
     *DOCUMENTS,

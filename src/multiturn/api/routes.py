@@ -14,6 +14,7 @@ from multiturn.api.native.contexts import ContextRoutes
 from multiturn.api.native.documents import DocumentRoutes
 from multiturn.api.native.routes import NativeRoutes
 from multiturn.api.native.tenant import TenantRoutes
+from multiturn.api.native.transfer import TransferRoutes
 from multiturn.api.native.users import UserRoutes
 from multiturn.api.openapi import DocsRoutes
 from multiturn.api.services import Services
@@ -29,6 +30,7 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *chat.below("/api/v1"),
         *NativeChatRoutes(services).below("/v1"),
         *NativeRoutes(services).below("/v1"),
+        *TransferRoutes(services).below("/v1"),
         *ContextRoutes(services).below("/v1"),
         *DocumentRoutes(services).below("/v1"),
         *AgentRoutes(services).below("/v1"),

@@ -14,6 +14,8 @@ from multiturn.engine.ports import Upstream
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.transfer import Exports
+from multiturn.engine.transfer_import import Imports
 from multiturn.engine.turns import Turns
 from multiturn.engine.users import Users
 from multiturn.model.tenant import Caller
@@ -31,6 +33,8 @@ class Services:
     turns: Turns
     runs: Runs
     sessions: Sessions
+    exports: Exports
+    imports: Imports
     contexts: Contexts
     keys: Keys
     agents: Agents

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import fields, replace
+from msgspec.structs import asdict, replace
 
 from multiturn.engine.metadata import check_label, check_object, check_text, merge
 from multiturn.engine.ports import AgentStore, Clock
@@ -25,7 +25,7 @@ INSTRUCTIONS_MAX = 1000
 CANONICAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,254}", re.ASCII)
 # What a turn says itself: an agent cannot preset it.
 OF_THE_TURN = frozenset({"messages", "stream", "stream_options"})
-DEFAULTS = {field.name: field.default for field in fields(AgentBody) if field.name != "name"}
+DEFAULTS = {name: value for name, value in asdict(AgentBody(name="")).items() if name != "name"}
 
 # Raises InvalidRequest, naming the parameter, for a template that cannot be read.
 CheckTemplate = Callable[[str, str], None]

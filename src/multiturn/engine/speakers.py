@@ -200,7 +200,8 @@ class Speakers:
         """
         session = await self.sessions.find(key, self.clock())
         agent = await self._find_agent(session, order) if session else None
-        model = (session and session.settings.model) or (agent and agent.body.model) or self.default_model
+        preset = agent.body.model or agent.body.default_settings.get("model") if agent else None
+        model = (session and session.settings.model) or preset or self.default_model
         if not model:
             raise InvalidRequest(
                 "'model' is missing and the server has no default model (MULTITURN_MODEL).", param="model"

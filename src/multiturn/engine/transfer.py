@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from multiturn.engine.knowledge import Knowledge
@@ -23,19 +23,26 @@ PAGE = 50
 DOCUMENTS_PAGE = 20
 
 
-class TransferStores(Struct, frozen=True, kw_only=True):
-    """Where what is exported and imported is kept."""
+class ExportStores(Protocol):
+    """Where what is exported is kept."""
 
-    transfer: TransferStore
-    sessions: SessionStore
-    items: ItemStore
-    contexts: ContextStore
+    @property
+    def transfer(self) -> TransferStore: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+    @property
+    def items(self) -> ItemStore: ...
+
+    @property
+    def contexts(self) -> ContextStore: ...
 
 
 class Exports:
     """Reads sessions out."""
 
-    def __init__(self, stores: TransferStores, knowledge: Knowledge, clock: Clock) -> None:
+    def __init__(self, stores: ExportStores, knowledge: Knowledge, clock: Clock) -> None:
         self.stores = stores
         self.knowledge = knowledge
         self.clock = clock

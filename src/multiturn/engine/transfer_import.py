@@ -7,9 +7,9 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from multiturn.engine.agents import CheckTemplate
@@ -18,12 +18,12 @@ from multiturn.engine.erasure import erase_pending
 from multiturn.engine.indexing import build_segments, list_parts, store_segment
 from multiturn.engine.knowledge import STORE_CHUNKS_MAX, Knowledge, check_document, digest_of
 from multiturn.engine.metadata import check_object, check_text
-from multiturn.engine.ports import AgentStore, Clock, RetentionStore, Spawn, UserStore
+from multiturn.engine.ports import AgentStore, Clock, RetentionStore, UserStore
 from multiturn.engine.ports_transfer import TransferStore
-from multiturn.engine.session_index import SessionIndexes
 from multiturn.engine.sessions import MEMBERS_MAX, TEXT_CHARS_MAX
 from multiturn.engine.times import as_stored
 from multiturn.engine.transfer_staging import StagedSession
+from multiturn.engine.upkeep import Upkeep
 from multiturn.errors import Conflict, InvalidRequest, MultiturnError, TooLarge, Unavailable
 from multiturn.model.archive import ArchivedRun, ArchivedSession, ArchiveEnd, Imported, LeftOut, Sourced
 from multiturn.model.content import Summary
@@ -45,16 +45,22 @@ HOLD = timedelta(seconds=60)
 RENEW_S = 15.0
 # A session that never comes near its model's window needs no index.
 INDEX_TOKENS = 1000
-INDEXED_AT_ONCE = 2
 
 
-class ImportStores(Struct, frozen=True, kw_only=True):
+class ImportStores(Protocol):
     """Where what an import needs is kept."""
 
-    transfer: TransferStore
-    retention: RetentionStore
-    agents: AgentStore
-    users: UserStore
+    @property
+    def transfer(self) -> TransferStore: ...
+
+    @property
+    def retention(self) -> RetentionStore: ...
+
+    @property
+    def agents(self) -> AgentStore: ...
+
+    @property
+    def users(self) -> UserStore: ...
 
 
 class Imports:
@@ -64,18 +70,15 @@ class Imports:
         self,
         stores: ImportStores,
         knowledge: Knowledge,
-        indexes: SessionIndexes,
+        upkeep: Upkeep,
         clock: Clock,
-        spawn: Spawn,
         check_template: CheckTemplate,
     ) -> None:
         self.stores = stores
         self.knowledge = knowledge
-        self.indexes = indexes
+        self.upkeep = upkeep
         self.clock = clock
-        self.spawn = spawn
         self.check_template = check_template
-        self.slots = asyncio.Semaphore(INDEXED_AT_ONCE)
 
     async def take(self, caller: Caller, source: AsyncIterator[Sourced]) -> Imported:
         """Take in the sessions of a source; nobody sees any of them before all are there, and an import that fails
@@ -95,7 +98,7 @@ class Imports:
             raise
         for session, staged in zip(sessions, taking.staged, strict=True):
             if staged.tokens > INDEX_TOKENS:
-                self.spawn(self._index(session))
+                self.upkeep.spawn(self._index(session))
         return Imported(sessions=tuple(sessions), left_out=tuple(taking.left_out))
 
     async def _drop(self, caller: Caller, session_ids: Sequence[UUID]) -> None:
@@ -111,8 +114,8 @@ class Imports:
     async def _index(self, session: Session) -> None:
         """Make the session's search index, so that its first turn finds what that turn cuts away."""
         try:
-            async with self.slots:
-                await self.indexes.prepare(session, session.path, session.head + 1)
+            async with self.upkeep.slots:
+                await self.upkeep.indexes.prepare(session, session.path, session.head + 1)
         except MultiturnError as error:
             log.info("an imported session is indexed later: %s", error)
 

@@ -43,8 +43,9 @@ class SessionSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What may be set of a session besides its metadata and its retention.
 
     ``agents`` and ``users`` take part in it; the first agent answers unless a turn names another. ``system_template``
-    replaces the agent's; ``situation`` is what templates say about this conversation. ``wire`` keeps what a dialect
-    stores and gives back and the server does not act on.
+    replaces the agent's; ``situation`` is what templates say about this conversation; ``render_templates`` says that
+    what users say is a template as well. ``wire`` keeps what a dialect stores and gives back and the server does not
+    act on.
     """
 
     agents: tuple[UUID, ...] = ()
@@ -53,7 +54,7 @@ class SessionSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str | None = None
     situation: str | None = None
     system_template: str | None = None
-    render_templates: bool = True
+    render_templates: bool = False
     origin: Origin | None = None
     wire: dict[str, Any] = {}
 

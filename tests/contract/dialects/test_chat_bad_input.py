@@ -330,7 +330,7 @@ async def test_what_is_anothers_does_not_exist(place: Place) -> None:
     [
         ("GET", CHAT, "POST"),
         ("DELETE", CHAT, "POST"),
-        ("PATCH", "/v1/sessions/s", "DELETE, GET, HEAD"),
+        ("PUT", "/v1/sessions/s", "DELETE, GET, HEAD, PATCH"),
         ("POST", "/v1/models", "GET, HEAD"),
     ],
 )

@@ -145,7 +145,7 @@ async def test_failure_in_mid_stream_leaves_no_turn(place: Place) -> None:
 
 
 async def test_too_long_is_cut_once_and_tried_again(opening: OpenPlace) -> None:
-    async with opening(context_tokens=4000) as place:
+    async with opening(context_tokens=4000, context_overflow="truncate") as place:
         for _ in range(8):
             await place.ask("word " * 200)
         place.will_say(ContextTooLong("too long", status=400, tokens_max=1500), "cut")

@@ -48,7 +48,8 @@ class ChatRoutes:
         fields = read_json_object(body)
         order = parse_chat(body, fields, request.headers, session)
         if agent := read_agent(fields):
-            order = replace(order, agent_id=await self._find_agent(caller, agent))
+            order = replace(order, agent_id=await find_agent(services, caller, agent))
+        order = await services.contexts.speakers.render_input(session, order)
         key = SessionKey(tenant_id=caller.tenant_id, user_id=caller.user_id, id=session.id, is_bound=caller.is_bound)
         turn = await services.turns.take(key, order, idle_expiry_s=None)
         find_answer = partial(self._find_answer, turn)
@@ -60,10 +61,6 @@ class ChatRoutes:
             write_error=write_error,
         )
         return await tell_turn(services, request, turn, telling)
-
-    async def _find_agent(self, caller: Caller, name: str) -> UUID:
-        """The agent that a turn names; whether it takes part, the turn finds out."""
-        return find_id(name) or (await self.services.agents.get(caller, name)).id
 
     async def _find_answer(self, turn: Turn, ended: Ended) -> AnswerBody:
         """What the turn left behind: of a run of another server, or of an earlier one, as it is stored."""
@@ -77,3 +74,8 @@ class ChatRoutes:
         """What a run added to the history; nothing of one that did not enter it."""
         ranges = [range_ for range_ in (run.input_items, run.output_items) if range_]
         return await self.services.runs.items.load(run.tenant_id, run.session_id, ranges)
+
+
+async def find_agent(services: Services, caller: Caller, name: str) -> UUID:
+    """The agent that a turn names; whether it takes part, the turn finds out."""
+    return find_id(name) or (await services.agents.get(caller, name)).id

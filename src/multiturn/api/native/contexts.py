@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,7 +11,8 @@ from starlette.routing import Route
 from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object
-from multiturn.api.native.chat_parse import parse_chat
+from multiturn.api.native.chat import find_agent
+from multiturn.api.native.chat_parse import parse_chat, read_agent
 from multiturn.api.native.contexts_wire import ContextBody, PartBody, RetrievedBody, SnippetBody, SummaryBody
 from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice
@@ -53,7 +55,11 @@ class ContextRoutes:
         caller = await authenticate(services, request.headers)
         session = await services.sessions.get(session_key(caller, request.path_params["session_id"]))
         body = await read_body(request, bytes_max=services.body_bytes_max)
-        order = parse_chat(body, read_json_object(body), request.headers, session)
+        fields = read_json_object(body)
+        order = parse_chat(body, fields, request.headers, session)
+        if agent := read_agent(fields):
+            order = replace(order, agent_id=await find_agent(services, caller, agent))
+        order = await services.contexts.speakers.render_input(session, order)
         return self._answer(request, session, await services.turns.preview(session, order))
 
     async def get_run_context(self, request: Request) -> Response:

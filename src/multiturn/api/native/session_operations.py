@@ -29,7 +29,7 @@ SESSION: dict[str, Any] = {
     "model": None,
     "situation": None,
     "system_template": None,
-    "render_templates": True,
+    "render_templates": False,
     "forked_from": None,
 }
 

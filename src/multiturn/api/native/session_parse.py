@@ -77,7 +77,7 @@ async def read_settings(services: Services, caller: Caller, body: SessionFields)
     if settings.get("model") is not None:
         check_id(settings["model"], "model")
     if body.render_templates is not UNSET:
-        settings["render_templates"] = body.render_templates is not False
+        settings["render_templates"] = bool(body.render_templates)
     for name, one, find in (("agents", "agent_id", find_agent), ("users", "user_id", find_user)):
         if (names := read_names(body, name, one)) is not UNSET:
             found = [await find(services, caller, member) for member in names]

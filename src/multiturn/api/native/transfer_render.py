@@ -59,7 +59,9 @@ def render(record: Archived) -> Line:
 
 def render_archived(session: ArchivedSession) -> SessionLine:
     """A session without its content."""
-    assert session.created_at and session.active_at and session.head is not None
+    assert session.created_at
+    assert session.active_at
+    assert session.head is not None
     settings = asdict(session.settings)
     policy = render_policy(settings.pop("policy"))
     settings.pop("origin")

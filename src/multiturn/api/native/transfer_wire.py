@@ -20,7 +20,6 @@ from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import RunError
 from multiturn.model.usage import Usage
 
-VERSION = 1
 Time = Annotated[datetime, Meta(tz=True)]
 Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=NUMBER_MAX)]
@@ -41,7 +40,7 @@ class SettingsPart(Struct, kw_only=True, forbid_unknown_fields=True):
     model: Name | None = None
     situation: str | None = None
     system_template: str | None = None
-    render_templates: bool = True
+    render_templates: bool = False
     wire: dict[str, Any] = {}
 
 
@@ -50,7 +49,7 @@ class SessionLine(Struct, kw_only=True, tag="session", tag_field="type", forbid_
     the first item that the model is still shown, ``window`` what it is shown besides.
     """
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     id: UUID
     external_id: Name | None = None
     created_at: Time
