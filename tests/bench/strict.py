@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -33,6 +34,7 @@ STRATEGIES: tuple[OverflowStrategy, ...] = get_args(OverflowStrategy)
 WORDS = [f"{first}{second}{third}" for first in "bdgklmnprst" for second in "aeiou" for third in "lmnrst"]
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
 TURNS_MAX = 24
+BATCH = 5
 # What the server may say itself: that it will not cut, that nothing is left beside the instructions, or that the call
 # of a late result is no longer shown.
 OWN_REFUSALS = ("context_length_exceeded", "unknown_tool_call")
@@ -52,10 +54,11 @@ class StrictProvider:
     """Answers at random, and refuses what is not a conversation or longer than the window of the model.
 
     ``refusals`` are its reasons, each with the model and whether a summary was asked; ``said`` has what it answered
-    last to a turn, by model.
+    last to a turn, by model. ``failing`` is the share of summaries that it does not give.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, failing: float) -> None:
+        self.failing = failing
         self.inner = ScriptedUpstream(self._answer)
         self.randoms: dict[str, Random] = {}
         self.refusals: list[tuple[str, bool, str]] = []
@@ -93,7 +96,7 @@ class StrictProvider:
         self.tokens[model] = count_request(seen)
         self._check(seen, is_summary)
         if is_summary:
-            return summarize(random)
+            return summarize(random, failing=self.failing)
         calls = list(make_calls(random)) if seen.get("tools") and random.random() < 0.4 else []
         text = "" if calls and random.random() < 0.5 else say(random, random.choice([1, 20, 60, 300]))
         made = [{"id": call.id, "type": "function", "function": call_function(call)} for call in calls]
@@ -115,9 +118,9 @@ class StrictProvider:
             raise ContextTooLong(reason, status=400, tokens_max=window - reserve)
 
 
-def summarize(random: Random) -> Script:
+def summarize(random: Random, *, failing: float) -> Script:
     """A summary: late, too long, empty or good; or none."""
-    if random.random() < 0.25:
+    if random.random() < failing:
         return Script(error=UpstreamTimeout("too slow"))
     return Script(say(random, random.choice([0, 5, 30, 80, 600])), pause_s=random.choice([0, 0, 0.002]))
 
@@ -135,9 +138,16 @@ def call_function(call: ScriptedCall) -> dict[str, str]:
 
 
 def count_request(seen: dict[str, Any]) -> int:
-    """The tokens of a request by the server's own measure; a message that only calls has no frame of its own."""
-    tokens = count_bytes(len(msgspec.json.encode(seen["tools"]))) if seen.get("tools") else 0
-    for message in seen["messages"]:
+    """The tokens of a request by the server's own measure: tools and instructions as they are written, and no frame of
+    its own for a message that only calls.
+    """
+    fixed = [msgspec.json.encode(seen["tools"])] if seen.get("tools") else []
+    messages = seen["messages"]
+    head = list(takewhile(lambda message: message["role"] == "system", messages))
+    if head:
+        fixed.append(msgspec.json.encode(head))
+    tokens = sum(count_bytes(len(part)) for part in fixed)
+    for message in messages[len(head) :]:
         calls = [call["function"] for call in message.get("tool_calls", ())]
         tokens += sum(FRAME_TOKENS + count_text(call["name"]) + count_text(call["arguments"]) for call in calls)
         if message.get("content") is not None:
@@ -261,7 +271,7 @@ async def run_talk(http: aiohttp.ClientSession, provider: StrictProvider, talk: 
     for _ in range(talk.random.randint(4, TURNS_MAX)):
         before, open_ids = list(talk.transcript), list(talk.open_ids)
         provider.said.pop(talk.model, None)
-        async with http.post("/v1/chat/completions", json=talk.write()) as reply:
+        async with http.post("/v1/chat/completions", data=msgspec.json.encode(talk.write())) as reply:
             body = await reply.text()
             code = "" if reply.status == 200 else msgspec.json.decode(body)["error"]["code"]
         counts["turns"] += 1
@@ -286,7 +296,27 @@ async def look(http: aiohttp.ClientSession, run_id: str) -> Counter[str]:
 
 async def run_strategy(overflow: OverflowStrategy, histories: int, *, seed: str = "strict") -> Figures:
     """Run random histories under one strategy before the strict provider."""
-    provider, counts = StrictProvider(), Counter[str]()
+    refusals: list[tuple[str, bool, str]] = []
+    counts: Counter[str] = Counter()
+    for first in range(0, histories, BATCH):
+        # After a failure nobody is asked for summaries for a while: in most batches none fails.
+        provider = StrictProvider(failing=0.25 if first // BATCH % 4 == 3 else 0)
+        talks = [begin_talk(number, overflow, seed) for number in range(first, min(first + BATCH, histories))]
+        counts += await run_talks(provider, talks)
+        refusals += provider.refusals
+    turns = [reason for _, is_summary, reason in refusals if not is_summary]
+    return {
+        "histories": histories,
+        "rejections": len(turns),
+        "rejected_summaries": len(refusals) - len(turns),
+        **dict(sorted(counts.items())),
+        "reasons": refusals[:8],
+    }
+
+
+async def run_talks(provider: StrictProvider, talks: Sequence[Talk]) -> Counter[str]:
+    """Run histories against one server."""
+    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), stop_s=2, log_level="error")
         async with (
@@ -295,16 +325,9 @@ async def run_strategy(overflow: OverflowStrategy, histories: int, *, seed: str 
         ):
             _, key = await server.keys.make(NewKey(tenant="strict"))
             async with aiohttp.ClientSession(listening.url, headers={"Authorization": f"Bearer {key}"}) as http:
-                for number in range(histories):
-                    counts += await run_talk(http, provider, begin_talk(number, overflow, seed))
-    turns = [reason for _, is_summary, reason in provider.refusals if not is_summary]
-    return {
-        "histories": histories,
-        "rejections": len(turns),
-        "rejected_summaries": len(provider.refusals) - len(turns),
-        **dict(sorted(counts.items())),
-        "reasons": provider.refusals[:8],
-    }
+                for talk in talks:
+                    counts += await run_talk(http, provider, talk)
+    return counts
 
 
 async def measure_strict(*, histories: int = 200) -> Figures:

@@ -95,3 +95,9 @@ def test_tests_and_source_keep_proportion() -> None:
     source = sum(module.lines for module in MODULES)
     tests = sum(len(path.read_text("utf-8").splitlines()) for path in list_files("tests", suffix=".py"))
     assert 0.8 <= tests / source <= 1.6, f"{tests} lines of tests for {source} of source: {tests / source:.2f}"
+
+
+def test_shapes_leave_patterns_to_the_code() -> None:
+    """msgspec 0.22 corrupts memory with a pattern in a union (docs/decisions/dependencies.md)."""
+    using = [str(path) for path in PACKAGE.rglob("*.py") if "pattern=" in path.read_text("utf-8")]
+    assert not using, f"'pattern=' in {using}: say it by extra_json_schema, and check it"

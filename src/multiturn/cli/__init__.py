@@ -1,4 +1,4 @@
-"""The command line: serve, chat, keys, sessions, model, migrate, doctor."""
+"""The command line: serve, chat, keys, sessions, export, import, model, migrate, doctor."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ COMMANDS = {
     "chat": "Talk with the model in this terminal.",
     "keys": "List, make and revoke API keys.",
     "sessions": "Look at sessions, and delete them.",
+    "export": "Write a session to a file, with everything in it.",
+    "import": "Make sessions of a file: an export, or what another program kept.",
     "model": "List and fetch the models that the server can run itself.",
     "migrate": "Bring the database to this version.",
     "doctor": "Try each outside part once, and say what is wrong.",
 }
+# `import` is a word of Python's own.
+MODULES = {"import": "imports"}
 EPILOG = "The options above may stand before a command or behind it. Settings are MULTITURN_<NAME> in the environment."
 COMMAND_EPILOG = "--config, --data-dir, --url and --key may stand here too; `multiturn --help` tells what they are."
 
@@ -49,7 +53,7 @@ def make_app(words: list[str]) -> typer.Typer:
     app.callback(epilog=EPILOG)(read_place)
     for name, text in COMMANDS.items():
         if name in words:
-            import_module(f"multiturn.cli.{name}").add_to(app)
+            import_module(f"multiturn.cli.{MODULES.get(name, name)}").add_to(app)
         else:
             app.command(name, help=text)(lambda: None)
     for command in list_commands(app):

@@ -52,8 +52,14 @@ class Client:
     @asynccontextmanager
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Post a JSON body and read the answer as it comes. Raises MultiturnError."""
+        async with self.open("POST", path, json=body) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def open(self, method: str, path: str, **options: Any) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Ask, and read the answer as it comes. Raises MultiturnError."""
         try:
-            async with self.http.post(f"{self.url}{path}", json=body) as answer:
+            async with self.http.request(method, f"{self.url}{path}", **options) as answer:
                 if answer.status >= 400:
                     raise read_refusal(answer.status, await answer.read())
                 yield answer

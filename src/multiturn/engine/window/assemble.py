@@ -19,7 +19,7 @@ from multiturn.engine.window.cache import CachedWindow, WindowCache, WindowKey
 from multiturn.engine.window.cut import Cut, cut_history, fit
 from multiturn.engine.window.head import count_summary, digest_head, write_head
 from multiturn.engine.window.messages import write_messages
-from multiturn.engine.window.pairs import check_results, has_open_calls, pair_calls
+from multiturn.engine.window.pairs import check_results, count_stand_ins, has_open_calls, pair_calls
 from multiturn.engine.window.parts import Draft, list_parts
 from multiturn.engine.window.question import Memory, Question
 from multiturn.engine.window.shown import Shown, clip, is_on, list_recent, show_cached, show_items
@@ -109,6 +109,10 @@ class Assembler:
             draft = replace(draft, shown=shown)
         contents: list[Content] = [*shown.contents, *plan.input]
         check_results(plan.input, contents)
+        kept = len(shown.contents)
+        counts = count_stand_ins(contents, [*shown.counts, *draft.asked_tokens])
+        shown = replace(shown, counts=counts[:kept])
+        draft = draft.with_input(shown, plan.input, counts[kept:])
         wanted = Cut(
             room=room - count_summary(shown.summary),
             reserve=reserve,
@@ -116,7 +120,6 @@ class Assembler:
             first=shown.cut,
             recalled=shown.block_tokens,
         )
-        counts = [*shown.counts, *draft.asked_tokens]
         if sum(counts) + wanted.recalled > wanted.room and budget.overflow == "error":
             raise ContextOverflow(
                 f"The context takes about {sum(counts)} tokens and the model's budget leaves {max(wanted.room, 0)}. "
@@ -127,7 +130,6 @@ class Assembler:
         if fitted is None:
             return await self._cut(draft, wanted=replace(wanted, room=room))
         contents, counts = fitted
-        kept = len(shown.contents)
         tokens = sum(counts[:kept]) + shown.block_tokens + count_summary(shown.summary)
         shown = replace(shown, contents=contents[:kept], counts=counts[:kept], tokens=tokens)
         return draft.with_input(shown, contents[kept:], counts[kept:])

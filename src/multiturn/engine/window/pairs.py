@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from multiturn.engine.window.tokens import FRAME_TOKENS, count_text
 from multiturn.errors import InvalidRequest
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 
 NO_RESULT = "No result was given."
+NO_RESULT_TOKENS = FRAME_TOKENS + count_text(NO_RESULT)
 
 
 def pair_calls(contents: Sequence[Content]) -> list[Content]:
@@ -50,6 +52,15 @@ def answer_calls(contents: Sequence[Content], places: Sequence[int], answers: di
         contents[answers[place]] if place in answers else FunctionCallOutput(call.call_id, NO_RESULT)
         for place in places
         if isinstance(call := contents[place], FunctionCall)
+    ]
+
+
+def count_stand_ins(contents: Sequence[Content], counts: Sequence[int]) -> list[int]:
+    """The tokens of contents with those of the stand-ins, which are counted with their calls."""
+    answers = match_results(contents)
+    return [
+        count + NO_RESULT_TOKENS if isinstance(content, FunctionCall) and place not in answers else count
+        for place, (content, count) in enumerate(zip(contents, counts, strict=True))
     ]
 
 
