@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import asdict
@@ -274,10 +274,19 @@ def open_stores(database: Database) -> Stores:
     )
 
 
+class Crews(NamedTuple):
+    """The tasks of turns, which are waited for when the server stops, and those behind them, which are not: what they
+    leave undone is done behind a later turn.
+    """
+
+    turns: Crew
+    behind: Crew
+
+
 class Engine:
     """The engine, put together over its stores and models."""
 
-    def __init__(self, settings: Settings, stores: Stores, models: Models, crew: Crew) -> None:
+    def __init__(self, settings: Settings, stores: Stores, models: Models, crews: Crews) -> None:
         self.metrics = metrics = Metrics()
         self.tracer = make_tracer(settings.traces_url)
         self.runs = Runs(stores.runs, stores.items, openai_wire, read_clock)
@@ -297,7 +306,7 @@ class Engine:
         self.contexts = Contexts(speakers, facts, budgets, self.assembler, stores.contexts)
         summariser = models.summariser or models.upstream
         summaries = Summaries(summariser, stores.items, stores.contexts, metrics, model=settings.summary_model)
-        self.upkeep = Upkeep(self.indexes, summaries, metrics, crew.spawn)
+        self.upkeep = Upkeep(self.indexes, summaries, metrics, crews.behind.spawn)
         self.parts = Parts(
             store=stores.turns,
             items=stores.items,
@@ -308,14 +317,14 @@ class Engine:
             metrics=metrics,
             tracer=self.tracer,
             clock=read_clock,
-            spawn=crew.spawn,
+            spawn=crews.turns.spawn,
         )
 
 
 async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
     """Put the server together and begin its rounds."""
-    server_id, crew, stores = new_id(), Crew(), open_stores(database)
-    engine = Engine(settings, stores, models, crew)
+    server_id, crews, stores = new_id(), Crews(Crew(), Crew()), open_stores(database)
+    engine = Engine(settings, stores, models, crews)
     stack.callback(engine.tracer.close)
     if embedded := models.embedded:
         engine.metrics.model_queue.set_function(lambda: embedded.state().queue_length)
@@ -327,7 +336,7 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     rounds = Rounds(recovery, retention, engine.runs, engine.knowledge, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
-    finish_turns = partial(finish, crew, engine.runs, limit_s=settings.stop_s)
+    finish_turns = partial(finish, crews, engine.runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
     services = await make_services(settings, stores, models, engine, turns, lambda: rounds.is_beating)
     return Server(app=make_app(services, settings), keys=engine.keys, models=models, finish_turns=finish_turns)
@@ -369,10 +378,12 @@ async def make_services(
     )
 
 
-async def finish(crew: Crew, runs: Runs, *, limit_s: float) -> int:
+async def finish(crews: Crews, runs: Runs, *, limit_s: float) -> int:
     """Let turns end, and those who follow turns of other servers hear of it; after the limit they are told and cut."""
     runs.close(limit_s=limit_s)
-    return await crew.finish(limit_s=limit_s)
+    cut = await crews.turns.finish(limit_s=limit_s)
+    await crews.behind.finish(limit_s=0)
+    return cut
 
 
 def make_tracer(url: str | None) -> Tracer:

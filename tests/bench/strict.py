@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -54,7 +53,8 @@ class StrictProvider:
     """Answers at random, and refuses what is not a conversation or longer than the window of the model.
 
     ``refusals`` are its reasons, each with the model and whether a summary was asked; ``said`` has what it answered
-    last to a turn, by model. ``failing`` is the share of summaries that it does not give.
+    last to a turn, by model. ``failing`` is the share of summaries that it does not give, ``heads``
+    tells how many instructions the client sent.
     """
 
     def __init__(self, *, failing: float) -> None:
@@ -64,6 +64,7 @@ class StrictProvider:
         self.refusals: list[tuple[str, bool, str]] = []
         self.said: dict[str, dict[str, Any]] = {}
         self.tokens: dict[str, int] = {}
+        self.heads: dict[str, int] = {}
 
     async def complete(self, request: ModelRequest) -> Completion:
         """Answer whole."""
@@ -93,7 +94,7 @@ class StrictProvider:
         self.inner.requests.clear()
         random = self.randoms.setdefault(model, Random(model))
         is_summary = bool(messages) and "Summarize the conversation" in str(messages[-1].get("content"))
-        self.tokens[model] = count_request(seen)
+        self.tokens[model] = count_request(seen, self.heads.get(model, 0))
         self._check(seen, is_summary)
         if is_summary:
             return summarize(random, failing=self.failing)
@@ -137,17 +138,16 @@ def call_function(call: ScriptedCall) -> dict[str, str]:
     return {"name": call.name, "arguments": call.arguments}
 
 
-def count_request(seen: dict[str, Any]) -> int:
-    """The tokens of a request by the server's own measure: tools and instructions as they are written, and no frame of
-    its own for a message that only calls.
+def count_request(seen: dict[str, Any], head: int) -> int:
+    """The tokens of a request by the server's own measure: tools and the ``head`` messages of the instructions as they
+    are written, and no frame of its own for a message that only calls.
     """
     fixed = [msgspec.json.encode(seen["tools"])] if seen.get("tools") else []
     messages = seen["messages"]
-    head = list(takewhile(lambda message: message["role"] == "system", messages))
     if head:
-        fixed.append(msgspec.json.encode(head))
+        fixed.append(msgspec.json.encode(messages[:head]))
     tokens = sum(count_bytes(len(part)) for part in fixed)
-    for message in messages[len(head) :]:
+    for message in messages[head:]:
         calls = [call["function"] for call in message.get("tool_calls", ())]
         tokens += sum(FRAME_TOKENS + count_text(call["name"]) + count_text(call["arguments"]) for call in calls)
         if message.get("content") is not None:
@@ -271,7 +271,9 @@ async def run_talk(http: aiohttp.ClientSession, provider: StrictProvider, talk: 
     for _ in range(talk.random.randint(4, TURNS_MAX)):
         before, open_ids = list(talk.transcript), list(talk.open_ids)
         provider.said.pop(talk.model, None)
-        async with http.post("/v1/chat/completions", data=msgspec.json.encode(talk.write())) as reply:
+        order = msgspec.json.encode(talk.write())
+        provider.heads[talk.model] = len(talk.instructions)
+        async with http.post("/v1/chat/completions", data=order) as reply:
             body = await reply.text()
             code = "" if reply.status == 200 else msgspec.json.decode(body)["error"]["code"]
         counts["turns"] += 1
@@ -332,7 +334,7 @@ async def run_talks(provider: StrictProvider, talks: Sequence[Talk]) -> Counter[
 
 async def measure_strict(*, histories: int = 200) -> Figures:
     """Rejections by a strict provider in random histories that outgrow their windows, by strategy."""
-    figures = {}
+    figures: Figures = {}
     for overflow in STRATEGIES:
         print(f"strict: {overflow} ...", file=sys.stderr)
         figures[overflow] = await run_strategy(overflow, histories)

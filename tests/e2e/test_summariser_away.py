@@ -1,8 +1,9 @@
-"""The provider of summaries is away for fifty turns: turns go on, nothing is stuck, and the metrics say so."""
+"""The provider of summaries is away, or slow: turns go on, nothing is stuck, and the metrics say so."""
 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import aiohttp
@@ -37,3 +38,22 @@ async def test_turns_go_on_without_the_summariser(tmp_path: Path) -> None:
     assert outcomes["failed"] >= 1
     assert 'multiturn_turns_total{status="completed"} 50.0' in metrics
     assert re.search(r"^multiturn_turns_live 0\.0$", metrics, re.MULTILINE)
+
+
+async def test_stop_does_not_wait_for_a_summary(tmp_path: Path) -> None:
+    settings = {"context_tokens": 1000, "summary_model": "mock", "embedding_model": "none", "stop_s": 15}
+    async with (
+        mock_upstream() as url,
+        mock_upstream(ttft_ms=60_000) as slow,
+        serving(tmp_path / "data", upstream_url=url, summary_url=slow, **settings) as server,
+    ):
+        async with aiohttp.ClientSession(server.url, headers=server.headers) as http:
+            for number in range(12):
+                said = {"role": "user", "content": f"{number} " + "water the plants " * 10}
+                body = {"model": "mock", "session_id": "s", "messages": [said]}
+                async with http.post("/v1/chat/completions", json=body) as reply:
+                    assert reply.status == 200, await reply.text()
+        began = time.monotonic()
+        server.process.terminate()
+        await server.process.wait()
+    assert time.monotonic() - began < 5

@@ -250,3 +250,30 @@ def test_refused_length_is_learned(named: int | None, learned: int) -> None:
     budgets.learn_limit("m", tokens_max=named, tokens_sent=7168)
     assert budgets.measure("m", window=None, output_max=None) == pytest.approx(learned, abs=300)
     assert budgets.measure("other", window=None, output_max=None) == 7168
+
+
+async def test_stand_ins_are_within_the_budget() -> None:
+    conversation = Conversation(200)
+    await conversation.turn([user("look")], [call("a"), call("b"), call("c")])
+    context = await conversation.show(user("x" * 4 * 150))
+    assert context.cut > 1
+    conversation = Conversation(240)
+    await conversation.turn([user("look")], [call("a"), call("b"), call("c")])
+    context = await conversation.show(user("x" * 4 * 150))
+    assert [message["content"] for message in read(context)].count(NO_RESULT) == 3
+    assert context.tokens <= 240
+
+
+@pytest.mark.parametrize("instructions", [None, INSTRUCTIONS])
+async def test_whole_conversation_as_input_is_cut(instructions: str | None) -> None:
+    conversation = Conversation(300, instructions)
+    asked: list[Content] = []
+    for number in range(40):
+        asked += [user(f"{number}: " + "word " * 8), model("word " * 8)]
+    asked.append(user("and now?"))
+    context = await conversation.turn(asked, [model("well")])
+    assert context.tokens <= 300
+    assert read(context)[-1]["content"] == "and now?"
+    before = [message["content"] for message in read(context)]
+    after = [message["content"] for message in read(await conversation.show(user("go on")))]
+    assert after == [*before, "well", "go on"]

@@ -69,7 +69,7 @@ class SqlTransferStore:
                 await publish_session(tx, session, tickets)
                 if pending:
                     kept = {"tenant_id": session.tenant_id, "session_id": session.id, "body": as_json(pending)}
-                    await tx.execute("save_pending_summary", kept)
+                    await tx.execute("save_pending_summary", {**kept, "first": pending.first})
 
     async def drop(self, tenant_id: UUID, session_ids: Sequence[UUID]) -> None:
         """Take away sessions that were being taken in; what is there of them is erased in batches."""

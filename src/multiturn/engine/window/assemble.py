@@ -144,7 +144,11 @@ class Assembler:
         wanted = replace(wanted, room=wanted.room - count_summary(summary), covered=pending.last if pending else 0)
         contents, counts = [*shown.contents, *draft.plan.input], [*shown.counts, *draft.asked_tokens]
         kept, kept_counts, cut = cut_history(shown.history, contents, counts, wanted)
-        count = len(kept) - len(draft.plan.input)
+        count = max(0, len(kept) - len(draft.plan.input))
+        passed = max(0, len(draft.plan.input) - len(kept))
+        if passed:
+            # What is cut of the input has no place in the store yet: it comes behind the new summary, if there is one.
+            cut = session.head + passed + (2 if pending else 1)
         seq = session.head + 1 if pending else (shown.state.summary if summary else None)
         cut_shown = Shown(
             cut=cut,
@@ -157,7 +161,7 @@ class Assembler:
             counts=kept_counts[:count],
             recent=shown.recent,
         )
-        return draft.with_input(cut_shown, kept[count:], kept_counts[count:])
+        return replace(draft.with_input(cut_shown, kept[count:], kept_counts[count:]), passed=passed)
 
     async def _find_pending(self, session: Session, plan: Plan) -> Summary | None:
         """The summary that was made ahead of need, where it stands for a part of this branch."""
@@ -266,7 +270,7 @@ def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
         summary=shown.summary,
         is_new_summary=shown.is_new_summary,
         retrieved=retrieved,
-        block_at=place if block else None,
+        block_at=draft.passed + place if block and place is not None else None,
         recent=(*shown.recent, *list_recent(plan.input))[-8:],
         recalled=shown.recalled,
     )

@@ -14,6 +14,9 @@ OUTPUT_SHARE = 0.25
 OUTPUT_TOKENS = 1024
 # A window is not learned to be a smaller share than this of what a model's is taken for.
 LEARNED_SHARE_MIN = 1 / 8
+# Where a model needs fewer tokens than we count, its window holds more of ours. How much more differs by some percent
+# between contexts, and one that is too long costs a second call: so much of the difference is not used.
+RATIO_MARGIN = 1.03
 # What is kept of a context when it is full (docs/quality.md has the figures). Where what was cut can be found again,
 # cutting far keeps more of the prompt in a prefix cache; truncation alone forgets, and keeps half.
 LOW_WATER: dict[OverflowStrategy, float] = {"adaptive": 0.25, "summarize": 0.25, "truncate": 0.5, "error": 0.5}
@@ -65,7 +68,7 @@ class Budgets:
         """The budget of a turn under a policy, in a session with the documents of these owners."""
         tokens_max = self.measure(model, window=window, output_max=output_max)
         if policy.token_budget is not None:
-            tokens_max = min(tokens_max, int(policy.token_budget / self.ratios.ratio(model)))
+            tokens_max = min(tokens_max, int(policy.token_budget / self.ratio(model)))
         overflow = policy.overflow or "adaptive"
         recall_tokens = 0
         if policy.recall is not False:
@@ -83,7 +86,12 @@ class Budgets:
         tokens = self.context_tokens or window or self.default_tokens
         tokens = min(tokens, self.learned.get(model, tokens))
         reserve = min(output_max, tokens // 2) if output_max else min(OUTPUT_TOKENS, int(tokens * OUTPUT_SHARE))
-        return int((tokens - reserve) / self.ratios.ratio(model))
+        return int((tokens - reserve) / self.ratio(model))
+
+    def ratio(self, model: str) -> float:
+        """How many tokens of a model one of ours may be, where contexts must not be too long for it."""
+        ratio = self.ratios.ratio(model)
+        return ratio if ratio >= 1 else min(1.0, ratio * RATIO_MARGIN)
 
     def learn_limit(self, model: str, *, tokens_max: int | None, tokens_sent: int) -> None:
         """The provider refused a context as too long: from now on at most what it named, or three quarters of what

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from multiturn.engine.window.pairs import match_results
+from multiturn.engine.window.pairs import find_beginnings, match_results
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.engine.window.truncate import find_cut, shorten, shorten_large
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput
@@ -58,9 +58,11 @@ def fit(
 def cut_history(
     history: Sequence[Item], contents: Sequence[Content], counts: Sequence[int], wanted: Cut
 ) -> tuple[list[Content], list[int], int]:
-    """Cut to the low-water mark; the newest input always stays, shortened when it is too large alone.
+    """Cut to the low-water mark; the newest input always stays, shortened when it is too large alone. Of an input of
+    many messages that is too large even so, the newest stay.
 
-    Tells what is kept of the contents (the history's and the new input's), its tokens, and the first ``seq`` kept.
+    Tells what is kept of the contents (the history's and the new input's), its tokens, and the first ``seq`` kept,
+    where all of the input is.
     """
     whole, contents = contents, shorten_large(contents, room=wanted.room)
     counts = recount(contents, whole, counts)
@@ -68,13 +70,24 @@ def cut_history(
     if wanted.covered:
         index = meet_summary(history, contents, counts, wanted, index)
     index = min(index, last_beginning(contents, len(history)))
-    kept, kept_counts = list(contents[index:]), list(counts[index:])
+    kept, kept_counts = shorten_kept(contents[index:], counts[index:], room=wanted.room)
     if sum(kept_counts) > wanted.room:
-        whole, kept = kept, shorten(kept, excess=sum(kept_counts) - wanted.room)
-        kept_counts = recount(kept, whole, kept_counts)
+        # An input of many messages that shortening alone does not make fit, such as a whole conversation.
+        later = find_cut(contents, counts, tokens_max=wanted.kept_max)
+        index = max(index, min([later, *find_beginnings(contents)[-1:]]))
+        kept, kept_counts = shorten_kept(contents[index:], counts[index:], room=wanted.room)
     if index < len(history):
         return kept, kept_counts, history[index].seq
     return kept, kept_counts, history[-1].seq + 1 if history else wanted.first
+
+
+def shorten_kept(contents: Sequence[Content], counts: Sequence[int], *, room: int) -> tuple[list[Content], list[int]]:
+    """What is kept, its longest texts shortened as far as the room needs it."""
+    excess = sum(counts) - room
+    if excess <= 0:
+        return list(contents), list(counts)
+    kept = shorten(contents, excess=excess)
+    return kept, recount(kept, contents, counts)
 
 
 def recount(shortened: Sequence[Content], whole: Sequence[Content], counts: Sequence[int]) -> list[int]:

@@ -21,7 +21,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     """What a context is made of, before it is written.
 
     The plan's input is as it is shown, of ``asked_tokens``: what is larger than the budget is shortened.
-    ``input_tokens`` are those of the input as it is stored.
+    ``input_tokens`` are those of the input as it is stored, of which the first ``passed`` are not shown.
     """
 
     session: Session
@@ -30,6 +30,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     shown: Shown
     input_tokens: tuple[int, ...]
     asked_tokens: tuple[int, ...]
+    passed: int = 0
 
     @property
     def tokens(self) -> int:
