@@ -72,6 +72,7 @@ from multiturn.store.transfer import SqlTransferStore
 from multiturn.store.turns import SqlTurnStore
 from multiturn.store.users import SqlUserStore
 from multiturn.upstream import openai_wire
+from multiturn.upstream.catalogue import EMBEDDING_MODELS
 from multiturn.upstream.embedded import EmbeddedOrder, EmbeddedUpstream
 from multiturn.upstream.embeddings import EmbeddingsChoice, open_embedder
 from multiturn.upstream.embeddings_embedded import EmbeddedEmbedder
@@ -121,6 +122,7 @@ class Models:
     router: Router | None = None
     embedded: EmbeddedUpstream | None = None
     embedder: Embedder | None = None
+    other_embedders: Sequence[Embedder] = ()
     summariser: Upstream | None = None
 
     def states(self) -> Sequence[dict[str, Any]]:
@@ -158,6 +160,10 @@ async def open_server(
                 models,
                 embedder=await open_embeddings(settings, stack),
                 summariser=await open_summariser(settings, stack),
+            )
+        if models.embedder and not upstream:
+            models = replace(
+                models, other_embedders=await open_others(settings, database, models.embedder.model, stack)
             )
         yield await assemble_server(settings, database, models, stack)
 
@@ -203,6 +209,22 @@ async def open_embeddings(settings: Settings, stack: AsyncExitStack) -> Embedded
         connect_s=settings.connect_s,
     )
     return await stack.enter_async_context(open_embedder(choice, model_files(settings.data_dir)))
+
+
+async def open_others(
+    settings: Settings, database: Database, current: str, stack: AsyncExitStack
+) -> Sequence[Embedder]:
+    """Open the models that made vectors before the present one: both are searched until there are new ones."""
+    embedded = {model.name for model in EMBEDDING_MODELS}
+    others: list[Embedder] = []
+    for model in await SqlContextStore(database).list_models_in_use():
+        is_known = model in embedded or settings.embedding_url is not None
+        if model != current and is_known:
+            url = None if model in embedded else settings.embedding_url
+            choice = EmbeddingsChoice(url=url, key=settings.embedding_key, model=model, connect_s=settings.connect_s)
+            embedder = await stack.enter_async_context(open_embedder(choice, model_files(settings.data_dir)))
+            others += [embedder] if embedder else []
+    return others
 
 
 async def open_summariser(settings: Settings, stack: AsyncExitStack) -> Upstream | None:
@@ -293,7 +315,7 @@ class Engine:
         self.keys = Keys(stores.keys, read_clock)
         self.tenants = Tenants(stores.tenants, read_clock)
         self.templates = Templates()
-        self.embedders = Embedders(models.embedder)
+        self.embedders = Embedders(models.embedder, models.other_embedders)
         self.indexes = SessionIndexes(stores.items, stores.contexts, self.embedders, metrics)
         self.knowledge = Knowledge(stores.knowledge, read_clock, self.embedders)
         recall = Recall(stores.items, self.indexes, self.knowledge, self.embedders, metrics)
@@ -333,7 +355,8 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     recovery = Recovery(server_id, stores.servers, stores.turns, engine.runs, read_clock)
     events_life = timedelta(seconds=settings.events_life_s)
     retention = Retention(stores.retention, read_clock, engine.metrics, events_life=events_life)
-    rounds = Rounds(recovery, retention, engine.runs, engine.knowledge, sweep_every_s=settings.sweep_every_s)
+    embeds = (engine.knowledge.embed_due, engine.indexes.embed_due)
+    rounds = Rounds(recovery, retention, engine.runs, embeds, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
     finish_turns = partial(finish, crews, engine.runs, limit_s=settings.stop_s)

@@ -1,6 +1,7 @@
 """``python -m tests.bench [--data FOLDER] [NAME …]``: prints the figures of the measurements that are named, as JSON.
 
-Without a name, all of the server are made. Those of public benchmarks need their data, and have to be named.
+Without a name, all of the server are made. Those of contexts and of public benchmarks have to be named; the latter need
+their data.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from tests.bench import measures, recall
+from tests.bench import context_costs, context_evidence, context_prefix, measures, recall, strict
 
 MEASURES: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "turns": measures.measure_turns,
@@ -24,7 +25,16 @@ MEASURES: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "disk": measures.measure_disk,
     "startup": measures.measure_startup,
 }
-BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[measures.Figures]]] = {"recall": recall.measure_recall}
+CONTEXTS: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
+    "assembling": context_costs.measure_assembling,
+    "recalling_turns": context_costs.measure_recalling_turns,
+    "strict": strict.measure_strict,
+}
+BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[measures.Figures]]] = {
+    "recall": recall.measure_recall,
+    "evidence": context_evidence.measure_evidence,
+    "prefix": context_prefix.measure_prefix,
+}
 
 
 async def main(names: list[str], data: Path) -> None:
@@ -32,17 +42,18 @@ async def main(names: list[str], data: Path) -> None:
     figures: dict[str, object] = {"python": platform.python_version(), "cores": os.cpu_count()}
     for name in names or MEASURES:
         print(f"measuring {name} ...", file=sys.stderr)
-        figures[name] = await (BENCHMARKS[name](data) if name in BENCHMARKS else MEASURES[name]())
+        figures[name] = await (BENCHMARKS[name](data) if name in BENCHMARKS else {**MEASURES, **CONTEXTS}[name]())
     print(json.dumps(figures, indent=1))
 
 
 def read_arguments() -> argparse.Namespace:
     """Read the command line."""
+    known = [*MEASURES, *CONTEXTS, *BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join([*MEASURES, *BENCHMARKS]))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--data", type=Path, default=recall.DATA, help="the folder of the public benchmarks")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - MEASURES.keys() - BENCHMARKS.keys():
+    if unknown := set(arguments.names) - set(known):
         parser.error(f"no measurement {', '.join(sorted(unknown))}")
     return arguments
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -44,6 +44,9 @@ TALK_TURNS = 60
 ROUNDS = 12
 ROUND_TURNS = 25
 NOTHING = RecallPlan()
+THINGS = [
+    f"{first}{second}" for first in ("sea", "moon", "iron", "green", "salt") for second in ("bird", "gate", "stone")
+]
 
 
 def say(random: Random, words: int) -> str:
@@ -169,17 +172,25 @@ class Scene:
         return round(1000 * median(took[1:]), 2)
 
 
+# What is measured side by side: recall as it is by default, by words alone, and none.
+SERVERS: Mapping[str, Mapping[str, object]] = {
+    "with_recall": {"recall": True},
+    "by_words_alone": {"recall": True, "embedding_model": "none"},
+    "without": {"recall": False},
+}
+
+
 async def measure_recalling_turns() -> Figures:
-    """CPU of stored turns after a cut with recall and without, two servers side by side, and of the embedder."""
+    """CPU of stored turns after a cut with recall and without, on servers side by side, and of the embedder."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(mock_model(tokens=32))
-        settings = {"context_tokens": CONTEXT_TOKENS}
-        folders = [await stack.enter_async_context(data_dir()) for _ in range(2)]
-        with_recall = await stack.enter_async_context(server(folders[0], model, recall=True, **settings))
-        without = await stack.enter_async_context(server(folders[1], model, recall=False, **settings))
-        (asking,) = await stack.enter_async_context(connect(with_recall, 1))
-        (other,) = await stack.enter_async_context(connect(without, 1))
-        return await compare_turns((with_recall, Talk(asking)), (without, Talk(other)))
+        compared: dict[str, tuple[Process, Talk]] = {}
+        for name, settings in SERVERS.items():
+            folder = await stack.enter_async_context(data_dir())
+            process = await stack.enter_async_context(server(folder, model, context_tokens=CONTEXT_TOKENS, **settings))
+            (connection,) = await stack.enter_async_context(connect(process, 1))
+            compared[name] = process, Talk(connection)
+        return await compare_turns(compared)
 
 
 class Talk:
@@ -195,44 +206,36 @@ class Talk:
         for _ in range(turns):
             number = next(self.numbers)
             earlier = self.random.randrange(number + 1)
-            text = f"Note {number}: {name(number)}. And what was it about {name(earlier)}?"
+            text = f"Note {number}: {name_note(number)}. And what was it about {name_note(earlier)}?"
             await self.connection.ask(text, "recalling")
 
 
-def name(number: int) -> str:
+def name_note(number: int) -> str:
     """What note ``number`` is about: the same words each time."""
     random = Random(number)
     return " ".join(random.choices(THINGS, k=4))
 
 
-THINGS = [
-    f"{first}{second}" for first in ("sea", "moon", "iron", "green", "salt") for second in ("bird", "gate", "stone")
-]
-
-
-async def compare_turns(one: tuple[Process, Talk], other: tuple[Process, Talk]) -> Figures:
-    """Take turns with both in turn, and compare what they cost."""
-    (ours, talk), (plain, plain_talk) = one, other
-    # Until the context was cut and the embedder is there.
+async def compare_turns(compared: Mapping[str, tuple[Process, Talk]]) -> Figures:
+    """Take turns with all of them in turn, and compare what they cost."""
     print("recalling_turns: filling the contexts ...", file=sys.stderr)
-    await talk.take(TALK_TURNS)
-    await plain_talk.take(TALK_TURNS)
-    children = list_children(ours.pid)
-    costs: list[float] = []
-    plain_costs: list[float] = []
+    for _, talk in compared.values():
+        await talk.take(TALK_TURNS)
+    children = list_children(compared["with_recall"][0].pid)
     embedder_s = sum(map(cpu_of, children))
+    costs: dict[str, list[float]] = {name: [] for name in compared}
     for _ in range(ROUNDS):
-        costs.append(await cost_of(ours, talk))
-        plain_costs.append(await cost_of(plain, plain_talk))
+        for name, (process, talk) in compared.items():
+            costs[name].append(await cost_of(process, talk))
     embedder_ms = 1000 * (sum(map(cpu_of, children)) - embedder_s) / (ROUNDS * ROUND_TURNS)
+    means = {name: fmean(cost) for name, cost in costs.items()}
     return {
         "context_tokens": CONTEXT_TOKENS,
         "turns": ROUNDS * ROUND_TURNS,
-        "with_recall_ms": round(fmean(costs), 2),
-        "without_ms": round(fmean(plain_costs), 2),
-        "beyond_ms": round(fmean(costs) - fmean(plain_costs), 2),
+        **{f"{name}_ms": round(mean, 2) for name, mean in means.items()},
+        "beyond_ms": round(means["with_recall"] - means["without"], 2),
+        "beyond_by_words_alone_ms": round(means["by_words_alone"] - means["without"], 2),
         "embedder_ms": round(embedder_ms, 2),
-        "embedder_processes": len(children),
     }
 
 

@@ -148,7 +148,9 @@ WAYS: Mapping[str, Budget] = {
     "recall only, 4000": share_out(4000, low_water=0.0, recall_tokens=4000),
     "the server's defaults, 4000": make_budget(4000),
     "the server's defaults, 8000": make_budget(8000),
-    "the server's, recall a quarter, 4000": share_out(4000, low_water=0.25, recall_tokens=1000),
+    "low-water mark an eighth, recall 500, 4000": share_out(4000, low_water=0.125, recall_tokens=500),
+    "low-water mark a quarter, recall 1000, 4000": share_out(4000, low_water=0.25, recall_tokens=1000),
+    "low-water mark a quarter, recall 512, 8000": share_out(8000, low_water=0.25, recall_tokens=512),
 }
 
 

@@ -210,7 +210,7 @@ def list_ways(tokens_max: int) -> Mapping[str, Way]:
         "adaptive, no recall": Way(),
         "adaptive, recall of 512 in every turn": Way(recall_tokens=512),
         "adaptive, recall of 256 in every turn": Way(recall_tokens=256),
-        f"adaptive, the server's recall ({own}) in every turn": Way(recall_tokens=own),
+        "adaptive, the server's own recall in every turn": Way(recall_tokens=own),
         "the same, 3 of 10 turns recall nothing": Way(recall_tokens=own, silent_of_ten=3),
         "the same, 5 of 10 turns recall nothing": Way(recall_tokens=own, silent_of_ten=5),
         "the same, 7 of 10 turns recall nothing": Way(recall_tokens=own, silent_of_ten=7),

@@ -25,6 +25,7 @@ from multiturn.errors import ContextTooLong, UpstreamRefused, UpstreamTimeout
 from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
 from multiturn.model.policy import OverflowStrategy
 from multiturn.model.usage import Usage
+from multiturn.upstream.openai_wire import write_request
 from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
 from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 
@@ -63,18 +64,18 @@ class StrictProvider:
         self.randoms: dict[str, Random] = {}
         self.refusals: list[tuple[str, bool, str]] = []
         self.said: dict[str, dict[str, Any]] = {}
-        self.tokens: dict[str, int] = {}
         self.heads: dict[str, int] = {}
 
     async def complete(self, request: ModelRequest) -> Completion:
         """Answer whole."""
-        completion = await self.inner.complete(request)
-        return replace(completion, usage=self._usage(request.model))
+        usage = self._measure(request)
+        return replace(await self.inner.complete(request), usage=usage)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
         """Answer in pieces."""
+        usage = self._measure(request)
         async for deltas in self.inner.stream(request):
-            yield [replace(one, usage=self._usage(request.model)) if one.usage else one for one in deltas]
+            yield [replace(one, usage=usage) if one.usage else one for one in deltas]
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """It has a model of every window; it lists none."""
@@ -84,9 +85,10 @@ class StrictProvider:
         """Tell the window of a model."""
         return find_window(model)
 
-    def _usage(self, model: str) -> Usage:
-        """What the last request took."""
-        return Usage(input_tokens=self.tokens[model], output_tokens=1)
+    def _measure(self, request: ModelRequest) -> Usage:
+        """What a request takes."""
+        seen = msgspec.json.decode(write_request(request, stream=False))
+        return Usage(input_tokens=count_request(seen, self.heads.get(request.model, 0)), output_tokens=1)
 
     def _answer(self, seen: dict[str, Any]) -> Script:
         """Check the request, and say something, or call tools where there are any."""
@@ -94,7 +96,6 @@ class StrictProvider:
         self.inner.requests.clear()
         random = self.randoms.setdefault(model, Random(model))
         is_summary = bool(messages) and "Summarize the conversation" in str(messages[-1].get("content"))
-        self.tokens[model] = count_request(seen, self.heads.get(model, 0))
         self._check(seen, is_summary)
         if is_summary:
             return summarize(random, failing=self.failing)
@@ -113,8 +114,9 @@ class StrictProvider:
         if reason:
             self.refusals.append((model, is_summary, reason))
             raise UpstreamRefused(reason, status=400, body=b"{}")
-        if self.tokens[model] + reserve > window:
-            reason = f"{self.tokens[model]} tokens and {reserve} for the answer are more than {window}"
+        tokens = count_request(seen, self.heads.get(model, 0))
+        if tokens + reserve > window:
+            reason = f"{tokens} tokens and {reserve} for the answer are more than {window}"
             self.refusals.append((model, is_summary, reason))
             raise ContextTooLong(reason, status=400, tokens_max=window - reserve)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,14 @@ async def ask(http: aiohttp.ClientSession, text: str, *, session: str = "s") -> 
     async with http.post("/v1/chat/completions", json=body) as reply:
         assert reply.status == 200, await reply.text()
         return reply.headers["X-Run-Id"]
+
+
+def restore(name: str, folder: Path) -> Path:
+    """A SQLite file as another program wrote it."""
+    path = folder / f"{name}.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript((FOREIGN / f"{name}.sql").read_text("utf-8"))
+    return path
 
 
 async def list_names(http: aiohttp.ClientSession) -> list[str]:
@@ -123,7 +133,8 @@ async def test_error_reaches_who_still_sends(upstream: str, tmp_path: Path) -> N
 
 
 async def test_threads_of_langgraph_are_imported_without_a_server(tmp_path: Path) -> None:
-    outcome = await command(tmp_path, "import", str(FOREIGN / "langgraph.sqlite"), embedding_model="none")
+    file = restore("langgraph", tmp_path)
+    outcome = await command(tmp_path, "import", str(file), embedding_model="none")
     assert outcome.status == 0, outcome.err
     assert "lisbon: 1 session imported" in outcome.out
     items = json.loads((await command(tmp_path, "sessions", "items", "lisbon", "--json")).out)
@@ -143,13 +154,13 @@ async def test_threads_of_langgraph_are_imported_without_a_server(tmp_path: Path
     assert items[0]["created_at"].startswith("2026-11-21T")
     session = json.loads((await command(tmp_path, "sessions", "show", "lisbon", "--json")).out)
     assert session["instructions"] == [{"role": "system", "content": "You know the trams."}]
-    again = await command(tmp_path, "import", str(FOREIGN / "langgraph.sqlite"))
+    again = await command(tmp_path, "import", str(file))
     assert (again.status, again.out) == (1, "")
     assert "lisbon: There is a session 'lisbon' already." in again.err
 
 
 async def test_sessions_of_openai_agents_are_imported(tmp_path: Path) -> None:
-    outcome = await command(tmp_path, "import", str(FOREIGN / "agents.sqlite"))
+    outcome = await command(tmp_path, "import", str(restore("agents", tmp_path)))
     assert outcome.status == 0, outcome.err
     assert "left out: 1 × item of type reasoning: it has no place among chat messages" in outcome.out
     assert "left out: 1 × item of type web_search_call" in outcome.out

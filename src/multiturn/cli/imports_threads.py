@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec import Struct
 
-
 NO_PLACE = "it has no place among chat messages"
 
 

@@ -265,6 +265,14 @@ class SegmentStore(Protocol):
         """Replace a segment by the same with other vectors."""
         ...
 
+    async def list_due(self, model: str, *, limit: int) -> Sequence[tuple[UUID, UUID, StoredSegment]]:
+        """List some segments that have no vectors of this model: (tenant id, session id, segment) each."""
+        ...
+
+    async def list_models_in_use(self) -> Sequence[str]:
+        """List the models of which there are vectors, of documents too."""
+        ...
+
 
 class KeyStore(Protocol):
     """Keeps tenants, users and API keys."""

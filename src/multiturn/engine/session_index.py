@@ -7,6 +7,9 @@ the turn, and only what a cut surprised is made on the spot (docs/decisions/reca
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -21,11 +24,14 @@ from multiturn.engine.search.ranking import list_entries
 from multiturn.engine.search.segment import Entry, IndexSegment, build_segment, decode_segment, with_vectors
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.window.shown import read_name, read_text
+from multiturn.errors import Unavailable, UpstreamError
 from multiturn.model.content import Reasoning, Summary
 from multiturn.model.item import Item, Range
 from multiturn.model.retrieved import StoredSegment
 from multiturn.model.session import Session
 from multiturn.observe import Metrics
+
+log = logging.getLogger(__name__)
 
 # Small enough that none keeps other turns waiting (some 60 µs an item), large enough that 10,000 items are few rows.
 SEGMENT_ITEMS = 64
@@ -33,6 +39,9 @@ SEGMENT_ITEMS = 64
 SEGMENT_ITEMS_MIN = 32
 # What a turn waits for itself; more than this is indexed behind it, and found from the next turn on.
 INLINE_ITEMS = 8 * SEGMENT_ITEMS
+# So many get vectors in one step, and so often a server looks for those that another one has made.
+DUE_SEGMENTS = 4
+LOOK_S = 5.0
 CACHE_BYTES = 64 * 1024 * 1024
 SESSIONS_MAX = 10_000
 
@@ -56,6 +65,7 @@ class OpenIndex:
         self.covered: dict[UUID, list[tuple[int, int]]] = {}
         self.newest: dict[UUID, int] = {}
         self.plain: set[SegmentKey] = set()
+        self.looked_at = time.monotonic()
         self.lock = asyncio.Lock()
 
     def list_missing(self, session_id: UUID, range_: Range) -> Iterator[Range]:
@@ -73,16 +83,27 @@ class OpenIndex:
             yield Range(begin, range_.last, range_.session_id)
 
     def hold(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment, model: str | None) -> None:
-        """Take a segment up, or take over the vectors that it has got since; ``model`` is the present one."""
+        """Take a segment up, unless it is there; ``model`` is the present one."""
         if key in self.index:
-            self.index.attach(key, segment)
-        else:
-            self.index.add(key, segment)
-            self._cover(key.session_id, stored.first, stored.last)
-        if model is None or stored.model == model:
-            self.plain.discard(key)
-        else:
+            return
+        self.index.add(key, segment)
+        self._cover(key.session_id, stored.first, stored.last)
+        if model is not None and stored.model != model:
             self.plain.add(key)
+
+    def take_vectors(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment, model: str) -> None:
+        """Take over the vectors that a segment has got since."""
+        if key in self.index and stored.model == model:
+            self.index.attach(key, segment)
+            self.plain.discard(key)
+
+    def looks_again(self) -> bool:
+        """Whether it is time to look for vectors that were made since."""
+        now = time.monotonic()
+        if now - self.looked_at < LOOK_S:
+            return False
+        self.looked_at = now
+        return True
 
     def _cover(self, session_id: UUID, first: int, last: int) -> None:
         """Note that a stretch is indexed; stretches that touch become one."""
@@ -118,11 +139,7 @@ class SessionIndexes:
         return opened.index
 
     async def prepare(self, session: Session, path: Sequence[Range], before: int) -> None:
-        """Index what stands on a path before an item, once it is worth a segment, with vectors where there is an
-        embedder.
-
-        Raises Unavailable or UpstreamError when the embedder cannot answer; words are indexed by then.
-        """
+        """Index what stands on a path before an item, once it is worth a segment; vectors follow (``embed_due``)."""
         opened = self._find(session.id)
         async with opened.lock:
             await self._refresh(opened, session, path)
@@ -132,8 +149,6 @@ class SessionIndexes:
                 async with opened.lock:
                     await self._index(opened, session, part)
                 await asyncio.sleep(0)
-        if opened.plain and (embedder := self.embedders.current):
-            await self._embed(opened, session, embedder)
         self._trim()
 
     def forget(self, session_id: UUID) -> None:
@@ -160,6 +175,16 @@ class SessionIndexes:
             after = opened.newest.get(owner_id, 0)
             for stored in await self.store.list_segments(session.tenant_id, owner_id, after=after):
                 opened.hold(SegmentKey(owner_id, stored.first), stored, decode_segment(stored.body), self.model)
+        if opened.plain and self.model and opened.looks_again():
+            await self._take_vectors(opened, session.tenant_id, self.model)
+
+    async def _take_vectors(self, opened: OpenIndex, tenant_id: UUID, model: str) -> None:
+        """Take up vectors that were made since."""
+        for session_id in {key.session_id for key in opened.plain}:
+            models = await self.store.list_models(tenant_id, session_id, last=opened.newest[session_id])
+            for key in [key for key in opened.plain if key.session_id == session_id and models.get(key.first) == model]:
+                if stored := await self.store.find_segment(tenant_id, session_id, key.first):
+                    opened.take_vectors(key, stored, decode_segment(stored.body), model)
 
     @property
     def model(self) -> str | None:
@@ -184,32 +209,42 @@ class SessionIndexes:
             opened.hold(SegmentKey(owner_id, part.first), stored, segment, self.model)
         self.metrics.indexed.inc(len(range_))
 
-    async def _embed(self, opened: OpenIndex, session: Session, embedder: Embedder) -> None:
-        """Give vectors of the present model to the segments that have none, or those of another model."""
-        for key in sorted(opened.plain, key=lambda key: key.first):
-            stored = await self.store.find_segment(session.tenant_id, key.session_id, key.first)
-            if stored is None:
-                opened.plain.discard(key)
-                continue
-            segment = decode_segment(stored.body)
-            if stored.model != embedder.model:
-                texts = await self._read_entries(session, key, segment)
-                if texts is None:
-                    opened.plain.discard(key)
-                    continue
-                if texts:
-                    segment = with_vectors(segment, embedder.model, await embedder.embed(texts))
-                stored = replace(stored, model=embedder.model, body=segment.encode())
-                await self.store.save_vectors(session.tenant_id, key.session_id, stored)
-            async with opened.lock:
-                opened.hold(key, stored, segment, embedder.model)
+    async def embed_due(self) -> int:
+        """Give vectors of the present model to some segments that have none, or those of another model; tells how many.
 
-    async def _read_entries(self, session: Session, key: SegmentKey, segment: IndexSegment) -> list[str] | None:
-        """The texts of a segment's entries; None where its items are gone."""
+        0 when there is nothing to do, or the embedder cannot do it now.
+        """
+        embedder = self.embedders.current
+        if embedder is None:
+            return 0
+        due = await self.store.list_due(embedder.model, limit=DUE_SEGMENTS)
+        for tenant_id, session_id, stored in due:
+            try:
+                segment = await self._embed(tenant_id, session_id, stored, embedder)
+            except Unavailable as error:
+                log.info("what was said gets its vectors later: %s", error)
+                return 0
+            stored = replace(stored, model=embedder.model, body=segment.encode())
+            await self.store.save_vectors(tenant_id, session_id, stored)
+            if opened := self.opened.get(session_id):
+                async with opened.lock:
+                    opened.take_vectors(SegmentKey(session_id, stored.first), stored, segment, embedder.model)
+        return len(due)
+
+    async def _embed(
+        self, tenant_id: UUID, session_id: UUID, stored: StoredSegment, embedder: Embedder
+    ) -> IndexSegment:
+        """A segment with vectors; without, where its items are gone or the model refuses them: words will do then."""
+        segment = dataclasses.replace(decode_segment(stored.body), vectors=None)
         numbers = sorted({int(number) for number in segment.numbers})
-        items = await self.items.load_at(session.tenant_id, key.session_id, numbers)
-        entries = list_index_entries(items)
-        return [entry.text for entry in entries] if len(entries) == len(segment) else None
+        entries = list_index_entries(await self.items.load_at(tenant_id, session_id, numbers))
+        if not entries or len(entries) != len(segment):
+            return segment
+        try:
+            return with_vectors(segment, embedder.model, await embedder.embed([entry.text for entry in entries]))
+        except UpstreamError as error:
+            log.warning("items %s to %s have no vectors: %s", stored.first, stored.last, error)
+            return segment
 
 
 def take_newest(ranges: Sequence[Range], count: int) -> list[Range]:

@@ -12,7 +12,7 @@ from multiturn.model.context import ContextRecord
 from multiturn.model.item import Range
 from multiturn.model.retrieved import RetrievedContext, StoredSegment
 from multiturn.store.database import Database, Row
-from multiturn.store.rows import as_json
+from multiturn.store.rows import as_id, as_json
 
 read_retrieved = msgspec.json.Decoder(RetrievedContext).decode
 read_record = msgspec.json.Decoder(ContextRecord).decode
@@ -89,6 +89,17 @@ class SqlContextStore:
         """Replace a segment by the same with other vectors."""
         async with self.database.transaction() as tx:
             await tx.execute("save_segment_vectors", write_segment(tenant_id, session_id, segment))
+
+    async def list_due(self, model: str, *, limit: int) -> Sequence[tuple[UUID, UUID, StoredSegment]]:
+        """List some segments that have no vectors of this model: (tenant id, session id, segment) each."""
+        async with self.database.reading() as tx:
+            rows = await tx.fetch_all("list_due_segments", {"model": model, "limit": limit})
+        return [(as_id(row[0]), as_id(row[1]), read_segment(row[2:])) for row in rows]
+
+    async def list_models_in_use(self) -> Sequence[str]:
+        """List the models of which there are vectors, of documents too."""
+        async with self.database.reading() as tx:
+            return [row[0] for row in await tx.fetch_all("list_embedding_models", {})]
 
 
 def read_segment(row: Row) -> StoredSegment:

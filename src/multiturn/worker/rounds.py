@@ -1,12 +1,11 @@
-"""The rounds of a server: heartbeat, recovery, checkpoints of streams, the sweeper, and vectors of documents."""
+"""The rounds of a server: heartbeat, recovery, checkpoints of streams, the sweeper, and vectors."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.retention import LEASE_S, Recovery, Retention
 from multiturn.engine.runs import Runs
 from multiturn.worker.crew import Crew, repeat
@@ -14,7 +13,7 @@ from multiturn.worker.crew import Crew, repeat
 BEAT_S = 2.5
 # DESIGN section 2: when the process is killed, what was streamed is lost for at most one second.
 CHECKPOINT_S = 0.5
-# How long a long document waits until its vectors are begun.
+# How long a long document, or what was said, waits until its vectors are begun.
 EMBED_S = 2.0
 # Between two small batches the sweeper lets turns pass.
 BREATH_S = 0.01
@@ -24,12 +23,18 @@ class Rounds:
     """Begins and ends the background work of one server."""
 
     def __init__(
-        self, recovery: Recovery, retention: Retention, runs: Runs, knowledge: Knowledge, *, sweep_every_s: float
+        self,
+        recovery: Recovery,
+        retention: Retention,
+        runs: Runs,
+        embeds: Sequence[Callable[[], Awaitable[int]]],
+        *,
+        sweep_every_s: float,
     ) -> None:
         self.recovery = recovery
         self.retention = retention
         self.runs = runs
-        self.knowledge = knowledge
+        self.embeds = embeds
         self.sweep_every_s = sweep_every_s
         self.crew = Crew()
         self.beat_at = float("-inf")
@@ -65,8 +70,9 @@ class Rounds:
             await self.retention.vacuum()
 
     async def _embed(self) -> None:
-        """Make vectors for documents that were stored without, or with those of another model."""
-        await until_nothing(self.knowledge.embed_due)
+        """Make vectors for what was stored without, or with those of another model: of documents, of the past."""
+        for embed in self.embeds:
+            await until_nothing(embed)
 
     async def end(self) -> None:
         """End the rounds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,12 +91,10 @@ def read_date(value: Any) -> datetime | None:
     """A date: ISO 8601, or seconds since 1970. One without a zone is in UTC. Raises InvalidRequest."""
     if value is None:
         return None
-    try:
+    with suppress(ValueError, OverflowError, OSError):
         if isinstance(value, str):
             time = datetime.fromisoformat(value)
             return time if time.tzinfo else time.replace(tzinfo=UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
     raise InvalidRequest(f"'created_at' must be a time as 2026-11-21T09:30:00Z; it is {value!r:.40}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from multiturn.api import examples
-from multiturn.api.description import ANY, Operation, Parameter, Reply
+from multiturn.api.description import ANY, Body, Example, Operation, Parameter, Reply
 from multiturn.api.native.operations import SESSION_ID
 from multiturn.api.native.session_operations import SESSION
 from multiturn.api.native.transfer_lines import BODY_BYTES_MAX, MIB
 from multiturn.api.native.transfer_parse import FORMATS
-from multiturn.api.native.transfer_wire import ImportBody
+from multiturn.api.native.transfer_wire import ImportBody, ImportLine
 from multiturn.api.parameters import NAME, USER
 
 DOCUMENTS = Parameter(
@@ -34,6 +34,12 @@ EXTERNAL_ID = Parameter(
     place="query",
     schema=NAME,
     text="The client's name of the session, for the import of one; else the name that it had, if it had one.",
+)
+
+MESSAGE = Example(
+    name="message",
+    title="A history of one message",
+    body={"role": "user", "content": examples.ASKED, "created_at": "2026-11-20T18:04:00Z"},
 )
 
 IMPORTED: dict[str, Any] = {
@@ -67,6 +73,7 @@ OPERATIONS = (
         f"format. It is read as it arrives, and has at most {BODY_BYTES_MAX // MIB} MiB. Nobody sees anything of it "
         "before all of it is there. A line that is wrong is a 400 that names it, and nothing is imported then.",
         parameters=(FORMAT, EXTERNAL_ID, USER),
+        body=Body(shape=ImportLine, examples=(MESSAGE,)),
         replies=(
             Reply(
                 text="The session; the first one, where there were several.",

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from multiturn.api.auth import ID_CHARS_MAX
+from multiturn.api.message_shapes import Said
 from multiturn.api.native.query import NUMBER_MAX
 from multiturn.api.native.session_wire import Expiry, SessionBody
 from multiturn.api.policy import TOKENS_MAX, RecallOptionsBody, Tokens
@@ -132,6 +133,17 @@ class EndLine(Struct, kw_only=True, tag="end", tag_field="type", forbid_unknown_
 
 
 Line = SessionLine | ItemLine | RunLine | DocumentLine | EndLine
+
+
+class ImportLine(Struct, kw_only=True, omit_defaults=True):
+    """A line of what is imported: a chat message, as it is here, with all its fields; or a line of an export."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Said = None
+    created_at: Annotated[
+        Annotated[datetime, Meta(tz=True)] | float | None,
+        Meta(description="When it was said, ISO 8601 or in seconds since 1970; else when the one before it was."),
+    ] = None
 
 
 class ImportedSession(Struct, kw_only=True):

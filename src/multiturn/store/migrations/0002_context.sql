@@ -134,6 +134,8 @@ CREATE TABLE session_segments (
     PRIMARY KEY (tenant_id, session_id, first)
 );
 
+CREATE INDEX session_segments_by_model ON session_segments (model);
+
 -- What was retrieved for a run; the block of it stands in the message seq as long as that is shown.
 CREATE TABLE retrieved_contexts (
     tenant_id {uuid} NOT NULL,

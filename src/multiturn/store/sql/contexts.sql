@@ -40,6 +40,16 @@ SELECT first, model FROM session_segments WHERE tenant_id = :tenant_id AND sessi
 -- One batch.
 SELECT first, last, model, body FROM session_segments WHERE tenant_id = :tenant_id AND session_id = :session_id AND first = :first;
 
+-- name: list_due_segments
+-- across tenants: vectors are made for whoever's it is.
+SELECT tenant_id, session_id, first, last, model, body FROM session_segments
+WHERE model < :model OR model > :model OR model IS NULL LIMIT :limit;
+
+-- name: list_embedding_models
+-- across tenants: a server that starts with another model opens those whose vectors are still there.
+SELECT DISTINCT model FROM session_segments WHERE model IS NOT NULL
+UNION SELECT DISTINCT model FROM knowledge_segments WHERE model IS NOT NULL;
+
 -- name: save_segment
 -- Of two servers that index the same items the first one counts. What was erased meanwhile leaves nothing behind.
 INSERT INTO session_segments (tenant_id, session_id, first, last, model, body)

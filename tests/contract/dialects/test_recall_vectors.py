@@ -1,0 +1,104 @@
+"""Recall with vectors: they come behind the turns, never in their way, and survive a change of the embedding model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from multiturn.errors import Unavailable, UpstreamError
+from multiturn.upstream.scripted_embedder import ScriptedEmbedder
+from tests.contract.dialects.conftest import OpenPlace, Place
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FACT = "Our dog Argos chases every squirrel in the park."
+QUESTION = "Which dog of ours chases the squirrel in the park?"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Both databases."""
+    return str(request.param)
+
+
+async def fill(place: Place) -> None:
+    """Say the fact, and then so much that it is cut."""
+    await place.ask(FACT)
+    for number in range(40):
+        await place.ask(f"Step {number}: " + "water the plants and sweep the floor. " * 3)
+
+
+async def find(place: Place) -> list[dict[str, Any]]:
+    """What a question finds of the past and is shown."""
+    body = {"messages": [{"role": "user", "content": QUESTION}], "model": "m"}
+    async with place.http.post("/v1/sessions/s/context/preview", json=body) as reply:
+        context = await reply.json()
+    snippets = (context["retrieved"] or {"snippets": []})["snippets"]
+    return [one for one in snippets if one["omitted"] is None]
+
+
+async def wait_vectors(place: Place) -> list[dict[str, Any]]:
+    """Ask until what is found was compared by its vector."""
+    deadline = time.monotonic() + 15
+    while not (found := await find(place)) or found[0]["similarity"] is None:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.2)
+    return found
+
+
+async def test_vectors_come_behind_the_turns(opening: OpenPlace) -> None:
+    embedder = ScriptedEmbedder()
+    async with opening(context_tokens=1000, embedder=embedder) as place:
+        await fill(place)
+        found = await wait_vectors(place)
+        assert found[0]["text"] == FACT
+        assert found[0]["similarity"] > 0.3
+
+
+async def test_without_the_embedder_words_find(opening: OpenPlace) -> None:
+    embedder = ScriptedEmbedder()
+    embedder.error = Unavailable("away", code="model_not_ready")
+    async with opening(context_tokens=1000, embedder=embedder) as place:
+        await fill(place)
+        found = await find(place)
+        assert found[0]["text"] == FACT
+        assert found[0]["similarity"] is None
+        embedder.error = None
+        assert (await wait_vectors(place))[0]["text"] == FACT
+
+
+async def test_slow_embedder_delays_a_turn_by_a_second_at_most(opening: OpenPlace) -> None:
+    embedder = ScriptedEmbedder()
+    async with opening(context_tokens=1000, embedder=embedder) as place:
+        await fill(place)
+        await wait_vectors(place)
+        embedder.pause_s = 30
+        began = time.monotonic()
+        assert (await find(place))[0]["text"] == FACT
+        assert time.monotonic() - began < 2.5
+
+
+async def test_refused_texts_stay_findable_by_words(opening: OpenPlace) -> None:
+    embedder = ScriptedEmbedder()
+    embedder.error = UpstreamError("too long")
+    async with opening(context_tokens=1000, embedder=embedder) as place:
+        await fill(place)
+        await asyncio.sleep(3)
+        calls = len(embedder.calls)
+        await asyncio.sleep(2.5)
+        assert len(embedder.calls) == calls
+        embedder.error = None
+        assert (await find(place))[0]["text"] == FACT
+
+
+async def test_changed_model_makes_its_own_vectors(opening: OpenPlace) -> None:
+    async with opening(context_tokens=1000, embedder=ScriptedEmbedder(model="old")) as place:
+        await fill(place)
+        await wait_vectors(place)
+    newer = ScriptedEmbedder(model="newer", dimensions=32)
+    async with opening(context_tokens=1000, embedder=newer) as place:
+        assert (await find(place))[0]["text"] == FACT
+        assert (await wait_vectors(place))[0]["text"] == FACT
