@@ -105,17 +105,12 @@ async def measure_assembling() -> Figures:
 
 async def measure_index(rig: Rig, session: Session, indexes: SessionIndexes) -> Figures:
     """What the index costs to make, and what it takes."""
-    # Words first, as a turn does it; the vectors' own making is apart.
-    embedder = rig.embedders.current
-    rig.embedders.current = None
     began = time.process_time()
     await indexes.prepare(session, session.path, session.head + 1)
     words_s = time.process_time() - began
-    rig.embedders.current = embedder
-    # Nothing of it in memory any more: what has no vectors is found by its rows, as after a restart.
-    indexes.forget(session.id)
     began = time.process_time()
-    await indexes.prepare(session, session.path, session.head + 1)
+    while await indexes.embed_due():
+        pass
     vectors_s = time.process_time() - began
     index = indexes.opened[session.id].index
     return {

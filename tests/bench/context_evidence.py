@@ -128,6 +128,13 @@ async def open_rig(embedder: Embedder | None, *, folder: Path | None = None) -> 
             await database.close()
 
 
+async def prepare(indexes: SessionIndexes, session: Session) -> None:
+    """Index all that was said, and make its vectors."""
+    await indexes.prepare(session, session.path, session.head + 1)
+    while await indexes.embed_due():
+        pass
+
+
 def make_budget(tokens_max: int, overflow: OverflowStrategy = "adaptive") -> Budget:
     """The server's own budget of so many tokens."""
     budgets = Budgets(ratios=TokenRatios(), context_tokens=ROOMY, default_tokens=ROOMY)
@@ -194,7 +201,7 @@ async def ask_all(rig: Rig, conversation: Conversation) -> list[Shown]:
     ]
     session = await rig.store([(message, said_at.replace(tzinfo=UTC)) for message, said_at in said])
     indexes = rig.open_indexes()
-    await indexes.prepare(session, session.path, session.head + 1)
+    await prepare(indexes, session)
     assembler = rig.open_assembler(indexes)
     texts = [turn.text for turn in conversation.turns]
     shown = []

@@ -18,7 +18,23 @@ pytestmark = [pytest.mark.models_long, pytest.mark.timeout(7200)]
 TURNS = 300
 FACT = "Remember this: my grandmother's parrot is called Galileo."
 QUESTION = "What is the name of my grandmother's parrot? Answer with the name."
-THINGS = "bread rivers clouds bicycles tea trains chess gardens snow lamps shoes maps soup bridges violins".split()
+THINGS = [
+    "bread",
+    "rivers",
+    "clouds",
+    "bicycles",
+    "tea",
+    "trains",
+    "chess",
+    "gardens",
+    "snow",
+    "lamps",
+    "shoes",
+    "maps",
+    "soup",
+    "bridges",
+    "violins",
+]
 ASKED = ("Say one sentence about {}.", "Why do people like {}?", "Name something that goes well with {}.")
 
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
-from multiturn_client import AsyncMultiturn, ConnectionFailed
 
+from multiturn_client import AsyncMultiturn, ConnectionFailed
 from tests.sdk.serving import Served
 
 STORY = "Once upon a time there was a server that never forgot."

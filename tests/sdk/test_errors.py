@@ -6,9 +6,9 @@ import re
 
 import httpx
 import pytest
+
 from multiturn_client import ApiError, MultiturnError, SessionNotFoundError, errors, exceptions
 from multiturn_client.errors import read_stream_error
-
 from tests.sdk.answering import Client, fail
 
 CODES = [

@@ -11,10 +11,10 @@ from contextlib import redirect_stdout
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, DocTestParser, Example, OutputChecker
 from typing import Any
 
-import multiturn_client
 import pytest
-from multiturn_client import AsyncMultiturn, Multiturn, julep
 
+import multiturn_client
+from multiturn_client import AsyncMultiturn, Multiturn, julep
 from tests.sdk.public import PUBLIC
 from tests.sdk.serving import Served
 

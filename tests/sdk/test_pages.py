@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from multiturn_client import AsyncMultiturn
 
+from multiturn_client import AsyncMultiturn
 from tests.sdk.answering import Answering, Client, tell
 
 

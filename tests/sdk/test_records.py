@@ -8,8 +8,8 @@ from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 
 import pytest
-from multiturn_client import Answer, AnswerFacts, Item, Run, Session
 
+from multiturn_client import Answer, AnswerFacts, Item, Run, Session
 from tests.sdk.answering import Client, tell
 
 RUN = {

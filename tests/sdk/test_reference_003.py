@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+
 from multiturn_client import SessionNotFoundError
 from multiturn_client.julep import Client
-
 from tests.e2e.mock import mock_upstream
 from tests.e2e.serving import Serving, serving
 from tests.sdk import reference_003 as page

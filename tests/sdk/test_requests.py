@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+
 from multiturn_client import AsyncMultiturn, Multiturn
 from multiturn_client.julep import AsyncClient, AsyncJulep, Julep
 from multiturn_client.julep import Client as JulepClient
-
 from tests.sdk.answering import Client, tell
 
 EMPTY = {"data": [], "has_more": False, "next": None}

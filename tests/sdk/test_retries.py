@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+
 from multiturn_client import ApiError, ConnectionFailed, MultiturnError, RateLimitError, RequestTimeout, ServerError
 from multiturn_client.retries import find_pause_s, may_retry
-
 from tests.sdk.answering import Client, fail, tell
 
 BROKEN = httpx.ReadError("broken")

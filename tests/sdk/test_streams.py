@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+
 from multiturn_client import ConnectionFailed, MultiturnError, UpstreamError
 from multiturn_client.frames import Frame, FrameReader
-
 from tests.sdk.answering import Client, fail, tell
 
 RUN = {"id": "r", "session_id": "s", "status": "completed", "model": "m", "finish_reason": "stop"}

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import multiturn_client
 import pytest
-from multiturn_client.record import Record
 
+import multiturn_client
+from multiturn_client.record import Record
 from tests.sdk.public import PUBLIC
 
 SDK = Path(__file__).parents[2] / "sdk"

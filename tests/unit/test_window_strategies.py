@@ -208,7 +208,10 @@ def test_recalled_text_cannot_end_its_block() -> None:
 async def test_blocks_go_before_parts() -> None:
     conversation = hold(1000, None, "adaptive")
     await fill(conversation, 20)
-    parts: list[dict[str, Any]] = [{"type": "text", "text": "and?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+    parts: list[dict[str, Any]] = [
+        {"type": "text", "text": "and?"},
+        {"type": "image_url", "image_url": {"url": "data:,"}},
+    ]
     shown = json.loads(bytes((await conversation.show(Message("user", parts))).messages))[-1]["content"]
     assert shown[0]["text"].startswith(OPENING)
     assert shown[1:] == parts

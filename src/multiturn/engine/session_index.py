@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -82,14 +82,20 @@ class OpenIndex:
         if begin <= range_.last:
             yield Range(begin, range_.last, range_.session_id)
 
-    def hold(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment, model: str | None) -> None:
-        """Take a segment up, unless it is there; ``model`` is the present one."""
-        if key in self.index:
-            return
-        self.index.add(key, segment)
-        self._cover(key.session_id, stored.first, stored.last)
-        if model is not None and stored.model != model:
-            self.plain.add(key)
+    def hold(self, session_id: UUID, found: Sequence[tuple[StoredSegment, IndexSegment]], model: str | None) -> None:
+        """Take up those segments of a session that are not there yet, in one step: each costs the index a copy of its
+        arrays' ends. ``model`` is the present one.
+        """
+        new: dict[Hashable, IndexSegment] = {}
+        for stored, segment in found:
+            key = SegmentKey(session_id, stored.first)
+            if key in self.index:
+                continue
+            new[key] = segment
+            self._cover(session_id, stored.first, stored.last)
+            if model is not None and stored.model != model:
+                self.plain.add(key)
+        self.index.add_all(new)
 
     def take_vectors(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment, model: str) -> None:
         """Take over the vectors that a segment has got since."""
@@ -173,8 +179,8 @@ class SessionIndexes:
         """Take up what the store has and this server does not know yet: another one may have made it."""
         for owner_id in {range_.session_id or session.id for range_ in path}:
             after = opened.newest.get(owner_id, 0)
-            for stored in await self.store.list_segments(session.tenant_id, owner_id, after=after):
-                opened.hold(SegmentKey(owner_id, stored.first), stored, decode_segment(stored.body), self.model)
+            listed = await self.store.list_segments(session.tenant_id, owner_id, after=after)
+            opened.hold(owner_id, [(stored, decode_segment(stored.body)) for stored in listed], self.model)
         if opened.plain and self.model and opened.looks_again():
             await self._take_vectors(opened, session.tenant_id, self.model)
 
@@ -206,7 +212,7 @@ class SessionIndexes:
             segment = build_segment(list_index_entries(items), self.reader)
             stored = StoredSegment(first=part.first, last=part.last, model=None, body=segment.encode())
             await self.store.save_segment(session.tenant_id, owner_id, stored)
-            opened.hold(SegmentKey(owner_id, part.first), stored, segment, self.model)
+            opened.hold(owner_id, [(stored, segment)], self.model)
         self.metrics.indexed.inc(len(range_))
 
     async def embed_due(self) -> int:
