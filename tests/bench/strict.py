@@ -35,6 +35,7 @@ WORDS = [f"{first}{second}{third}" for first in "bdgklmnprst" for second in "aei
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
 TURNS_MAX = 24
 BATCH = 5
+REASONS_MAX = 8
 # What the server may say itself: that it will not cut, that nothing is left beside the instructions, or that the call
 # of a late result is no longer shown.
 OWN_REFUSALS = ("context_length_exceeded", "unknown_tool_call")
@@ -314,7 +315,7 @@ async def run_strategy(overflow: OverflowStrategy, histories: int, *, seed: str 
         "rejections": len(turns),
         "rejected_summaries": len(refusals) - len(turns),
         **dict(sorted(counts.items())),
-        "reasons": refusals[:8],
+        "reasons": sorted(refusals, key=lambda refusal: refusal[1])[:REASONS_MAX],
     }
 
 

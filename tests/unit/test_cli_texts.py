@@ -168,6 +168,8 @@ COMMANDS = {
     "chat": [""],
     "keys": ["list", "make", "revoke"],
     "sessions": ["list", "show", "items", "runs", "delete"],
+    "export": [""],
+    "import": [""],
     "model": ["list", "pull", "use", "path"],
     "migrate": [""],
     "doctor": [""],

@@ -46,7 +46,9 @@ def find_reader(path: Path, format_: str | None) -> ThreadReader | None:
             raise MultiturnError("It is not a SQLite file.")
         return None
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        # Where no log lies beside it, the file is all there is, and reading it leaves nothing beside it either.
+        how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
         tables = {str(row[0]) for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as error:
         raise MultiturnError(f"It cannot be read: {error}.") from error
