@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiturn.engine.window.budget import Budgets
+from multiturn.engine.window.budget import RATIO_MARGIN, Budgets
 from multiturn.engine.window.tokens import (
     FRAME_TOKENS,
     MEDIA_TOKENS,
@@ -66,7 +66,7 @@ def test_odd_reports_teach_nothing(estimated: int, reported: int) -> None:
 
 def test_ratio_stays_within_reason() -> None:
     ratios = TokenRatios()
-    ratios.learn("high", estimated=100, reported=10**9)
+    ratios.learn("high", estimated=1000, reported=10**9)
     ratios.learn("low", estimated=10**9, reported=1)
     assert (ratios.ratio("high"), ratios.ratio("low")) == (RATIO_MAX, RATIO_MIN)
 
@@ -101,3 +101,11 @@ def test_refused_context_lowers_the_limit(named: int | None, learned: int) -> No
     budgets = make_budgets()
     budgets.learn_limit("m", tokens_max=named, tokens_sent=8000)
     assert budgets.measure("m", window=100_000, output_max=1) == learned - 1
+
+
+def test_smaller_ratio_is_used_with_a_margin() -> None:
+    budgets = make_budgets(setting=2000)
+    budgets.ratios.learn("m", estimated=1000, reported=990)
+    assert budgets.measure("m", window=None, output_max=1000) == 1000
+    budgets.ratios.learn("other", estimated=1000, reported=500)
+    assert budgets.measure("other", window=None, output_max=1000) == int(1000 / (0.5 * RATIO_MARGIN))

@@ -150,7 +150,7 @@ def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
     # Nor at which item a session can be forked, nor that 5.0 is no whole number here.
     # Nor which agents there are, without which Julep's dialect makes no session.
-    tags = ("Chat completions", "Sessions", "Contexts", *JULEP_TAGS)
+    tags = ("Chat completions", "Sessions", "Contexts", "Documents", "Agents", "Users", "Tenant", *JULEP_TAGS)
     untold = [{"include-tag": tag, "checks": {"positive_data_acceptance": {"enabled": False}}} for tag in tags]
     config = {
         "headers": {"Authorization": f"Bearer {KEY}"},

@@ -96,7 +96,7 @@ class UserRoutes:
         return caller, await self.services.users.get(caller, request.path_params["user_id"])
 
     async def _read(self, request: Request) -> bytes:
-        body = await read_body(request, bytes_max=self.services.body_bytes_max) or b"{}"
+        body = await read_body(request, bytes_max=self.services.body_bytes_max)
         read_json_object(body)
         return body
 

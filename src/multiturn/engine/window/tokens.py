@@ -23,7 +23,8 @@ MEDIA_TOKENS = 800
 # The newest report weighs this much; a single odd one does not move the budget far.
 NEWEST_WEIGHT = 0.2
 RATIO_MIN, RATIO_MAX = 0.5, 4.0
-ESTIMATE_MIN = 64
+# Of fewer tokens the frames and roundings are some percent, more than a budget can bear.
+ESTIMATE_MIN = 128
 
 
 def count_tokens(content: Content) -> int:
