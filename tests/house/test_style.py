@@ -93,8 +93,8 @@ def test_no_error_is_swallowed() -> None:
 
 
 def test_tests_and_source_keep_proportion() -> None:
-    """The target is 1.0 to 1.6 and has no hard figure. The API's description is text, which two tests of all of it hold:
-    it does not count.
+    """The target is 1.0 to 1.6 and has no hard figure. The API's description is text, which two tests of all of it
+    hold: it does not count.
     """
     source = sum(module.lines for module in MODULES if not module.path.endswith(DESCRIPTIONS))
     tests = sum(len(path.read_text("utf-8").splitlines()) for path in list_files("tests", suffix=".py"))

@@ -37,9 +37,12 @@ class MemoryItems:
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.read = 0
 
     async def load(self, tenant_id: UUID, session_id: UUID, ranges: Sequence[Range]) -> Sequence[Item]:
-        return [item for range_ in ranges for item in self.items[range_.first - 1 : range_.last]]
+        items = [item for range_ in ranges for item in self.items[range_.first - 1 : range_.last]]
+        self.read += len(items)
+        return items
 
     async def list_items(
         self,
@@ -51,8 +54,10 @@ class MemoryItems:
         newest_first: bool,
         span: Span = EVERYTHING,
     ) -> Sequence[Item]:
-        items = await self.load(tenant_id, session_id, ranges)
-        return (items[::-1] if newest_first else items)[:limit]
+        items = [item for range_ in ranges for item in self.items[range_.first - 1 : range_.last]]
+        items = (items[::-1] if newest_first else items)[:limit]
+        self.read += len(items)
+        return items
 
     async def load_at(self, tenant_id: UUID, session_id: UUID, seqs: Sequence[int]) -> Sequence[Item]:
         return [self.items[seq - 1] for seq in seqs]

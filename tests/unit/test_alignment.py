@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiturn.engine.alignment import align, may_repeat, normal
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 from multiturn.model.context import Plan
 from multiturn.model.item import Item, Range
 
@@ -302,3 +302,10 @@ def test_nothing_is_lost_and_nothing_doubled(history: list[Content], other: list
     assert before >= 0
     assert shown[before:] == expected
     assert shown[:before] == [normal(content) for content in told[:before]]
+
+
+def test_summaries_are_ours_alone() -> None:
+    said = talk("hi", "ho", "how?", "so")
+    stored = store([*said[:2], Summary("They met.", 1, 2), *said[2:]])
+    plan = align((*said, user("and?")), stored, path_of(stored))
+    assert plan == Plan(path=path_of(stored), input=(user("and?"),))

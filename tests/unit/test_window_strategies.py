@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from multiturn.engine.window.assemble import measure_room
 from multiturn.engine.window.blocks import CLOSING, OPENING, fence
+from multiturn.engine.window.budget import Budget
 from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.tokens import count_tokens
-from multiturn.model.content import Message, Summary
-from multiturn.model.context import Context
+from multiturn.errors import ContextOverflow
+from multiturn.model.content import FunctionCall, Message, Summary
+from multiturn.model.context import Context, Plan
+from multiturn.model.item import Item, Range
 from multiturn.model.policy import OverflowStrategy
 from tests.unit.conversations import (
     HEADS,
     INSTRUCTIONS,
     MARK,
+    NOW,
     Conversation,
     Exchange,
     WordyMemory,
@@ -221,3 +228,44 @@ async def test_tokens_of_items_are_without_blocks() -> None:
     conversation = hold(1000, None, "adaptive")
     await fill(conversation, 30)
     assert all(item.tokens == count_tokens(item.content) for item in conversation.items.items)
+
+
+@pytest.mark.parametrize("size", [2300, 2900, 3000, 3100, 3200])
+async def test_regeneration_still_shows_what_was_asked(size: int) -> None:
+    conversation = hold(1000, None, "adaptive")
+    await fill(conversation, 12)
+    await conversation.turn([user("Q " + "x" * size)], [model("ok")])
+    asked = conversation.session.head - 1
+    plan = Plan(path=(Range(1, asked),), input=(), asked=Range(asked, asked), is_branch=True)
+    context = await conversation.make_assembler().assemble(conversation.session, plan, conversation.budget, ())
+    assert "Q xx" in read(context)[-1]["content"]
+    assert context.tokens <= 1000
+
+
+async def test_huge_arguments_are_shortened_with_their_result() -> None:
+    conversation = hold(1000, None, "adaptive")
+    look = FunctionCall("c", "look", json.dumps({"text": 'say "no" ' * 900}))
+    await conversation.turn([user("look")], [look])
+    shown = read(await conversation.turn([result("c")], [model("so")]))
+    assert [message["role"] for message in shown][-2:] == ["assistant", "tool"]
+    assert json.loads(shown[-2]["tool_calls"][0]["function"]["arguments"]).keys() == {"shortened"}
+
+
+async def test_long_history_is_read_from_its_end() -> None:
+    conversation = Conversation(2000, None, "adaptive")
+    for number in range(1500):
+        for content in (user(f"{number}"), model("ok")):
+            seq = len(conversation.items.items) + 1
+            conversation.items.items.append(
+                Item(seq=seq, run_id=UUID(int=4), content=content, tokens=count_tokens(content), created_at=NOW)
+            )
+    conversation.session = replace(conversation.session, head=3000, path=(Range(1, 3000),))
+    context = await conversation.show(user("and?"))
+    assert 2800 < context.cut < 3000
+    assert conversation.items.read < 2500
+
+
+def test_chinese_instructions_are_counted_by_their_bytes() -> None:
+    session = Conversation(1000, '[{"role":"system","content":"' + "说明" * 400 + '"}]').session
+    with pytest.raises(ContextOverflow):
+        measure_room(session, Budget(tokens_max=500))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 from multiturn.model.context import Plan
 from multiturn.model.item import Item, Range
 
@@ -46,13 +46,13 @@ def align(input_: tuple[Content, ...], history: Sequence[Item], path: tuple[Rang
 
 def list_told(contents: Sequence[Content]) -> list[tuple[int, Form]]:
     """Place and normal form of what both sides have: thoughts, and an assistant's message without words in front of
-    its calls, clients leave out or add.
+    its calls, clients leave out or add; summaries are ours alone.
     """
     told: list[tuple[int, Form]] = []
     for place, content in enumerate(contents):
         if isinstance(content, FunctionCall) and told and told[-1][1] == SILENCE:
             told.pop()
-        if not isinstance(content, Reasoning):
+        if not isinstance(content, Reasoning | Summary):
             told.append((place, normal(content)))
     return told
 

@@ -25,7 +25,7 @@ from multiturn.engine.ports import (
     UserStore,
 )
 from multiturn.engine.users import user_not_found
-from multiturn.engine.window.shown import clip
+from multiturn.engine.window.shown import clip, until
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import InvalidRequest, NotFound, SessionBusy
 from multiturn.model.agent import ErasureReceipt, User
@@ -295,8 +295,3 @@ class Sessions:
 def session_not_found() -> NotFound:
     """The error of a session that is not there."""
     return NotFound("There is no such session.", code="session_not_found", param="session_id")
-
-
-def until(path: Sequence[Range], last: int) -> list[Range]:
-    """The part of a path up to ``last``."""
-    return [Range(range_.first, min(range_.last, last), range_.session_id) for range_ in path if range_.first <= last]

@@ -6,6 +6,7 @@ context of turn n.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -20,19 +21,21 @@ from multiturn.engine.window.cut import Cut, cut_history, fit
 from multiturn.engine.window.head import count_summary, digest_head, write_head
 from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.pairs import check_results, count_stand_ins, has_open_calls, pair_calls
-from multiturn.engine.window.parts import Draft, list_parts
+from multiturn.engine.window.parts import Draft, count_instructions, list_parts
 from multiturn.engine.window.question import Memory, Question
-from multiturn.engine.window.shown import Shown, clip, is_on, list_recent, show_cached, show_items
-from multiturn.engine.window.tokens import count_bytes, count_text
+from multiturn.engine.window.shown import Shown, clip, is_on, list_recent, show_cached, show_items, until
+from multiturn.engine.window.tokens import count_text
 from multiturn.errors import ContextOverflow
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Summary
 from multiturn.model.context import Context, ContextRecord, Plan, WindowState
-from multiturn.model.item import Range
+from multiturn.model.item import Item, Range
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.session import Session
 
 # What must be left for the conversation beside instructions and tools.
 ROOM_MIN = 16
+# So many items are read in one step; few contexts show more.
+LOADED_AT_ONCE = 1000
 # A summary that takes more of the room than this is not shown: it would leave too little for what was said since.
 SUMMARY_SHARE_MAX = 0.5
 
@@ -54,7 +57,7 @@ class Assembler:
         budget does not hold the instructions.
         """
         room = measure_room(session, budget)
-        shown = await self._show(session, plan)
+        shown = await self._show(session, plan, room)
         reserve = 0
         if budget.recall.tokens_max and await self.memory.holds(session, plan.path, shown.cut, budget.recall):
             reserve = budget.recall.tokens_max
@@ -70,7 +73,7 @@ class Assembler:
             draft = await self._fit(draft, room=room, reserve=reserve)
         return write_context(draft, await self._recall(draft, left=room - draft.tokens))
 
-    async def _show(self, session: Session, plan: Plan) -> Shown:
+    async def _show(self, session: Session, plan: Plan, room: int) -> Shown:
         """What the model is still shown: as the context before has it, when the session stands where that was made."""
         cut = session.cut if plan.path and session.cut <= plan.path[-1].last else 1
         state = session.shown
@@ -80,17 +83,39 @@ class Assembler:
             key = WindowKey(plan.path, cut, state.summary, state.blocks_from)
             if window := self.cache.find(session.id, key):
                 return show_cached(window, state)
-        return await self._load(session, plan.path, cut, state)
+        return await self._load(session, plan.path, cut, state, room)
 
-    async def _load(self, session: Session, path: tuple[Range, ...], cut: int, state: WindowState) -> Shown:
-        """What the model is still shown, as the store has it."""
+    async def _load(self, session: Session, path: tuple[Range, ...], cut: int, state: WindowState, room: int) -> Shown:
+        """What the model is still shown, as the store has it; of what is far too much, such as a conversation that was
+        imported, no more than shows that it must be cut.
+        """
         ranges = clip(path, cut)
-        history = await self.items.load(session.tenant_id, session.id, ranges)
+        if sum(map(len, ranges)) > LOADED_AT_ONCE:
+            history: Sequence[Item] = await self._load_newest(session, ranges, tokens_max=room)
+            cut = history[0].seq if len(history) < sum(map(len, ranges)) else cut
+        else:
+            history = await self.items.load(session.tenant_id, session.id, ranges)
         retrieved: dict[int, RetrievedContext] = {}
         if state.has_blocks:
             retrieved = await self.contexts.load_blocks(session.tenant_id, session.id, clip(ranges, state.blocks_from))
         summary = await self._find_summary(session, path, state.summary)
         return show_items(history, retrieved, cut=cut, state=state, summary=summary)
+
+    async def _load_newest(self, session: Session, ranges: Sequence[Range], *, tokens_max: int) -> list[Item]:
+        """The newest items, until they are more than so many tokens, or all of them."""
+        loaded: list[Item] = []
+        tokens = 0
+        while tokens <= tokens_max:
+            older = until(ranges, loaded[-1].seq - 1) if loaded else ranges
+            batch = await self.items.list_items(
+                session.tenant_id, session.id, older, limit=LOADED_AT_ONCE, newest_first=True
+            )
+            loaded += batch
+            tokens += sum(item.tokens for item in batch if not isinstance(item.content, Summary))
+            if len(batch) < LOADED_AT_ONCE:
+                break
+            await asyncio.sleep(0)
+        return loaded[::-1]
 
     async def _find_summary(self, session: Session, path: Sequence[Range], seq: int | None) -> Summary | None:
         """The summary that is stored as this item."""
@@ -105,7 +130,7 @@ class Assembler:
         """Make what is shown fit into the room, cutting it when it is full; the input may be shortened too."""
         session, plan, shown, budget = draft.session, draft.plan, draft.shown, draft.budget
         if shown.body is not None:
-            shown = await self._load(session, plan.path, shown.cut, shown.state)
+            shown = await self._load(session, plan.path, shown.cut, shown.state, room)
             draft = replace(draft, shown=shown)
         contents: list[Content] = [*shown.contents, *plan.input]
         check_results(plan.input, contents)
@@ -222,7 +247,7 @@ class Assembler:
 
 def measure_room(session: Session, budget: Budget) -> int:
     """What instructions and tools leave of the budget for the conversation. Raises ContextOverflow."""
-    head = count_bytes(len(session.instructions or "")) if session.instructions else 0
+    head = count_instructions(session)
     room = budget.tokens_max - budget.fixed_tokens - head
     if room < ROOM_MIN:
         raise ContextOverflow(

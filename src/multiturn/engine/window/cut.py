@@ -74,7 +74,8 @@ def cut_history(
     if sum(kept_counts) > wanted.room:
         # An input of many messages that shortening alone does not make fit, such as a whole conversation.
         later = find_cut(contents, counts, tokens_max=wanted.kept_max)
-        index = max(index, min([later, *find_beginnings(contents)[-1:]]))
+        beginnings = find_beginnings(contents)
+        index = max(index, min(later, beginnings[-1])) if beginnings else index
         kept, kept_counts = shorten_kept(contents[index:], counts[index:], room=wanted.room)
     if index < len(history):
         return kept, kept_counts, history[index].seq
@@ -108,14 +109,24 @@ def meet_summary(
 
 
 def last_beginning(contents: Sequence[Content], history: int) -> int:
-    """The last place at which this turn's context may begin: its input, or the calls that its input answers."""
-    answered = (call for call, result in match_results(contents).items() if result >= history)
-    index = min(history, *answered, history)
-    while (
-        0 < index < history and not isinstance(contents[index], FunctionCallOutput) and is_answer(contents[index - 1])
-    ):
+    """The last place at which this turn's context may begin: its input, or the calls that its input answers.
+
+    A turn without input answers again what was asked last.
+    """
+    newest = history
+    if newest == len(contents):
+        while newest and is_asked(contents[newest - 1]):
+            newest -= 1
+    answered = (call for call, result in match_results(contents).items() if result >= newest)
+    index = min(newest, *answered, newest)
+    while 0 < index < newest and not isinstance(contents[index], FunctionCallOutput) and is_answer(contents[index - 1]):
         index -= 1
     return index
+
+
+def is_asked(content: Content) -> bool:
+    """Whether this is what a model answers: what somebody else says, or a tool's result."""
+    return isinstance(content, FunctionCallOutput) or getattr(content, "role", "assistant") != "assistant"
 
 
 def is_answer(content: Content) -> bool:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from multiturn.engine.window.budget import Budget
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.shown import Shown
-from multiturn.engine.window.tokens import count_bytes
+from multiturn.engine.window.tokens import count_text
 from multiturn.model.content import Content
 from multiturn.model.context import Part, Plan
 from multiturn.model.retrieved import RetrievedContext
@@ -75,4 +75,4 @@ def list_parts(draft: Draft, retrieved: RetrievedContext | None, *, is_same_head
 
 def count_instructions(session: Session) -> int:
     """What the instructions take."""
-    return count_bytes(len(session.instructions)) if session.instructions else 0
+    return count_text(session.instructions or "")

@@ -139,3 +139,8 @@ def is_on(path: Sequence[Range], seq: int) -> bool:
 def clip(path: Sequence[Range], cut: int) -> list[Range]:
     """The part of a path from ``cut`` on."""
     return [Range(max(range_.first, cut), range_.last, range_.session_id) for range_ in path if range_.last >= cut]
+
+
+def until(path: Sequence[Range], last: int) -> list[Range]:
+    """The part of a path up to ``last``."""
+    return [Range(range_.first, min(range_.last, last), range_.session_id) for range_ in path if range_.first <= last]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from multiturn.engine.window.pairs import find_beginnings
 from multiturn.engine.window.tokens import count_text, count_tokens
-from multiturn.model.content import Content, FunctionCallOutput, Message
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message
 
 # What one text that is larger than the whole room may take of it, at most.
 LARGE_SHARE = 0.75
@@ -72,13 +75,17 @@ def cut_middle(text: str, *, tokens_max: int) -> str:
 
 
 def text_of(content: Content) -> str:
-    """The text that can be shortened, of several parts the longest; a tool call's arguments and media parts cannot."""
+    """The text that can be shortened, of several parts the longest; media parts cannot."""
+    if isinstance(content, FunctionCall):
+        return content.arguments
     said = said_in(content)
     return max(map(text_in, said), key=len, default="") if isinstance(said, list) else said or ""
 
 
 def with_text(content: Content, text: str) -> Content:
     """The same with another text."""
+    if isinstance(content, FunctionCall):
+        return replace(content, arguments=text if content.kind == "custom" else write_shortened(text))
     said = said_in(content)
     new = replace_longest(said, text) if isinstance(said, list) else text
     if isinstance(content, Message):
@@ -86,6 +93,12 @@ def with_text(content: Content, text: str) -> Content:
     if isinstance(content, FunctionCallOutput):
         return FunctionCallOutput(content.call_id, new, content.extra)
     return content
+
+
+def write_shortened(text: str) -> str:
+    """Arguments that were shortened, as JSON again; what JSON would have to escape is left out, so that they fit."""
+    plain = text.replace("\\", "").replace('"', "'").replace("\n", " ")
+    return msgspec.json.encode({"shortened": plain}).decode()
 
 
 def replace_longest(parts: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
