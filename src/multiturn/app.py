@@ -327,7 +327,7 @@ class Engine:
         facts = ModelFacts(models.upstream, make_tokenizers(settings, models))
         self.contexts = Contexts(speakers, facts, budgets, self.assembler, stores.contexts)
         summariser = models.summariser or models.upstream
-        summaries = Summaries(summariser, stores.items, stores.contexts, metrics, model=settings.summary_model)
+        summaries = Summaries(summariser, stores, metrics, read_clock, model=settings.summary_model)
         self.upkeep = Upkeep(self.indexes, summaries, metrics, crews.behind.spawn)
         self.parts = Parts(
             store=stores.turns,

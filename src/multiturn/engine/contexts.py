@@ -13,8 +13,10 @@ from multiturn.engine.window.assemble import Assembler
 from multiturn.engine.window.budget import Budget, Budgets
 from multiturn.engine.window.shown import read_text
 from multiturn.engine.window.tokens import correct, count_tokens
+from multiturn.errors import ContextTooLong
 from multiturn.model.content import Content
 from multiturn.model.context import Context, ContextRecord, Plan
+from multiturn.model.policy import ContextPolicy
 from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.run import Run
 from multiturn.model.session import Session
@@ -52,15 +54,15 @@ class Contexts:
         self.assembler = assembler
         self.store = store
 
-    async def assemble(self, session: Session, plan: Plan, order: TurnOrder) -> Assembled:
-        """Assemble the context of a turn. Nothing is stored.
+    async def assemble(self, session: Session, plan: Plan, order: TurnOrder, *, limit: int | None = None) -> Assembled:
+        """Assemble the context of a turn, within ``limit`` tokens of the model if need be. Nothing is stored.
 
         Raises InvalidRequest, ContextOverflow, and what the upstream raises about a model that it does not know.
         """
         speaker = await self.speakers.find(session, order)
         budget = self.budgets.plan(
             order.model,
-            speaker.policy,
+            lower_budget(speaker.policy, limit),
             window=await self.models.upstream.find_context_tokens(order.model),
             output_max=order.output_tokens_max or read_output_max(speaker),
             owners=speaker.owners,
@@ -73,6 +75,17 @@ class Contexts:
         if speaker.documents:
             context = replace(context, retrieved=add_documents(context.retrieved, speaker.documents))
         return Assembled(context=context, speaker=speaker, budget=budget)
+
+    async def learn_limit(self, error: ContextTooLong, model: str, context: Context) -> int | None:
+        """The provider's limit is lower than we knew: what this turn may take, and other contexts from now on."""
+        limit = self.budgets.learn_limit(
+            model,
+            tokens_max=error.tokens_max,
+            tokens_sent=context.tokens,
+            window=await self.models.upstream.find_context_tokens(model),
+        )
+        self.assembler.forget(context.session_id)
+        return limit
 
     async def count(self, model: str, contents: Sequence[Content]) -> tuple[int, ...]:
         """Count the tokens of items as they will be stored: as the model does, else by an estimate."""
@@ -91,6 +104,11 @@ class Contexts:
         """What a run's model was shown, and what was retrieved for it."""
         record = await self.store.find_record(run.tenant_id, run.id)
         return record, await self.store.find_retrieved(run.tenant_id, run.id)
+
+
+def lower_budget(policy: ContextPolicy, limit: int | None) -> ContextPolicy:
+    """The policy of a turn that may take no more than ``limit``."""
+    return policy if limit is None else replace(policy, token_budget=min(policy.token_budget or limit, limit))
 
 
 def add_documents(retrieved: RetrievedContext | None, documents: tuple[Snippet, ...]) -> RetrievedContext:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import numpy as np
@@ -117,19 +117,26 @@ class DocumentSearch:
             return {}
         if order.vector is not None:
             return self._take_vector(order.vector, models)
+        if not ask.is_strict:
+            vectors = await self.embedders.embed_query(ask.meaning, models, wait_s=ask.embed_s)
+        else:
+            vectors = await self._embed_patiently(ask, models)
+        return {model: vector for model, vector in vectors.items() if len(vector) == models[model]}
+
+    async def _embed_patiently(self, ask: Ask, models: Collection[str]) -> dict[str, Vector]:
+        """The vectors of a search that somebody waits for. Raises Unavailable where it cannot go by words alone."""
         try:
             async with asyncio.timeout(ask.embed_s):
-                vectors = {
+                return {
                     model: (await embedder.embed([ask.meaning], is_query=True))[0]
                     for model in models
                     if (embedder := self.embedders.find(model))
                 }
         except (Unavailable, UpstreamError, TimeoutError) as error:
-            if order.mode == "vector" and ask.is_strict:
+            if ask.order.mode == "vector":
                 raise embeddings_unavailable(str(error) or "they take too long") from error
             log.info("documents are searched by words alone: %s", error or "the embedder takes its time")
             return {}
-        return {model: vector for model, vector in vectors.items() if len(vector) == models[model]}
 
     def _take_vector(self, numbers: Sequence[float], models: Mapping[str, int]) -> dict[str, Vector]:
         """A vector that the client made, for the present model; when that made none here, for those of its size.

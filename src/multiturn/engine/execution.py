@@ -98,8 +98,8 @@ class Execution:
         except ContextTooLong as error:
             if self.live.count or self.assembled is None or self.assembled.budget.overflow == "error":
                 raise
-            self._learn_limit(error, self.assembled.context)
-            await self._ask(session, self.plan)
+            limit = await self.parts.contexts.learn_limit(error, self.order.model, self.assembled.context)
+            await self._ask(session, self.plan, limit)
         await self._complete(session, self.plan)
 
     async def _reconcile(self, session: Session) -> Plan:
@@ -112,10 +112,10 @@ class Execution:
             raise InvalidRequest("The request brings nothing to answer.", code="nothing_to_answer", param="messages")
         return plan
 
-    async def _ask(self, session: Session, plan: Plan) -> None:
+    async def _ask(self, session: Session, plan: Plan, limit: int | None = None) -> None:
         """Show the model its context and listen to the answer."""
         order = self.order
-        self.assembled = await self.parts.contexts.assemble(session, plan, order)
+        self.assembled = await self.parts.contexts.assemble(session, plan, order, limit=limit)
         self.live.retrieved = self.assembled.context.retrieved
         request = ModelRequest(
             model=order.model,
@@ -146,12 +146,6 @@ class Execution:
         self.live.first_token_s = time.perf_counter() - self.began
         self.span.note("first token")
         self.parts.metrics.first_token.observe(self.live.first_token_s)
-
-    def _learn_limit(self, error: ContextTooLong, context: Context) -> None:
-        """The provider's limit is lower than we knew: the next context is cut to it."""
-        contexts = self.parts.contexts
-        contexts.budgets.learn_limit(self.order.model, tokens_max=error.tokens_max, tokens_sent=context.tokens)
-        contexts.assembler.forget(context.session_id)
 
     async def _complete(self, session: Session, plan: Plan) -> None:
         """The model has answered: the turn enters the history whole."""

@@ -6,6 +6,7 @@ than summaries do (DESIGN section 3); documents give their best chunks.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,13 @@ from msgspec.structs import replace
 
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.knowledge import Knowledge
+from multiturn.engine.open_index import SegmentKey, mark_path
 from multiturn.engine.ports import ItemStore
 from multiturn.engine.search.index import Hit
 from multiturn.engine.search.ranking import ask, recall
 from multiturn.engine.search.snippets import Said, choose_snippets, write_snippets
 from multiturn.engine.search.snippets import Snippet as Piece
-from multiturn.engine.session_index import SegmentKey, SessionIndexes
+from multiturn.engine.session_index import SessionIndexes
 from multiturn.engine.window.question import Question, RecallPlan
 from multiturn.engine.window.shown import read_speaker, read_text
 from multiturn.engine.window.tokens import BYTES_PER_TOKEN, count_text
@@ -62,19 +64,22 @@ class Recall:
         return await self.knowledge.holds(session.tenant_id, plan.owners)
 
     async def recall(self, question: Question) -> RetrievedContext | None:
-        """Find what the question is about. Never fails a turn: what cannot be searched is left out."""
+        """Find what the question is about. Never fails a turn: what cannot be searched is left out.
+
+        Documents and the past are searched at the same time: a turn waits for a slow embedder once, a second at most.
+        """
         began = time.perf_counter()
         query = read_query(question)
         if not query:
             return None
         finds_past = has_past(question)
-        found = await self._search_documents(question)
+        found, hits = await asyncio.gather(self._search_documents(question), self._search_past(question, query))
         share = DOCUMENTS_SHARE if finds_past else 1.0
         chunks = choose_documents(found, question, tokens_max=int(question.tokens_max * share))
         lines = write_documents(chunks)
         pieces: list[Snippet] = []
         if finds_past:
-            pieces, past = await self._search_past(question, query, tokens_max=question.tokens_max - count_text(lines))
+            pieces, past = await self._choose_past(question, hits, tokens_max=question.tokens_max - count_text(lines))
             lines += past
         took_s = time.perf_counter() - began
         self.metrics.recall.observe(took_s)
@@ -88,15 +93,22 @@ class Recall:
         tenant_id, plan = question.session.tenant_id, question.plan
         return await self.knowledge.retrieve(tenant_id, plan.owners, messages, plan.options)
 
-    async def _search_past(self, question: Question, query: str, *, tokens_max: int) -> tuple[list[Snippet], str]:
+    async def _search_past(self, question: Question, query: str) -> list[Hit]:
+        """What was cut and has to do with the question, the best first."""
+        if not has_past(question) or question.tokens_max <= count_text(PAST):
+            return []
+        try:
+            return await self._rank(question, query)
+        except MultiturnError as error:
+            log.warning("the past was not searched: %s", error)
+            return []
+
+    async def _choose_past(
+        self, question: Question, hits: Sequence[Hit], *, tokens_max: int
+    ) -> tuple[list[Snippet], str]:
         """Snippets of what was cut, and the lines that they make."""
         tokens_max -= count_text(PAST)
         if tokens_max <= 0:
-            return [], ""
-        try:
-            hits = await self._rank(question, query)
-        except MultiturnError as error:
-            log.warning("the past was not searched: %s", error)
             return [], ""
         wanted = take_enough(hits, tokens_max)
         said = await self._load(question, wanted)
@@ -112,8 +124,10 @@ class Recall:
         vectors = await self.embedders.embed_query(query, index.models)
         self.metrics.recall_parts.labels("words_and_vectors" if vectors else "words").inc()
         earlier = [said.text for said in question.recent]
-        hits = recall(index, ask(self.indexes.reader, query, earlier=earlier, vectors=vectors), before=question.cut)
-        return [hit for hit in hits if is_on_path(hit, question)]
+        asked = ask(self.indexes.reader, query, earlier=earlier, vectors=vectors)
+        # What a branch that was left says is neither found nor counted: it must not hide what stands on the path.
+        allowed = mark_path(index, question.path, question.session.id)
+        return recall(index, asked, before=question.cut, allowed=allowed)
 
     async def _load(self, question: Question, hits: Sequence[Hit]) -> dict[int, Said]:
         """What was said in the items that hits stand in."""
@@ -148,14 +162,6 @@ def owner_of(hit: Hit) -> UUID:
     """The session that stores the item of a hit."""
     assert isinstance(hit.key, SegmentKey)
     return hit.key.session_id
-
-
-def is_on_path(hit: Hit, question: Question) -> bool:
-    """Whether the item of a hit is on the branch, and not on one that was left."""
-    return any(
-        range_.first <= hit.number <= range_.last and owner_of(hit) == (range_.session_id or question.session.id)
-        for range_ in question.path
-    )
 
 
 def take_enough(hits: Sequence[Hit], tokens_max: int) -> list[Hit]:

@@ -7,24 +7,23 @@ the turn, and only what a cut surprised is made on the spot (docs/decisions/reca
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from multiturn.engine.embedders import Embedders
+from multiturn.engine.open_index import OpenIndex, SegmentKey, list_owners, read_segment
 from multiturn.engine.ports import Embedder, ItemStore, SegmentStore
 from multiturn.engine.search.index import SearchIndex
 from multiturn.engine.search.ranking import list_entries
-from multiturn.engine.search.segment import Entry, IndexSegment, build_segment, decode_segment, with_vectors
+from multiturn.engine.search.segment import Entry, IndexSegment, build_segment, with_vectors
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.window.shown import read_name, read_text
-from multiturn.errors import Unavailable, UpstreamError
+from multiturn.errors import ContextTooLong, Unavailable, UpstreamError, UpstreamRefused
 from multiturn.model.content import Reasoning, Summary
 from multiturn.model.item import Item, Range
 from multiturn.model.retrieved import StoredSegment
@@ -39,100 +38,42 @@ SEGMENT_ITEMS = 64
 SEGMENT_ITEMS_MIN = 32
 # What a turn waits for itself; more than this is indexed behind it, and found from the next turn on.
 INLINE_ITEMS = 8 * SEGMENT_ITEMS
-# So many get vectors in one step, and so often a server looks for those that another one has made.
+# So many are read at once (1 to 4 ms) before other turns pass.
+SLICE_SEGMENTS = 8
+# So many get vectors in one step.
 DUE_SEGMENTS = 4
-LOOK_S = 5.0
+# While the embedder fails it is asked more and more rarely; what it failed at waits longer, so that others get theirs.
+REST_MIN_S, REST_MAX_S = 2.0, 60.0
+ASIDE_S = 60.0
+# A provider that answers so will answer the same texts so again.
+FINAL_STATUSES = (400, 413, 422)
 CACHE_BYTES = 64 * 1024 * 1024
 SESSIONS_MAX = 10_000
 
 
-class SegmentKey(Struct, frozen=True):
-    """A segment: the session that stores its items, and the first of them."""
-
-    session_id: UUID
-    first: int
-
-
-class OpenIndex:
-    """The index of one session in memory: its own items and those that it shares with others.
-
-    ``covered`` are the stretches of ``seq`` that are indexed, by the session that stores them; ``plain`` the segments
-    that lack vectors of the present model.
-    """
-
-    def __init__(self) -> None:
-        self.index = SearchIndex()
-        self.covered: dict[UUID, list[tuple[int, int]]] = {}
-        self.newest: dict[UUID, int] = {}
-        self.plain: set[SegmentKey] = set()
-        self.looked_at = time.monotonic()
-        self.lock = asyncio.Lock()
-
-    def list_missing(self, session_id: UUID, range_: Range) -> Iterator[Range]:
-        """The parts of a range that no segment covers."""
-        begin = range_.first
-        for first, last in self.covered.get(session_id, ()):
-            if last < begin:
-                continue
-            if first > range_.last:
-                break
-            if first > begin:
-                yield Range(begin, first - 1, range_.session_id)
-            begin = last + 1
-        if begin <= range_.last:
-            yield Range(begin, range_.last, range_.session_id)
-
-    def hold(self, session_id: UUID, found: Sequence[tuple[StoredSegment, IndexSegment]], model: str | None) -> None:
-        """Take up those segments of a session that are not there yet, in one step: each costs the index a copy of its
-        arrays' ends. ``model`` is the present one.
-        """
-        new: dict[Hashable, IndexSegment] = {}
-        for stored, segment in found:
-            key = SegmentKey(session_id, stored.first)
-            if key in self.index:
-                continue
-            new[key] = segment
-            self._cover(session_id, stored.first, stored.last)
-            if model is not None and stored.model != model:
-                self.plain.add(key)
-        self.index.add_all(new)
-
-    def take_vectors(self, key: SegmentKey, stored: StoredSegment, segment: IndexSegment, model: str) -> None:
-        """Take over the vectors that a segment has got since."""
-        if key in self.index and stored.model == model:
-            self.index.attach(key, segment)
-            self.plain.discard(key)
-
-    def looks_again(self) -> bool:
-        """Whether it is time to look for vectors that were made since."""
-        now = time.monotonic()
-        if now - self.looked_at < LOOK_S:
-            return False
-        self.looked_at = now
-        return True
-
-    def _cover(self, session_id: UUID, first: int, last: int) -> None:
-        """Note that a stretch is indexed; stretches that touch become one."""
-        self.newest[session_id] = max(self.newest.get(session_id, 0), first)
-        joined: list[tuple[int, int]] = []
-        for begin, end in sorted([*self.covered.get(session_id, ()), (first, last)]):
-            if joined and begin <= joined[-1][1] + 1:
-                joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-            else:
-                joined.append((begin, end))
-        self.covered[session_id] = joined
-
-
 class SessionIndexes:
-    """The indexes of sessions."""
+    """The indexes of sessions. ``now`` is a clock in seconds that never goes back."""
 
-    def __init__(self, items: ItemStore, segments: SegmentStore, embedders: Embedders, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        items: ItemStore,
+        segments: SegmentStore,
+        embedders: Embedders,
+        metrics: Metrics,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.items = items
         self.store = segments
         self.embedders = embedders
         self.metrics = metrics
+        self.now = now
         self.reader = TermReader()
         self.opened: OrderedDict[UUID, OpenIndex] = OrderedDict()
+        self.opened_bytes = 0
+        self.failures = 0
+        self.rests_until = float("-inf")
+        self.aside: dict[SegmentKey, float] = {}
 
     async def open(self, session: Session, path: Sequence[Range], before: int) -> SearchIndex:
         """The index of what stands on a path before an item; what is not indexed yet is, the newest part of it here."""
@@ -141,7 +82,7 @@ class SessionIndexes:
             await self._refresh(opened, session, path)
             for part in take_newest(list(self._list_missing(opened, session, path, before)), INLINE_ITEMS):
                 await self._index(opened, session, part)
-        self._trim()
+        self._count(session.id, opened)
         return opened.index
 
     async def prepare(self, session: Session, path: Sequence[Range], before: int) -> None:
@@ -155,11 +96,12 @@ class SessionIndexes:
                 async with opened.lock:
                     await self._index(opened, session, part)
                 await asyncio.sleep(0)
-        self._trim()
+        self._count(session.id, opened)
 
     def forget(self, session_id: UUID) -> None:
         """Forget the index of a session that was deleted or cleared."""
-        self.opened.pop(session_id, None)
+        if opened := self.opened.pop(session_id, None):
+            self.opened_bytes -= opened.counted_bytes
 
     def _find(self, session_id: UUID) -> OpenIndex:
         opened = self.opened.get(session_id)
@@ -168,19 +110,26 @@ class SessionIndexes:
         self.opened.move_to_end(session_id)
         return opened
 
-    def _trim(self) -> None:
-        """Let the least recently used go."""
-        total = sum(opened.index.size_bytes for opened in self.opened.values())
-        while len(self.opened) > 1 and (total > CACHE_BYTES or len(self.opened) > SESSIONS_MAX):
-            _, oldest = self.opened.popitem(last=False)
-            total -= oldest.index.size_bytes
+    def _count(self, session_id: UUID, opened: OpenIndex) -> None:
+        """Note what an index takes now, and let the least recently used go."""
+        if self.opened.get(session_id) is not opened:
+            return
+        size_bytes = opened.index.size_bytes
+        self.opened_bytes += size_bytes - opened.counted_bytes
+        opened.counted_bytes = size_bytes
+        while len(self.opened) > 1 and (self.opened_bytes > CACHE_BYTES or len(self.opened) > SESSIONS_MAX):
+            self.forget(next(iter(self.opened)))
 
     async def _refresh(self, opened: OpenIndex, session: Session, path: Sequence[Range]) -> None:
         """Take up what the store has and this server does not know yet: another one may have made it."""
-        for owner_id in {range_.session_id or session.id for range_ in path}:
+        for owner_id in list_owners(path, session.id):
             after = opened.newest.get(owner_id, 0)
             listed = await self.store.list_segments(session.tenant_id, owner_id, after=after)
-            opened.hold(owner_id, [(stored, decode_segment(stored.body)) for stored in listed], self.model)
+            for first in range(0, len(listed), SLICE_SEGMENTS):
+                if first:
+                    await asyncio.sleep(0)
+                read = [(stored, read_segment(stored)) for stored in listed[first : first + SLICE_SEGMENTS]]
+                opened.hold(owner_id, [(stored, segment) for stored, segment in read if segment], self.model)
         if opened.plain and self.model and opened.looks_again():
             await self._take_vectors(opened, session.tenant_id, self.model)
 
@@ -189,8 +138,9 @@ class SessionIndexes:
         for session_id in {key.session_id for key in opened.plain}:
             models = await self.store.list_models(tenant_id, session_id, last=opened.newest[session_id])
             for key in [key for key in opened.plain if key.session_id == session_id and models.get(key.first) == model]:
-                if stored := await self.store.find_segment(tenant_id, session_id, key.first):
-                    opened.take_vectors(key, stored, decode_segment(stored.body), model)
+                stored = await self.store.find_segment(tenant_id, session_id, key.first)
+                if stored and (segment := read_segment(stored)) is not None:
+                    opened.take_vectors(key, stored, segment, model)
 
     @property
     def model(self) -> str | None:
@@ -205,15 +155,36 @@ class SessionIndexes:
                 yield from opened.list_missing(range_.session_id or session.id, wanted)
 
     async def _index(self, opened: OpenIndex, session: Session, range_: Range) -> None:
-        """Index the items of a range, a segment a batch; vectors come later."""
+        """Index what a range lacks now, a segment a batch; vectors come later."""
         owner_id = range_.session_id or session.id
-        for part in split(range_):
+        while missing := next(opened.list_missing(owner_id, range_), None):
+            part = split(missing)[0]
             items = await self.items.load(session.tenant_id, session.id, [part])
             segment = build_segment(list_index_entries(items), self.reader)
             stored = StoredSegment(first=part.first, last=part.last, model=None, body=segment.encode())
             await self.store.save_segment(session.tenant_id, owner_id, stored)
-            opened.hold(owner_id, [(stored, segment)], self.model)
-        self.metrics.indexed.inc(len(range_))
+            held = await self._read_back(session.tenant_id, owner_id, stored)
+            opened.hold(owner_id, [held or (stored, segment)], self.model)
+            self.metrics.indexed.inc(len(part))
+
+    async def _read_back(
+        self, tenant_id: UUID, session_id: UUID, saved: StoredSegment
+    ) -> tuple[StoredSegment, IndexSegment] | None:
+        """The segment that counts where another server stored one from the same item on; None where it is this one."""
+        stored = await self.store.find_segment(tenant_id, session_id, saved.first)
+        if stored is None or (stored.last, stored.body) == (saved.last, saved.body):
+            return None
+        if (segment := read_segment(stored)) is not None:
+            return stored, segment
+        segment = await self._build_again(tenant_id, session_id, stored)
+        stored = replace(stored, model=None, body=segment.encode())
+        await self.store.save_vectors(tenant_id, session_id, stored)
+        return stored, segment
+
+    async def _build_again(self, tenant_id: UUID, session_id: UUID, stored: StoredSegment) -> IndexSegment:
+        """A segment of the items of one that is broken."""
+        items = await self.items.load_at(tenant_id, session_id, range(stored.first, stored.last + 1))
+        return build_segment(list_index_entries(items), self.reader)
 
     async def embed_due(self) -> int:
         """Give vectors of the present model to some segments that have none, or those of another model; tells how many.
@@ -221,27 +192,51 @@ class SessionIndexes:
         0 when there is nothing to do, or the embedder cannot do it now.
         """
         embedder = self.embedders.current
-        if embedder is None:
+        if embedder is None or self.now() < self.rests_until:
             return 0
-        due = await self.store.list_due(embedder.model, limit=DUE_SEGMENTS)
+        due = await self._list_due(embedder.model)
         for tenant_id, session_id, stored in due:
+            key = SegmentKey(session_id, stored.first)
             try:
                 segment = await self._embed(tenant_id, session_id, stored, embedder)
-            except Unavailable as error:
-                log.info("what was said gets its vectors later: %s", error)
+            except (Unavailable, UpstreamError) as error:
+                self._rest(key, error)
                 return 0
+            self.failures = 0
             stored = replace(stored, model=embedder.model, body=segment.encode())
             await self.store.save_vectors(tenant_id, session_id, stored)
             if opened := self.opened.get(session_id):
                 async with opened.lock:
-                    opened.take_vectors(SegmentKey(session_id, stored.first), stored, segment, embedder.model)
+                    opened.take_vectors(key, stored, segment, embedder.model)
+                self._count(session_id, opened)
         return len(due)
+
+    async def _list_due(self, model: str) -> list[tuple[UUID, UUID, StoredSegment]]:
+        """Some segments without vectors of this model, but for those that are set aside."""
+        now = self.now()
+        self.aside = {key: until for key, until in self.aside.items() if until > now}
+        listed = await self.store.list_due(model, limit=DUE_SEGMENTS + len(self.aside))
+        return [due for due in listed if SegmentKey(due[1], due[2].first) not in self.aside][:DUE_SEGMENTS]
+
+    def _rest(self, key: SegmentKey, error: Unavailable | UpstreamError) -> None:
+        """Leave the embedder alone for a while. One that is not ready says so at once, and may be asked again soon."""
+        pause_s = error.retry_after_s or 0.0
+        if isinstance(error, UpstreamError):
+            pause_s = min(max(pause_s, REST_MIN_S * 2**self.failures), REST_MAX_S)
+            self.failures = min(self.failures + 1, 16)
+            self.aside[key] = self.now() + ASIDE_S
+        self.rests_until = self.now() + pause_s
+        log.info("what was said gets its vectors later: %s", error)
 
     async def _embed(
         self, tenant_id: UUID, session_id: UUID, stored: StoredSegment, embedder: Embedder
     ) -> IndexSegment:
-        """A segment with vectors; without, where its items are gone or the model refuses them: words will do then."""
-        segment = dataclasses.replace(decode_segment(stored.body), vectors=None)
+        """A segment with vectors of this embedder; as it is where its items are gone or the model refuses them for
+        good: words, or the vectors that it has, will do then. Raises Unavailable or UpstreamError.
+        """
+        segment = read_segment(stored)
+        if segment is None:
+            segment = await self._build_again(tenant_id, session_id, stored)
         numbers = sorted({int(number) for number in segment.numbers})
         entries = list_index_entries(await self.items.load_at(tenant_id, session_id, numbers))
         if not entries or len(entries) != len(segment):
@@ -249,8 +244,17 @@ class SessionIndexes:
         try:
             return with_vectors(segment, embedder.model, await embedder.embed([entry.text for entry in entries]))
         except UpstreamError as error:
+            if not is_final(error):
+                raise
             log.warning("items %s to %s have no vectors: %s", stored.first, stored.last, error)
             return segment
+
+
+def is_final(error: UpstreamError) -> bool:
+    """Whether the model refuses these texts, and would the next time; a missing model may be put right."""
+    if isinstance(error, UpstreamRefused):
+        return error.status in FINAL_STATUSES and error.code == UpstreamRefused.default_code
+    return isinstance(error, ContextTooLong)
 
 
 def take_newest(ranges: Sequence[Range], count: int) -> list[Range]:

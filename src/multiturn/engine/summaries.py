@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from multiturn.engine.contexts import Assembled
-from multiturn.engine.ports import ContextStore, ItemStore, Upstream
+from multiturn.engine.ports import Clock, ContextStore, ItemStore, SessionStore, Upstream
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.shown import clip, is_on, read_speaker, read_text
@@ -24,7 +26,7 @@ from multiturn.errors import MultiturnError, RateLimited
 from multiturn.model.completion import ModelRequest
 from multiturn.model.content import Content, Message, Reasoning, Summary
 from multiturn.model.item import Item, Range
-from multiturn.model.session import Session
+from multiturn.model.session import Session, SessionKey
 from multiturn.model.turn import TurnOrder
 from multiturn.observe import Metrics
 
@@ -35,9 +37,12 @@ SUMMARY_TOKENS_MIN = 48
 # A piece of what no longer stands in the window takes this share of the budget; so many are read behind one turn.
 PIECE_SHARE = 0.5
 PIECES_MAX = 8
-# After failures in a row nobody is asked for a while: 5, 10, 20 … seconds, at most five minutes.
+# So many items are read at once.
+ITEMS_MAX = PIECES_MAX * 64
 USELESS_MAX = 10_000
+# After failures in a row a model is not asked for a while: 5, 10, 20 … seconds, at most five minutes.
 PAUSE_S, PAUSE_MAX_S = 5.0, 300.0
+PAUSES_MAX = 1000
 ASK = (
     "Summarize the conversation above for yourself: you will go on with it and see only your summary of this part. "
     "Keep names, numbers, dates, decisions, preferences, open questions and what was promised. Leave out greetings. "
@@ -56,145 +61,230 @@ class Source(Struct, frozen=True, kw_only=True):
     output: tuple[Content, ...]
 
 
+class ShownWindow(Struct, frozen=True, kw_only=True):
+    """A window as the model was shown it, with its answer, and the tokens of its items."""
+
+    messages: Raw
+    output: tuple[Content, ...]
+    tokens: int
+
+
+class SummaryOrder(Struct, frozen=True, kw_only=True):
+    """What a summary is made of and no more, for it may wait a while: the ``window`` only where that is to be read.
+
+    ``budget`` are the tokens that the session's contexts may take, ``tools`` those that stand in front of them.
+    """
+
+    session: Session
+    path: tuple[Range, ...]
+    model: str
+    budget: int
+    cut: int
+    summary: Summary | None = None
+    tools: Raw | None = None
+    window: ShownWindow | None = None
+
+    @property
+    def tokens_max(self) -> int:
+        """How long the summary may be."""
+        return max(SUMMARY_TOKENS_MIN, min(int(self.budget * SUMMARY_SHARE), SUMMARY_TOKENS_MAX))
+
+
+class Piece(NamedTuple):
+    """Items that are read together, and how far a summary of them reaches."""
+
+    items: Sequence[Item]
+    last: int
+
+
+class Pause(Struct, frozen=True):
+    """How often a model failed in a row, and when it is asked again."""
+
+    failures: int = 0
+    ends_at: float = 0.0
+
+
+class SummaryStores(Protocol):
+    """Where summaries are made from and kept."""
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+    @property
+    def items(self) -> ItemStore: ...
+
+    @property
+    def contexts(self) -> ContextStore: ...
+
+
 class Summaries:
-    """Makes summaries. At most one is made for a session at a time: the caller sees to it."""
+    """Makes summaries. At most one is made for a session at a time: the caller sees to it.
+
+    ``model`` writes them where it is given, else each session's own.
+    """
 
     def __init__(
-        self, upstream: Upstream, items: ItemStore, store: ContextStore, metrics: Metrics, *, model: str | None
+        self, upstream: Upstream, stores: SummaryStores, metrics: Metrics, clock: Clock, *, model: str | None
     ) -> None:
         self.upstream = upstream
-        self.items = items
-        self.store = store
+        self.stores = stores
         self.metrics = metrics
+        self.clock = clock
         self.model = model
-        self.failures = 0
-        self.resumes_at = 0.0
+        self.pauses: OrderedDict[str, Pause] = OrderedDict()
         self.useless: OrderedDict[UUID, int] = OrderedDict()
 
-    async def make(self, source: Source, *, reads_window: bool) -> None:
+    async def make(self, order: SummaryOrder) -> None:
         """Make the summary that the next cut will need, unless it is there: of what was left out, and of the window
-        where that is nearly full.
+        where that is given.
 
         A failure is counted and costs nobody anything: the cut then happens without it.
         """
-        if self.useless.get(source.session.id) == source.assembled.context.cut:
+        if self.useless.get(order.session.id) == order.cut:
             # What the model wrote of this window was no shorter than the window: it will not do better now.
             return
-        if time.monotonic() < self.resumes_at:
+        order = replace(order, model=self.model or order.model)
+        if time.monotonic() < self.pauses.get(order.model, Pause()).ends_at:
             self.metrics.summaries.labels("skipped").inc()
             return
         try:
-            summary = await self._make(source, reads_window=reads_window)
+            summary = await self._make(order)
         except RateLimited:
             # Turns come first; behind the next one there may be time.
             self.metrics.summaries.labels("deferred").inc()
             return
         except MultiturnError:
-            self.failures += 1
-            self.resumes_at = time.monotonic() + min(PAUSE_S * 2 ** (self.failures - 1), PAUSE_MAX_S)
+            self._pause(order.model)
             self.metrics.summaries.labels("failed").inc()
             return
-        self.failures = 0
         if summary:
-            await self.store.save_pending(source.session.tenant_id, source.session.id, summary)
+            await self.stores.contexts.save_pending(order.session.tenant_id, order.session.id, summary)
 
-    async def _make(self, source: Source, *, reads_window: bool) -> Summary | None:
+    def _pause(self, model: str) -> None:
+        """Do not ask a model that failed for a while; others are asked."""
+        failures = self.pauses.pop(model, Pause()).failures + 1
+        pause_s = min(PAUSE_S * 2 ** min(failures - 1, 10), PAUSE_MAX_S)
+        self.pauses[model] = Pause(failures, time.monotonic() + pause_s)
+        if len(self.pauses) > PAUSES_MAX:
+            self.pauses.popitem(last=False)
+
+    async def _make(self, order: SummaryOrder) -> Summary | None:
         """What was left out first, in pieces; then the window as it is shown."""
-        session, context = source.session, source.assembled.context
-        known = await self.store.find_pending(session.tenant_id, session.id)
-        if known is None or not is_on(source.path, known.last):
-            known = context.summary
-        first = source.path[0].first
-        covered = known.last if known else first - 1
-        if covered + 1 < context.cut:
-            return await self._read_pieces(source, known, Range(covered + 1, context.cut - 1))
-        if not reads_window or covered >= context.cut:
+        session = order.session
+        known = await self.stores.contexts.find_pending(session.tenant_id, session.id)
+        if known is None or not is_on(order.path, known.last):
+            known = order.summary
+        covered = known.last if known else order.path[0].first - 1
+        if left_out := list_between(order.path, covered + 1, order.cut - 1):
+            piece_max = max(
+                int(order.budget * PIECE_SHARE) - order.tokens_max - count_summary(known), SUMMARY_TOKENS_MIN
+            )
+            if pieces := await self._load_pieces(order, left_out, piece_max):
+                return await self._read_pieces(order, known, pieces, piece_max)
+        if order.window is None or covered >= order.cut:
             # One made of this window is there: it waits for the cut.
             return None
-        return await self._read_window(source, known, first)
+        return await self._read_window(order, order.window, known)
 
-    async def _read_window(self, source: Source, known: Summary | None, first: int) -> Summary | None:
+    async def _read_window(self, order: SummaryOrder, window: ShownWindow, known: Summary | None) -> Summary | None:
         """Summarize what the model is shown, from the request that it has just answered."""
-        context = source.assembled.context
-        earlier = known if known and known != context.summary else None
-        tokens_max = measure_summary(source)
-        question = Message("user", write_question(tokens_max, earlier))
-        shown = bytes(context.messages)[:-1]
-        parts = [part for part in (write_messages(source.output), write_messages([question])) if part]
-        messages = Raw(b",".join([shown, *parts]) + b"]")
-        text = await self._ask(source, messages, tokens_max)
-        summary = Summary(text=text, first=first, last=source.path[-1].last, model=self._model(source))
-        judged = self._judge(summary, context.body_tokens + count_summary(known))
-        if judged is None:
-            self._remember_useless(source)
-        return judged
+        earlier = known if known and known != order.summary else None
+        question = Message("user", write_question(order.tokens_max, earlier))
+        shown = bytes(window.messages)[:-1]
+        parts = [part for part in (write_messages(window.output), write_messages([question])) if part]
+        text = await self._ask(order, Raw(b",".join([shown, *parts]) + b"]"))
+        if text is None:
+            return None
+        summary = Summary(text=text, first=order.path[0].first, last=order.path[-1].last, model=order.model)
+        return self._judge(order, summary, window.tokens + count_summary(known))
 
-    async def _read_pieces(self, source: Source, known: Summary | None, range_: Range) -> Summary | None:
+    async def _load_pieces(self, order: SummaryOrder, left_out: Sequence[Range], tokens_max: int) -> Sequence[Piece]:
+        """The next pieces of what was left out; none when nothing in it can be read."""
+        session, end = order.session, left_out[-1].last
+        while left_out:
+            items = await self.stores.items.list_items(
+                session.tenant_id, session.id, left_out, limit=ITEMS_MAX, newest_first=False
+            )
+            is_all = len(items) < ITEMS_MAX
+            if pieces := cut_pieces(items, tokens_max, end=end if is_all else items[-1].seq):
+                return pieces[:PIECES_MAX]
+            left_out = [] if is_all else list_between(order.path, items[-1].seq + 1, end)
+        return []
+
+    async def _read_pieces(
+        self, order: SummaryOrder, known: Summary | None, pieces: Sequence[Piece], tokens_max: int
+    ) -> Summary | None:
         """Summarize what was cut before a summary of it was there, piece by piece; the rest behind the next turn."""
-        session, budget = source.session, source.assembled.budget
-        tokens_max = measure_summary(source)
-        piece_max = max(int(budget.tokens_max * PIECE_SHARE) - tokens_max - count_summary(known), SUMMARY_TOKENS_MIN)
-        ranges = [part for part in clip(source.path, range_.first) if part.first <= range_.last]
-        ranges = [Range(part.first, min(part.last, range_.last), part.session_id) for part in ranges]
         made = None
-        items = await self.items.list_items(
-            session.tenant_id, session.id, ranges, limit=PIECES_MAX * 64, newest_first=False
-        )
-        for piece in cut_pieces(items, piece_max)[:PIECES_MAX]:
-            text = "\n".join(write_line(item, piece_max) for item in piece)
-            question = Message("user", f"{text}\n\n{write_question(tokens_max, known)}")
-            messages = Raw(b"[" + write_messages([question]) + b"]")
-            said = await self._ask(source, messages, tokens_max)
-            summary = Summary(text=said, first=source.path[0].first, last=piece[-1].seq, model=self._model(source))
-            judged = self._judge(summary, count_text(text) + count_summary(known))
+        for piece in pieces:
+            text = "\n".join(write_line(item, tokens_max) for item in piece.items)
+            question = Message("user", f"{text}\n\n{write_question(order.tokens_max, known)}")
+            said = await self._ask(order, Raw(b"[" + write_messages([question]) + b"]"))
+            if said is None:
+                return None
+            summary = Summary(text=said, first=order.path[0].first, last=piece.last, model=order.model)
+            judged = self._judge(order, summary, count_text(text) + count_summary(known))
             if judged is None:
-                self._remember_useless(source)
                 break
             made = known = judged
         return made
 
-    async def _ask(self, source: Source, messages: Raw, tokens_max: int) -> str:
-        """Ask the model for a summary. Raises what the upstream raises, and Unavailable for an empty answer."""
-        fields = {
-            name: source.assembled.speaker.fields[name]
-            for name in ("tools",)
-            if name in source.assembled.speaker.fields
-        }
-        if fields:
-            # The same tools stand in front of the cached prefix; none of them is to be called.
-            fields["tool_choice"] = Raw(b'"none"')
+    async def _ask(self, order: SummaryOrder, messages: Raw) -> str | None:
+        """Ask the model for a summary; None, and it is not asked, where the session is no longer what it was.
+
+        Raises what the upstream raises.
+        """
+        if not await self._still_stands(order):
+            self.metrics.summaries.labels("skipped").inc()
+            return None
+        # The same tools stand in front of the cached prefix; none of them is to be called.
+        fields = {"tools": order.tools, "tool_choice": Raw(b'"none"')} if order.tools else {}
         request = ModelRequest(
-            model=self._model(source),
+            model=order.model,
             messages=messages,
-            fields={**fields, "max_tokens": Raw(str(tokens_max * 2).encode())},
-            cache_key=str(source.session.id),
+            fields={**fields, "max_tokens": Raw(str(order.tokens_max * 2).encode())},
+            cache_key=str(order.session.id),
             is_background=True,
         )
-        return ((await self.upstream.complete(request)).text or "").strip()
+        completion = await self.upstream.complete(request)
+        self.pauses.pop(order.model, None)
+        return (completion.text or "").strip()
 
-    def _remember_useless(self, source: Source) -> None:
-        """Do not ask again before the next cut."""
-        self.useless[source.session.id] = source.assembled.context.cut
+    async def _still_stands(self, order: SummaryOrder) -> bool:
+        """Whether what a session said is still there: what was deleted or cleared since goes to no model."""
+        session = order.session
+        key = SessionKey(tenant_id=session.tenant_id, user_id=session.user_id, id=session.id)
+        found = await self.stores.sessions.find(key, self.clock())
+        return found is not None and found.cleared == session.cleared and found.head >= order.path[-1].last
+
+    def _judge(self, order: SummaryOrder, summary: Summary, source_tokens: int) -> Summary | None:
+        """Throw a summary away that says nothing or is not shorter than what it stands for, and do not ask again before
+        the next cut.
+        """
+        if summary.text and count_summary(summary) < source_tokens:
+            self.metrics.summaries.labels("made").inc()
+            return summary
+        self.metrics.summaries.labels("too_long").inc()
+        self.useless[order.session.id] = order.cut
         if len(self.useless) > USELESS_MAX:
             self.useless.popitem(last=False)
-
-    def _model(self, source: Source) -> str:
-        """Which model writes it: the one that is set, else the session's own."""
-        return self.model or source.order.model
-
-    def _judge(self, summary: Summary, source_tokens: int) -> Summary | None:
-        """Throw a summary away that says nothing or is not shorter than what it stands for."""
-        if not summary.text or count_summary(summary) >= source_tokens:
-            self.metrics.summaries.labels("too_long").inc()
-            return None
-        self.metrics.summaries.labels("made").inc()
-        return summary
+        return None
 
 
-def measure_summary(source: Source) -> int:
-    """How long a summary may be, in tokens."""
-    share = int(source.assembled.budget.tokens_max * SUMMARY_SHARE)
-    return max(SUMMARY_TOKENS_MIN, min(share, SUMMARY_TOKENS_MAX))
+def order_summary(source: Source, *, reads_window: bool) -> SummaryOrder:
+    """What a summary needs of its source."""
+    context, speaker = source.assembled.context, source.assembled.speaker
+    window = ShownWindow(messages=context.messages, output=source.output, tokens=context.body_tokens)
+    return SummaryOrder(
+        session=replace(source.session, instructions=None),
+        path=source.path,
+        model=source.order.model,
+        budget=source.assembled.budget.tokens_max,
+        cut=context.cut,
+        summary=context.summary,
+        tools=speaker.fields.get("tools"),
+        window=window if reads_window else None,
+    )
 
 
 def write_question(tokens_max: int, earlier: Summary | None) -> str:
@@ -211,16 +301,28 @@ def write_line(item: Item, tokens_max: int) -> str:
     return f"{read_speaker(item.content)}: {text}"
 
 
-def cut_pieces(items: Sequence[Item], tokens_max: int) -> list[list[Item]]:
-    """Items with a text in batches that fit together; one that is larger is a batch of its own."""
-    pieces: list[list[Item]] = []
+def list_between(path: Sequence[Range], first: int, last: int) -> list[Range]:
+    """The part of a path between two items."""
+    return [
+        Range(range_.first, min(range_.last, last), range_.session_id)
+        for range_ in clip(path, first)
+        if range_.first <= last
+    ]
+
+
+def cut_pieces(items: Sequence[Item], tokens_max: int, *, end: int) -> list[Piece]:
+    """Items with a text in batches that fit together; one that is larger is a batch of its own. The last one reaches
+    to the item ``end``, for nothing behind it can be read.
+    """
+    batches: list[list[Item]] = []
     left = 0
     for item in items:
         if isinstance(item.content, Reasoning | Summary) or not read_text(item.content):
             continue
-        if not pieces or item.tokens > left:
-            pieces.append([])
+        if not batches or item.tokens > left:
+            batches.append([])
             left = tokens_max
-        pieces[-1].append(item)
+        batches[-1].append(item)
         left -= item.tokens
-    return pieces
+    ends = [*(batch[-1].seq for batch in batches[:-1]), end]
+    return [Piece(batch, last) for batch, last in zip(batches, ends, strict=False)]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from multiturn.engine.ports import Spawn
 from multiturn.engine.session_index import SessionIndexes
-from multiturn.engine.summaries import Source, Summaries
+from multiturn.engine.summaries import Source, Summaries, SummaryOrder, order_summary
 from multiturn.errors import MultiturnError
 from multiturn.observe import Metrics
 
@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 INDEX_AT = 0.5
 SUMMARIZE_AT = 0.75
 TASKS_MAX = 4
-WAITING_MAX = 1000
+# Each may hold a whole window; a session that finds no place is considered again behind its next turn.
+WAITING_MAX = 64
 
 
 class Upkeep:
@@ -37,23 +38,24 @@ class Upkeep:
         context, budget = source.assembled.context, source.assembled.budget
         share = context.tokens / max(budget.tokens_max, 1)
         has_past = context.cut > source.path[0].first if source.path else False
-        indexes = budget.recall.finds_past and (share >= INDEX_AT or has_past)
+        indexes = budget.recall.finds_past and budget.recall.tokens_max > 0 and (share >= INDEX_AT or has_past)
         summarizes = budget.has_summary and (share >= SUMMARIZE_AT or has_past)
-        if not (indexes or summarizes) or source.session.id in self.busy or len(self.busy) >= WAITING_MAX:
+        is_full = len(self.busy) >= TASKS_MAX + WAITING_MAX
+        if not (indexes or summarizes) or source.session.id in self.busy or is_full:
             return
         self.busy.add(source.session.id)
-        self.spawn(self._do(source, indexes=indexes, summarizes=summarizes, is_nearly_full=share >= SUMMARIZE_AT))
+        order = order_summary(source, reads_window=summarizes and share >= SUMMARIZE_AT)
+        self.spawn(self._do(order, indexes=indexes, summarizes=summarizes))
 
-    async def _do(self, source: Source, *, indexes: bool, summarizes: bool, is_nearly_full: bool) -> None:
+    async def _do(self, order: SummaryOrder, *, indexes: bool, summarizes: bool) -> None:
         try:
             async with self.slots:
                 if indexes:
-                    before = source.path[-1].last + 1
-                    await self.indexes.prepare(source.session, source.path, before)
+                    await self.indexes.prepare(order.session, order.path, order.path[-1].last + 1)
                 if summarizes:
-                    await self.summaries.make(source, reads_window=is_nearly_full)
+                    await self.summaries.make(order)
         except MultiturnError as error:
             self.metrics.upkeep_failed.inc()
             log.info("work ahead of need failed: %s", error)
         finally:
-            self.busy.discard(source.session.id)
+            self.busy.discard(order.session.id)

@@ -11,8 +11,9 @@ from multiturn.model.content import Summary
 from multiturn.model.context import ContextRecord
 from multiturn.model.item import Range
 from multiturn.model.retrieved import RetrievedContext, StoredSegment
-from multiturn.store.database import Database, Row
+from multiturn.store.database import Database, Row, Transaction
 from multiturn.store.rows import as_id, as_json
+from multiturn.store.sessions import lock_by_id
 
 read_retrieved = msgspec.json.Decoder(RetrievedContext).decode
 read_record = msgspec.json.Decoder(ContextRecord).decode
@@ -56,10 +57,21 @@ class SqlContextStore:
         return read_summary(row[0]) if row else None
 
     async def save_pending(self, tenant_id: UUID, session_id: UUID, summary: Summary) -> None:
-        """Keep a summary for the next cut instead of the last one."""
-        kept = {"tenant_id": tenant_id, "session_id": session_id, "body": as_json(summary), "first": summary.first}
+        """Keep a summary for the next cut instead of the last one, unless that stands for more.
+
+        Nothing happens where the session is gone, or was cleared since. It is held until the summary is stored: a clear
+        or a delete beside this finds what was saved before it.
+        """
+        who = {"tenant_id": tenant_id, "session_id": session_id}
         async with self.database.transaction() as tx:
-            await tx.execute("save_pending_summary", kept)
+            locked = await lock_by_id(tx, tenant_id, session_id)
+            if locked is None:
+                return
+            row = await tx.fetch_one("find_pending_summary", who)
+            path = locked.session.path
+            if row and measure_reach(path, read_summary(row[0])) > measure_reach(path, summary):
+                return
+            await tx.execute("save_pending_summary", {**who, "body": as_json(summary), "first": summary.first})
 
     async def list_segments(self, tenant_id: UUID, session_id: UUID, *, after: int) -> Sequence[StoredSegment]:
         """List the segments that begin behind the item ``after``."""
@@ -83,12 +95,14 @@ class SqlContextStore:
     async def save_segment(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
         """Keep a segment; nothing happens where one begins there already, or the items are gone."""
         async with self.database.transaction() as tx:
-            await tx.execute("save_segment", write_segment(tenant_id, session_id, segment))
+            if await hold_items(tx, tenant_id, session_id, segment):
+                await tx.execute("save_segment", write_segment(tenant_id, session_id, segment))
 
     async def save_vectors(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
-        """Replace a segment by the same with other vectors."""
+        """Replace a segment by the same with other vectors; nothing happens where the items are gone."""
         async with self.database.transaction() as tx:
-            await tx.execute("save_segment_vectors", write_segment(tenant_id, session_id, segment))
+            if await hold_items(tx, tenant_id, session_id, segment):
+                await tx.execute("save_segment_vectors", write_segment(tenant_id, session_id, segment))
 
     async def list_due(self, model: str, *, limit: int) -> Sequence[tuple[UUID, UUID, StoredSegment]]:
         """List some segments that have no vectors of this model: (tenant id, session id, segment) each."""
@@ -100,6 +114,17 @@ class SqlContextStore:
         """List the models of which there are vectors, of documents too."""
         async with self.database.reading() as tx:
             return [row[0] for row in await tx.fetch_all("list_embedding_models", {})]
+
+
+async def hold_items(tx: Transaction, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> bool:
+    """Whether the items of a segment are there; until the transaction ends they stay."""
+    first = {"tenant_id": tenant_id, "session_id": session_id, "seq": segment.first}
+    return await tx.fetch_one("hold_item", first) is not None
+
+
+def measure_reach(path: Sequence[Range], summary: Summary) -> int:
+    """How far into a path a summary reaches; 0 for one of another branch."""
+    return summary.last if any(range_.first <= summary.last <= range_.last for range_ in path) else 0
 
 
 def read_segment(row: Row) -> StoredSegment:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from multiturn.errors import Unavailable, UpstreamError
+from multiturn.errors import ContextTooLong, Unavailable
 from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 from tests.contract.dialects.conftest import OpenPlace, Place
 
@@ -31,6 +31,13 @@ async def fill(place: Place) -> None:
         await place.ask(f"Step {number}: " + "water the plants and sweep the floor. " * 3)
 
 
+async def add_document(place: Place) -> None:
+    """Give the session a document about the same."""
+    document = {"title": "Dogs", "content": "A dog that chases a squirrel in the park is called back."}
+    async with place.http.post("/v1/sessions/s/docs", json=document) as reply:
+        assert reply.status == 201, await reply.text()
+
+
 async def find(place: Place) -> list[dict[str, Any]]:
     """What a question finds of the past and is shown."""
     body = {"messages": [{"role": "user", "content": QUESTION}], "model": "m"}
@@ -43,7 +50,7 @@ async def find(place: Place) -> list[dict[str, Any]]:
 async def wait_vectors(place: Place) -> list[dict[str, Any]]:
     """Ask until what is found was compared by its vector."""
     deadline = time.monotonic() + 15
-    while not (found := await find(place)) or found[0]["similarity"] is None:
+    while not (found := await find(place)) or any(one["similarity"] is None for one in found):
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.2)
     return found
@@ -74,16 +81,31 @@ async def test_slow_embedder_delays_a_turn_by_a_second_at_most(opening: OpenPlac
     embedder = ScriptedEmbedder()
     async with opening(context_tokens=1000, embedder=embedder) as place:
         await fill(place)
+        await add_document(place)
         await wait_vectors(place)
         embedder.pause_s = 30
         began = time.monotonic()
+        found = await find(place)
+        assert {one["source"] for one in found} == {"session", "document"}
+        assert time.monotonic() - began < 1.4
+
+
+async def test_turns_after_a_slow_one_do_not_wait(opening: OpenPlace) -> None:
+    embedder = ScriptedEmbedder()
+    async with opening(context_tokens=1000, embedder=embedder) as place:
+        await fill(place)
+        await wait_vectors(place)
+        embedder.pause_s = 30
+        await find(place)
+        calls, began = len(embedder.calls), time.monotonic()
         assert (await find(place))[0]["text"] == FACT
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 0.5
+        assert not any(is_query for _, is_query in embedder.calls[calls:])
 
 
 async def test_refused_texts_stay_findable_by_words(opening: OpenPlace) -> None:
     embedder = ScriptedEmbedder()
-    embedder.error = UpstreamError("too long")
+    embedder.error = ContextTooLong("too long", status=400)
     async with opening(context_tokens=1000, embedder=embedder) as place:
         await fill(place)
         await asyncio.sleep(3)

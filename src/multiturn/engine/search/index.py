@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from multiturn.engine.search.columns import Column
 from multiturn.engine.search.fusion import Scores, find_best, fuse, normalize, select_diverse, smooth, spread
-from multiturn.engine.search.postings import Postings
+from multiturn.engine.search.postings import Matches, Postings
 from multiturn.engine.search.segment import IndexSegment
 from multiturn.engine.search.similarity import VectorTable
 
@@ -137,9 +137,11 @@ class SearchIndex:
     def attach(self, key: Hashable, segment: IndexSegment) -> None:
         """Take over the vectors of a segment whose entries are in the index already, instead of those it had.
 
-        Raises KeyError when it is not there.
+        Nothing happens when it has another number of entries. Raises KeyError when it is not there.
         """
         rows = self.rows_of(key)
+        if len(rows) != len(segment):
+            return
         others = np.ones(len(self), np.bool_)
         others[rows] = False
         self.keep_vectors(others, np.arange(len(self), dtype=np.int32))
@@ -147,14 +149,15 @@ class SearchIndex:
             self.add_vectors(segment, int(rows[0]))
 
     def add_vectors(self, segment: IndexSegment, first: int) -> None:
-        """Put a segment's vectors into the table of their model."""
+        """Put a segment's vectors into the table of their model; those of another size than the others are left out."""
         if segment.vectors is None or not len(segment):
             return
         model, dimensions = segment.vectors.model, segment.vectors.rows.shape[1]
         table = self.tables.get(model)
         if table is None:
             table = self.tables[model] = VectorTable(dimensions)
-        table.add(np.arange(first, first + len(segment), dtype=np.int32), segment.vectors)
+        if table.vectors.view.shape[1] == dimensions:
+            table.add(np.arange(first, first + len(segment), dtype=np.int32), segment.vectors)
 
     def remove(self, key: Hashable) -> None:
         """Remove a segment. Raises KeyError when it is not there."""
@@ -173,18 +176,29 @@ class SearchIndex:
             table.keep(kept, places)
         self.tables = {model: table for model, table in self.tables.items() if len(table)}
 
-    def search(self, query: Query, options: SearchOptions, *, allowed: NDArray[np.bool_] | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: Query,
+        options: SearchOptions,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        counted: NDArray[np.bool_] | None = None,
+    ) -> list[Hit]:
         """Find the best entries, the best first; of the ``allowed`` ones, where a mask of entries is given.
 
-        Without vectors in the query or in the index words alone decide, and the other way round.
+        Those that are not ``counted`` (a mask, too, which holds the allowed ones) are as if they were not there: they
+        neither make a word common nor add to their neighbours. Without vectors in the query or in the index words
+        alone decide, and the other way round.
         """
         rows = np.ones(len(self), np.bool_) if allowed is None else allowed
         if not rows.any():
             return []
         words = dict.fromkeys(query.marks, 0.0) | (dict(query.terms) if options.alpha < 1 else {})
         matches = self.postings.match(words)
-        lexical = matches.score(self.columns["lengths"].view)
+        lexical = self.weigh(matches, counted)
         similarity, closeness = self.compare(query.vectors if options.alpha > 0 else {})
+        if counted is not None:
+            closeness[~counted] = np.nan
         scores, found = self.fuse(lexical, closeness, options, rows)
         if options.mark_bonus:
             scores += options.mark_bonus * matches.find_holders(len(self))
@@ -196,13 +210,26 @@ class SearchIndex:
         best = self.choose(scores, found, options)
         return self.describe(best, scores[best], lexical[best], similarity[best])
 
+    def weigh(self, matches: Matches, counted: NDArray[np.bool_] | None) -> Scores:
+        """The BM25 score of each entry, among those that are counted; 0 for the others."""
+        lengths = self.columns["lengths"].view
+        if counted is None:
+            return matches.score(lengths)
+        kept, places = counted[matches.rows], np.cumsum(counted) - 1
+        rows = places[matches.rows[kept]].astype(np.int32)
+        among = Matches(matches.weights, matches.ranks[kept], rows, matches.counts[kept])
+        lexical = np.zeros(len(self), np.float32)
+        lexical[counted] = among.score(lengths[counted])
+        return lexical
+
     def compare(self, vectors: Mapping[str, NDArray[np.float32]]) -> tuple[Scores, Scores]:
         """The cosine of each entry with the query's vector of its model, and the same from 0 to 1 within the model,
-        since cosines of different models cannot be compared. NaN for an entry without a vector.
+        since cosines of different models cannot be compared. NaN for an entry without a vector, and for all of a
+        model whose vectors the query's does not fit.
         """
         cosines, closeness = (np.full(len(self), np.nan, np.float32) for _ in range(2))
         for model, table in self.tables.items():
-            if model in vectors:
+            if model in vectors and len(vectors[model]) == table.vectors.view.shape[1]:
                 found = table.compare(vectors[model])
                 cosines[table.places] = found
                 closeness[table.places] = normalize(found, np.ones(len(found), np.bool_))

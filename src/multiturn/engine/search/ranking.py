@@ -72,18 +72,29 @@ def ask(
     return Query(terms=weights, vectors=vectors or {}, marks=reader.read_marks(message))
 
 
-def recall(index: SearchIndex, query: Query, *, before: int | None = None, limit: int = HITS_MAX) -> list[Hit]:
+def recall(
+    index: SearchIndex,
+    query: Query,
+    *,
+    before: int | None = None,
+    allowed: NDArray[np.bool_] | None = None,
+    limit: int = HITS_MAX,
+) -> list[Hit]:
     """Rank what was said, in pieces, the best first; of the items before the number ``before``, where it is given.
 
+    Entries that are not ``allowed``, of a branch that was left, count for nothing, where a mask of entries is given.
     Nothing when the message has no words of its own, or nothing to do with any of it: no entry is near enough, and none
     shares rare words.
     """
     if OWN_WEIGHT not in query.terms.values():
         return []
-    allowed = None if before is None else index.numbers < before
-    hits = index.search(query, replace(RECALL, limit=limit), allowed=allowed)
+    rows = np.ones(len(index), np.bool_) if allowed is None else allowed
+    if before is not None:
+        rows = rows & (index.numbers < before)
+    hits = index.search(query, replace(RECALL, limit=limit), allowed=rows, counted=allowed)
+    entries = len(index) if allowed is None else int(np.count_nonzero(allowed))
     nearest_min = find_nearest_min([model for model in index.models if model in query.vectors])
-    return hits if is_worthwhile(hits, entries=len(index), nearest_min=nearest_min) else []
+    return hits if is_worthwhile(hits, entries=entries, nearest_min=nearest_min) else []
 
 
 def find_nearest_min(models: Sequence[str]) -> float | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from multiturn.engine.window.question import RecallPlan
@@ -14,6 +18,9 @@ OUTPUT_SHARE = 0.25
 OUTPUT_TOKENS = 1024
 # A window is not learned to be a smaller share than this of what a model's is taken for.
 LEARNED_SHARE_MIN = 1 / 8
+# What was learned holds for an hour: the provider may have changed, and finding out again costs one call.
+LEARNED_S = 3600.0
+LEARNED_MAX = 1000
 # Where a model needs fewer tokens than we count, its window holds more of ours. How much more differs by some percent
 # between contexts, and one that is too long costs a second call: so much of the difference is not used.
 RATIO_MARGIN = 1.03
@@ -47,14 +54,32 @@ class Budget(Struct, frozen=True, kw_only=True):
         return self.overflow in ("adaptive", "summarize")
 
 
-class Budgets:
-    """The budget of each model: its window less what the answer takes, corrected by what its provider says."""
+class LearnedLimit(Struct, frozen=True, kw_only=True):
+    """The most that a model's provider was found to accept, in its own tokens, and until when that is believed."""
 
-    def __init__(self, *, ratios: TokenRatios, context_tokens: int | None, default_tokens: int) -> None:
+    tokens_max: int
+    ends_at: float
+
+
+class Budgets:
+    """The budget of each model: its window less what the answer takes, corrected by what its provider says.
+
+    ``read_time`` tells seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        ratios: TokenRatios,
+        context_tokens: int | None,
+        default_tokens: int,
+        read_time: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.ratios = ratios
         self.context_tokens = context_tokens
         self.default_tokens = default_tokens
-        self.learned: dict[str, int] = {}
+        self.read_time = read_time
+        self.learned: OrderedDict[str, LearnedLimit] = OrderedDict()
 
     def plan(
         self,
@@ -84,7 +109,9 @@ class Budgets:
     def measure(self, model: str, *, window: int | None, output_max: int | None) -> int:
         """What a model's window leaves, in tokens of ours."""
         tokens = self.context_tokens or window or self.default_tokens
-        tokens = min(tokens, self.learned.get(model, tokens))
+        learned = self.learned.get(model)
+        if learned and self.read_time() < learned.ends_at:
+            tokens = min(tokens, learned.tokens_max)
         reserve = min(output_max, tokens // 2) if output_max else min(OUTPUT_TOKENS, int(tokens * OUTPUT_SHARE))
         return int((tokens - reserve) / self.ratio(model))
 
@@ -93,13 +120,25 @@ class Budgets:
         ratio = self.ratios.ratio(model)
         return ratio if ratio >= 1 else min(1.0, ratio * RATIO_MARGIN)
 
-    def learn_limit(self, model: str, *, tokens_max: int | None, tokens_sent: int) -> None:
-        """The provider refused a context as too long: from now on at most what it named, or three quarters of what
-        was sent.
+    def learn_limit(
+        self, model: str, *, tokens_max: int | None, tokens_sent: int, window: int | None = None
+    ) -> int | None:
+        """The provider refused a context as too long: what the same turn may take now, which is what it named, or
+        three quarters of what was sent. That holds for others too, for an hour.
 
-        A context that was far from full was refused for something that we cannot count: that says nothing of others.
+        A context that was far from filling the model's window was refused for something that we cannot count: that
+        says nothing of others, and where there was hardly anything in it, None: nothing would be won by cutting it. A
+        window that is named may be far smaller than the one that is told.
         """
         sent = int(tokens_sent * self.ratios.ratio(model))
-        limit = tokens_max if tokens_max and tokens_max < sent else sent * 3 // 4
-        if limit >= (self.context_tokens or self.default_tokens) * LEARNED_SHARE_MIN:
-            self.learned[model] = limit
+        named = tokens_max if tokens_max and tokens_max < sent else None
+        limit = named or sent * 3 // 4
+        told = self.context_tokens or window or self.default_tokens
+        if limit < min(told, self.default_tokens) * LEARNED_SHARE_MIN:
+            return None
+        if named or limit >= told * LEARNED_SHARE_MIN:
+            self.learned[model] = LearnedLimit(tokens_max=limit, ends_at=self.read_time() + LEARNED_S)
+            self.learned.move_to_end(model)
+            if len(self.learned) > LEARNED_MAX:
+                self.learned.popitem(last=False)
+        return limit

@@ -13,7 +13,7 @@ SELECT seq, body FROM retrieved_contexts
 WHERE tenant_id = :tenant_id AND session_id = :session_id AND seq >= :first AND seq <= :last ORDER BY seq;
 
 -- name: save_pending_summary
--- The newest is the best: it stands for what the others stood for and more. One of what was cleared meanwhile stands for nothing.
+-- Its session is held meanwhile. One of what was cleared stands for nothing.
 INSERT INTO pending_summaries (tenant_id, session_id, body)
 SELECT :tenant_id, :session_id, :body
 WHERE EXISTS (SELECT 1 FROM sessions WHERE tenant_id = :tenant_id AND id = :session_id AND cleared < :first)
@@ -50,11 +50,14 @@ WHERE model < :model OR model > :model OR model IS NULL LIMIT :limit;
 SELECT DISTINCT model FROM session_segments WHERE model IS NOT NULL
 UNION SELECT DISTINCT model FROM knowledge_segments WHERE model IS NOT NULL;
 
+-- name: hold_item
+-- Whether an item is still there, which nobody erases until this transaction ends: items go first, and their index behind them.
+SELECT 1 FROM items WHERE tenant_id = :tenant_id AND session_id = :session_id AND seq = :seq /*postgres: FOR SHARE */;
+
 -- name: save_segment
--- Of two servers that index the same items the first one counts. What was erased meanwhile leaves nothing behind.
+-- Of two servers that index the same items the first one counts.
 INSERT INTO session_segments (tenant_id, session_id, first, last, model, body)
-SELECT :tenant_id, :session_id, :first, :last, :model, :body
-WHERE EXISTS (SELECT 1 FROM items WHERE tenant_id = :tenant_id AND session_id = :session_id AND seq = :first)
+VALUES (:tenant_id, :session_id, :first, :last, :model, :body)
 ON CONFLICT (tenant_id, session_id, first) DO NOTHING;
 
 -- name: save_segment_vectors
