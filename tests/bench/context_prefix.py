@@ -17,7 +17,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from multiturn.engine.window.assemble import Assembler
-from multiturn.engine.window.budget import LOW_WATER, RECALL_SHARE, RECALL_TOKENS_MAX, Budget
+from multiturn.engine.window.budget import RECALL_SHARE, RECALL_TOKENS_MAX, Budget, find_low_water
 from multiturn.engine.window.cache import WindowCache
 from multiturn.engine.window.head import write_summary
 from multiturn.engine.window.question import Question, RecallPlan
@@ -38,7 +38,7 @@ BUDGETS = (2000, 4000, 8000)
 # A summary is made when a context is so full (engine/upkeep.py).
 SUMMARIZE_AT = 0.75
 SAMPLE_EVERY = 40
-LOW_WATERS = (0.0, 0.125, 0.375, 0.5)
+LOW_WATERS = (0.0, 0.125, 0.25, 0.375, 0.5)
 CACHE_BYTES = 1 << 20
 HEAD = '[{"role":"system","content":""}]'
 INSTRUCTIONS = HEAD.replace('""', '"' + "s" * (SYSTEM_TOKENS * BYTES_PER_TOKEN - len(HEAD)) + '"')
@@ -58,7 +58,7 @@ class Way:
 
     def budget(self, tokens_max: int) -> Budget:
         """What each turn may show."""
-        low_water = LOW_WATER[self.overflow] if self.low_water is None else self.low_water
+        low_water = find_low_water(self.overflow, tokens_max) if self.low_water is None else self.low_water
         recall = RecallPlan(tokens_max=self.recall_tokens, finds_past=True)
         return Budget(tokens_max=tokens_max, overflow=self.overflow, recall=recall, low_water=low_water)
 

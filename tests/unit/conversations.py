@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from multiturn.engine.window.assemble import Assembler
-from multiturn.engine.window.budget import LOW_WATER, Budget
+from multiturn.engine.window.budget import Budget, find_low_water
 from multiturn.engine.window.cache import WindowCache
 from multiturn.engine.window.messages import list_messages
 from multiturn.engine.window.pairs import NO_RESULT
@@ -146,7 +146,10 @@ class Conversation:
         """What each turn may show."""
         recall = RecallPlan(tokens_max=self.recall_tokens, finds_past=self.overflow == "adaptive")
         return Budget(
-            tokens_max=self.tokens_max, overflow=self.overflow, recall=recall, low_water=LOW_WATER[self.overflow]
+            tokens_max=self.tokens_max,
+            overflow=self.overflow,
+            recall=recall,
+            low_water=find_low_water(self.overflow, self.tokens_max),
         )
 
     async def show(self, *contents: Content) -> Context:

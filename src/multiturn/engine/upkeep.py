@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 # From here on a context may be full before long.
 INDEX_AT = 0.5
-SUMMARIZE_AT = 0.75
+# A summary is asked for when as much of the room is left as a cut keeps, and this at least: then the cut that comes
+# falls where the summary ends, and what was said since is what is kept.
+LEFT_MIN = 0.15
 TASKS_MAX = 4
 # Each may hold a whole window; a session that finds no place is considered again behind its next turn.
 WAITING_MAX = 64
@@ -39,12 +41,13 @@ class Upkeep:
         share = context.tokens / max(budget.tokens_max, 1)
         has_past = context.cut > source.path[0].first if source.path else False
         indexes = budget.recall.finds_past and budget.recall.tokens_max > 0 and (share >= INDEX_AT or has_past)
-        summarizes = budget.has_summary and (share >= SUMMARIZE_AT or has_past)
+        is_nearly_full = share >= 1 - max(budget.low_water, LEFT_MIN)
+        summarizes = budget.has_summary and (is_nearly_full or has_past)
         is_full = len(self.busy) >= TASKS_MAX + WAITING_MAX
         if not (indexes or summarizes) or source.session.id in self.busy or is_full:
             return
         self.busy.add(source.session.id)
-        order = order_summary(source, reads_window=summarizes and share >= SUMMARIZE_AT)
+        order = order_summary(source, reads_window=summarizes and is_nearly_full)
         self.spawn(self._do(order, indexes=indexes, summarizes=summarizes))
 
     async def _do(self, order: SummaryOrder, *, indexes: bool, summarizes: bool) -> None:

@@ -26,7 +26,10 @@ LEARNED_MAX = 1000
 RATIO_MARGIN = 1.03
 # What is kept of a context when it is full (docs/quality.md has the figures). Where what was cut can be found again,
 # cutting far keeps more of the prompt in a prefix cache; truncation alone forgets, and keeps half.
-LOW_WATER: dict[OverflowStrategy, float] = {"adaptive": 0.25, "summarize": 0.25, "truncate": 0.5, "error": 0.5}
+LOW_WATER: dict[OverflowStrategy, float] = {"adaptive": 1 / 8, "summarize": 1 / 8, "truncate": 0.5, "error": 0.5}
+# An eighth of a small window is no conversation any more: so many tokens are kept, though no more than a quarter.
+KEPT_TOKENS_MIN = 512
+KEPT_SHARE_MAX = 1 / 4
 # What one turn may recall: DESIGN section 3 measured 512 tokens at a budget of 4,000.
 RECALL_SHARE = 1 / 8
 RECALL_TOKENS_MAX = 1024
@@ -104,7 +107,9 @@ class Budgets:
             options=policy.documents or RecallOptions(),
             finds_past=overflow == "adaptive",
         )
-        return Budget(tokens_max=tokens_max, overflow=overflow, recall=recall, low_water=LOW_WATER[overflow])
+        return Budget(
+            tokens_max=tokens_max, overflow=overflow, recall=recall, low_water=find_low_water(overflow, tokens_max)
+        )
 
     def measure(self, model: str, *, window: int | None, output_max: int | None) -> int:
         """What a model's window leaves, in tokens of ours."""
@@ -142,3 +147,8 @@ class Budgets:
             if len(self.learned) > LEARNED_MAX:
                 self.learned.popitem(last=False)
         return limit
+
+
+def find_low_water(overflow: OverflowStrategy, tokens_max: int) -> float:
+    """The share of the room that a cut leaves."""
+    return max(LOW_WATER[overflow], min(KEPT_SHARE_MAX, KEPT_TOKENS_MIN / max(tokens_max, 1)))
