@@ -193,3 +193,11 @@ def test_block_is_within_its_budget_and_verbatim(order: list[int], tokens_max: i
     assert count_text(block) <= tokens_max
     assert all(snippet.said.text in block for snippet in chosen)
     assert [snippet.number for snippet in chosen] == sorted(snippet.number for snippet in chosen)
+
+
+def test_the_same_words_are_recalled_once() -> None:
+    said = {number: Said(text="tea, please", speaker="Ann", said_at=None) for number in range(5)}
+    hits = [
+        Hit(key="k", number=number, start=0, end=11, score=1.0, lexical=1.0, similarity=None) for number in range(5)
+    ]
+    assert [snippet.number for snippet in choose_snippets(hits, said, tokens_max=100, count=len)] == [0]

@@ -19,7 +19,7 @@ from multiturn.engine.contexts import Assembled
 from multiturn.engine.ports import Clock, ContextStore, ItemStore, SessionStore, Upstream
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.messages import write_messages
-from multiturn.engine.window.pairs import has_open_calls
+from multiturn.engine.window.pairs import pair_calls
 from multiturn.engine.window.shown import clip, is_on, read_speaker, read_text
 from multiturn.engine.window.tokens import count_text
 from multiturn.engine.window.truncate import cut_middle
@@ -192,7 +192,7 @@ class Summaries:
         earlier = known if known and known != order.summary else None
         question = Message("user", write_question(order.tokens_max, earlier))
         shown = bytes(window.messages)[:-1]
-        parts = [part for part in (write_messages(window.output), write_messages([question])) if part]
+        parts = [part for part in (write_messages(pair_calls(window.output)), write_messages([question])) if part]
         text = await self._ask(order, Raw(b",".join([shown, *parts]) + b"]"))
         if text is None:
             return None
@@ -284,8 +284,7 @@ def order_summary(source: Source, *, reads_window: bool) -> SummaryOrder:
         cut=context.cut,
         summary=context.summary,
         tools=speaker.fields.get("tools"),
-        # Calls that wait for their results cannot be followed by a question: behind the next turn they have them.
-        window=window if reads_window and not has_open_calls(source.output) else None,
+        window=window if reads_window else None,
     )
 
 

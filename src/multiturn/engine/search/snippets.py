@@ -71,15 +71,20 @@ def choose_snippets(
         shown_at.setdefault(number, []).append(Span(start, end))
     chosen: list[Snippet] = []
     days: set[date | None] = {None}
+    lines: set[str] = set()
     left = tokens_max
     for hit in take_worthy(hits, share_min):
         if hit.number not in said or is_within(hit, shown_at.get(hit.number, ())):
             continue
         snippet = Snippet(number=hit.number, start=hit.start, end=hit.end, score=hit.score, said=said[hit.number])
+        if snippet.line in lines:
+            # Said again in the same words: once is enough.
+            continue
         cost = count(snippet.line) + (0 if snippet.day in days else count(write_day(snippet.day)))
         if cost <= left:
             left -= cost
             days.add(snippet.day)
+            lines.add(snippet.line)
             chosen.append(snippet)
     return join_snippets(chosen)
 
