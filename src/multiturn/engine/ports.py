@@ -238,7 +238,9 @@ class ContextStore(Protocol):
         ...
 
     async def save_pending(self, tenant_id: UUID, session_id: UUID, summary: Summary) -> None:
-        """Keep a summary for the next cut instead of the last one."""
+        """Keep a summary for the next cut instead of the last one, unless that stands for more, or what it stands for is
+        gone.
+        """
         ...
 
 
@@ -262,7 +264,7 @@ class SegmentStore(Protocol):
         ...
 
     async def save_vectors(self, tenant_id: UUID, session_id: UUID, segment: StoredSegment) -> None:
-        """Replace a segment by the same with other vectors."""
+        """Replace a segment by the same with other vectors; nothing happens where its items are gone."""
         ...
 
     async def list_due(self, model: str, *, limit: int) -> Sequence[tuple[UUID, UUID, StoredSegment]]:
