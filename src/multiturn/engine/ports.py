@@ -238,8 +238,9 @@ class ContextStore(Protocol):
         ...
 
     async def save_pending(self, tenant_id: UUID, session_id: UUID, summary: Summary) -> None:
-        """Keep a summary for the next cut instead of the last one, unless that stands for more, or what it stands for is
-        gone.
+        """Keep a summary for the next cut instead of the last one.
+
+        Nothing happens when that stands for more, or when what it stands for is gone.
         """
         ...
 
