@@ -19,6 +19,7 @@ from tests.bench import context_costs, context_evidence, context_prefix, measure
 
 MEASURES: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "turns": measures.measure_turns,
+    "truncated_turns": measures.measure_truncated_turns,
     "deltas": measures.measure_deltas,
     "length": measures.measure_length,
     "open_streams": measures.measure_open_streams,

@@ -39,9 +39,17 @@ def measure_fsync(folder: Path, *, times: int = 200) -> float:
     return 1000 * median(took)
 
 
-async def measure_turns(*, turns: int = 8000) -> Figures:
-    """Stored turns at 16 connections and at one, beside a request that is passed on and a direct call of the model."""
-    async with data_dir() as folder, mock_model(tokens=32) as model, server(folder, model) as ours:
+async def measure_truncated_turns() -> Figures:
+    """The same turns where what is cut is neither indexed nor recalled."""
+    return await measure_turns(context_overflow="truncate", embedding_model="none")
+
+
+async def measure_turns(*, turns: int = 8000, **settings: object) -> Figures:
+    """Stored turns at 16 connections and at one, beside a request that is passed on and a direct call of the model.
+
+    By default the sessions outgrow their windows, and most turns recall.
+    """
+    async with data_dir() as folder, mock_model(tokens=32) as model, server(folder, model, **settings) as ours:
         await drive(ours, connections=16, turns=WARM_TURNS, session="warm")
         fsync_ms = measure_fsync(folder)
         stored = await drive(ours, connections=16, turns=turns, session="stored")
