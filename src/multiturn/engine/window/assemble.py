@@ -58,9 +58,9 @@ class Assembler:
         """
         room = measure_room(session, budget)
         shown = await self._show(session, plan, room)
-        reserve = 0
-        if budget.recall.tokens_max and await self.memory.holds(session, plan.path, shown.cut, budget.recall):
-            reserve = budget.recall.tokens_max
+        recall = budget.recall
+        holds = recall.tokens_max > 0 and await self.memory.holds(session, plan.path, shown.cut, recall)
+        reserve = recall.tokens_max if holds else 0
         draft = Draft(
             session=session,
             plan=plan,
@@ -71,7 +71,11 @@ class Assembler:
         )
         if shown.body is None or draft.tokens + reserve > room:
             draft = await self._fit(draft, room=room, reserve=reserve)
-        return write_context(draft, await self._recall(draft, left=room - draft.tokens))
+        if not holds and recall.tokens_max and draft.shown.cut != shown.cut:
+            # What this turn has cut is the first that can be found.
+            holds = await self.memory.holds(session, plan.path, draft.shown.cut, recall)
+        retrieved = await self._recall(draft, left=room - draft.tokens) if holds else None
+        return write_context(draft, retrieved)
 
     async def _show(self, session: Session, plan: Plan, room: int) -> Shown:
         """What the model is still shown: as the context before has it, when the session stands where that was made."""
@@ -198,8 +202,6 @@ class Assembler:
         session, plan, shown, budget = draft.session, draft.plan, draft.shown, draft.budget
         tokens_max = min(budget.recall.tokens_max, left) - FENCE_TOKENS
         if tokens_max <= 0 or find_place(plan.input) is None:
-            return None
-        if not await self.memory.holds(session, plan.path, shown.cut, budget.recall):
             return None
         question = Question(
             session=session,
