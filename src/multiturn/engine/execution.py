@@ -90,8 +90,6 @@ class Execution:
         """
         self.held = held
         session = held.session
-        if self.order.instructions is not None:
-            session = replace(session, instructions=self.order.instructions)
         self.plan = await self._reconcile(session)
         try:
             await self._ask(session, self.plan)

@@ -23,7 +23,16 @@ from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.pairs import check_results, count_stand_ins, has_open_calls, pair_calls
 from multiturn.engine.window.parts import Draft, count_instructions, list_parts
 from multiturn.engine.window.question import Memory, Question
-from multiturn.engine.window.shown import Shown, clip, is_on, list_recent, show_cached, show_items, until
+from multiturn.engine.window.shown import (
+    RECENT_MESSAGES,
+    Shown,
+    clip,
+    is_on,
+    list_recent,
+    show_cached,
+    show_items,
+    until,
+)
 from multiturn.engine.window.tokens import count_text
 from multiturn.errors import ContextOverflow
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Summary
@@ -232,15 +241,10 @@ class Assembler:
             tokens=context.body_tokens + output_tokens,
             block_tokens=sum(part.tokens for part in context.record.parts if part.kind == "retrieved"),
             summary=context.summary,
-            recent=(*context.recent, *list_recent(output))[-8:],
+            recent=(*context.recent, *list_recent(output))[-RECENT_MESSAGES:],
             recalled=(*context.recalled, *new),
         )
         self.cache.keep(context.session_id, window)
-
-    def find_prefix(self, session_id: UUID) -> bytes | None:
-        """The history of a session as its next context will begin; None where nothing is kept."""
-        window = self.cache.windows.get(session_id)
-        return window.body if window else None
 
     def forget(self, session_id: UUID) -> None:
         """Forget what was kept of a session that was deleted."""
@@ -298,6 +302,6 @@ def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
         is_new_summary=shown.is_new_summary,
         retrieved=retrieved,
         block_at=draft.passed + place if block and place is not None else None,
-        recent=(*shown.recent, *list_recent(plan.input))[-8:],
+        recent=(*shown.recent, *list_recent(plan.input))[-RECENT_MESSAGES:],
         recalled=shown.recalled,
     )
