@@ -30,8 +30,9 @@ VALUES (:tenant_id, :id, :user_id, :external_id, :now, :now, :idle_expiry_s, :sw
 ON CONFLICT (tenant_id, user_id, external_id) DO NOTHING;
 
 -- name: take_session
--- The turn takes the free session: a higher fencing number ends every earlier lease.
-UPDATE sessions SET run_id = :run_id, server_id = :server_id, fencing = fencing + 1, tickets = tickets + 1, active_at = :now,
+-- The turn takes the free session: a higher fencing number ends every earlier lease. Its end says when it was last used: a session
+-- that a turn holds does not expire, and an index over that time need not be written twice.
+UPDATE sessions SET run_id = :run_id, server_id = :server_id, fencing = fencing + 1, tickets = tickets + 1,
     idle_expiry_s = coalesce(:idle_expiry_s, idle_expiry_s), sweep_at = coalesce(:sweep_at, sweep_at)
 WHERE tenant_id = :tenant_id AND id = :id;
 
