@@ -28,6 +28,14 @@ POSITIVE = (
     "body_bytes_max",
     "database_connections_max",
     "embedding_dimensions",
+    "upload_bytes_max",
+    "image_bytes_max",
+    "multipart_bytes_max",
+    "fetch_bytes_max",
+    "fetch_document_bytes_max",
+    "index_tenant_max",
+    "index_tries",
+    "reader_bytes_max",
 )
 """Settings that are at least 1."""
 
@@ -75,6 +83,33 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedding_key: str | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = None
+
+    speech_url: str | None = None
+    speech_key: str | None = None
+    speech_model: str | None = None
+    vision_url: str | None = None
+    vision_key: str | None = None
+    vision_model: str | None = None
+    rerank_url: str | None = None
+    rerank_key: str | None = None
+    rerank_model: str | None = None
+
+    files_url: str | None = None
+    links_life_s: float = 604800.0
+    upload_bytes_max: int = 200 * MIB
+    image_bytes_max: int = 32 * MIB
+    multipart_bytes_max: int = 10 * 1024 * MIB
+    fetch_bytes_max: int = 4 * 1024 * MIB
+    fetch_document_bytes_max: int = 512 * MIB
+    fetch_private: bool = False
+    fetch_s: float = 3600.0
+    index_workers: int | None = None
+    index_tenant_max: int = 2
+    index_tries: int = 5
+    reader_s: float = 14400.0
+    reader_bytes_max: int = 1536 * MIB
+    item_summaries: Literal["sentences", "model"] = "sentences"
+    knowledge_tools: bool = False
 
     context_tokens: int | None = None
     context_overflow: Literal["adaptive", "truncate", "summarize", "error"] = "adaptive"
@@ -201,7 +236,7 @@ def check(settings: Settings) -> Settings:
         )
     if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise SettingsError("MULTITURN_DATABASE_URL must begin with sqlite:/// or postgresql://.")
-    for name in ("upstream_url", "embedding_url", "public_url"):
+    for name in ("upstream_url", "embedding_url", "public_url", "speech_url", "vision_url", "rerank_url"):
         url = getattr(settings, name)
         if url and urlsplit(url).scheme not in ("http", "https"):
             raise SettingsError(f"{PREFIX}{name.upper()} must begin with http:// or https://; it is '{url}'.")

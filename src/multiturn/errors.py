@@ -2,7 +2,8 @@
 
     MultiturnError
     ├── InvalidRequest            a field is wrong; names it and what would be right
-    │   └── ContextOverflow       the context does not fit and may not be cut
+    │   ├── ContextOverflow       the context does not fit and may not be cut
+    │   └── UnreadableFile        a file is not what it should be; says so to a person
     ├── Unauthenticated           no key, or one that is wrong or revoked
     ├── Forbidden                 the key may not do this
     ├── NotFound                  it is not there, or it is another tenant's
@@ -56,6 +57,12 @@ class ContextOverflow(InvalidRequest):
     """The context does not fit the budget and the session's strategy does not allow to cut it."""
 
     default_code = "context_length_exceeded"
+
+
+class UnreadableFile(InvalidRequest):
+    """A file is empty, broken, encrypted, of a kind that nobody reads, or too much: the text says to a person why."""
+
+    default_code = "unreadable_file"
 
 
 class Unauthenticated(MultiturnError):

@@ -9,18 +9,21 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from multiturn.model.citation import Citation
+
 Role = Literal["system", "developer", "user", "assistant"]
 Extra = dict[str, Any]
 
 
 class Message(Struct, frozen=True, tag="message", tag_field="type", omit_defaults=True):
     """Something said: a role and either a text, a list of content parts (text, image_url, input_audio, file …), or
-    nothing.
+    nothing. ``citations`` are what an answer over a knowledge store rests on.
     """
 
     role: Role
     content: str | list[dict[str, Any]] | None = None
     extra: Extra | None = None
+    citations: tuple[Citation, ...] = ()
 
 
 class FunctionCall(Struct, frozen=True, tag="function_call", tag_field="type", omit_defaults=True):

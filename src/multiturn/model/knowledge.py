@@ -8,9 +8,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from multiturn.model.asset import AssetKind
 from multiturn.model.policy import SearchMode
+from multiturn.model.segment import Modality, Place
 
-OwnerKind = Literal["session", "agent", "user"]
+# A store with a name is its own owner.
+OwnerKind = Literal["session", "agent", "user", "store"]
 
 
 class Owner(Struct, frozen=True):
@@ -22,7 +25,8 @@ class Owner(Struct, frozen=True):
 
 class KnowledgeItem(Struct, frozen=True, kw_only=True):
     """A document in a store. ``content`` is its text, or the parts that its author cut it into: empty where a search
-    names the document. ``is_embedded`` says whether all its chunks have vectors of the present embedding model.
+    names the document, and of an asset, whose text is kept by its parts. ``is_embedded`` says whether all its chunks
+    have vectors of the present embedding model.
     """
 
     id: UUID
@@ -36,6 +40,8 @@ class KnowledgeItem(Struct, frozen=True, kw_only=True):
     language: str = "english"
     chunks: int = 0
     is_embedded: bool = False
+    asset_id: UUID | None = None
+    kind: AssetKind | None = None
 
 
 class SearchOrder(Struct, frozen=True, kw_only=True):
@@ -44,6 +50,10 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     ``confidence`` is the least cosine similarity of a vector hit, ``alpha`` the weight of the vector in a hybrid
     search, ``mmr_strength`` from 0 (by score alone) to below 1 (variety above all). ``metadata`` keeps documents
     whose metadata contain it. ``with_vectors`` brings the vectors of what was found.
+
+    ``earlier`` is what was said before the text, oldest first: the newest weighs most. ``modalities``, ``kinds`` and
+    ``item_ids`` keep chunks of these only (all when empty); ``reranks`` has the best looked at again by the reranker,
+    where there is one.
     """
 
     mode: SearchMode = "hybrid"
@@ -55,6 +65,11 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     mmr_strength: float = 0.0
     metadata: dict[str, Any] = {}
     with_vectors: bool = False
+    earlier: tuple[str, ...] = ()
+    modalities: frozenset[Modality] = frozenset()
+    kinds: frozenset[AssetKind] = frozenset()
+    item_ids: frozenset[UUID] = frozenset()
+    reranks: bool = True
 
 
 class DocumentFilter(Struct, frozen=True, kw_only=True):
@@ -72,7 +87,8 @@ class DocumentFilter(Struct, frozen=True, kw_only=True):
 class DocumentHit(Struct, frozen=True, kw_only=True):
     """A chunk that a search found: its text and place in its document, and its scores (None: not computed).
 
-    ``start`` and ``end`` are characters of the content, or of its part number ``part``.
+    ``start`` and ``end`` are characters of the content, or of its part number ``part``; of an asset, of its whole text,
+    where ``modality`` and ``place`` tell more. ``reranked`` is the reranker's score.
     """
 
     item: KnowledgeItem
@@ -84,7 +100,10 @@ class DocumentHit(Struct, frozen=True, kw_only=True):
     score: float
     lexical: float | None = None
     similarity: float | None = None
+    reranked: float | None = None
     vector: tuple[float, ...] | None = None
+    modality: Modality = "text"
+    place: Place = Place()
 
 
 class DocumentHits(Struct, frozen=True, kw_only=True):
@@ -120,6 +139,7 @@ class DocumentSegment(Struct, frozen=True, kw_only=True):
     model: str | None
     body: bytes
     version: int = 0
+    modality: Modality = "text"
 
 
 class SegmentChange(Struct, frozen=True, kw_only=True):

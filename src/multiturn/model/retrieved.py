@@ -8,7 +8,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from multiturn.model.asset import AssetKind
 from multiturn.model.knowledge import OwnerKind
+from multiturn.model.segment import Modality, Place
 
 # Why a snippet was found and not shown.
 Omission = Literal["budget", "shown_already", "below_threshold"]
@@ -19,7 +21,8 @@ class Snippet(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Of a session's past: the item ``seq``, who said it and when. Of a document: the knowledge item, its title, its
     owner and the number of the chunk. ``start`` and ``end`` are characters of the text it was cut from. ``score`` is
-    the fused score, ``lexical`` BM25 and ``similarity`` the cosine, where each was computed.
+    the fused score, ``lexical`` BM25, ``similarity`` the cosine and ``reranked`` the reranker's, where each was
+    computed. ``number`` is what an answer cites it by.
     """
 
     source: Literal["session", "document"]
@@ -38,6 +41,12 @@ class Snippet(Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner_kind: OwnerKind | None = None
     owner_id: UUID | None = None
     metadata: dict[str, Any] = {}
+    number: int | None = None
+    asset_id: UUID | None = None
+    kind: AssetKind | None = None
+    modality: Modality = "text"
+    place: Place = Place()
+    reranked: float | None = None
     omitted: Omission | None = None
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from multiturn.model.citation import Selection
 from multiturn.model.content import Content
 from multiturn.model.context import WindowState
 from multiturn.model.item import Range
@@ -44,8 +45,9 @@ class SessionSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``agents`` and ``users`` take part in it; the first agent answers unless a turn names another. ``system_template``
     replaces the agent's; ``situation`` is what templates say about this conversation; ``render_templates`` says that
-    what users say is a template as well. ``wire`` keeps what a dialect stores and gives back and the server does not
-    act on.
+    what users say is a template as well. ``store_ids`` are the knowledge stores that its answers rest on, and
+    ``selections`` the parts of them that the conversation is about. ``wire`` keeps what a dialect stores and gives back
+    and the server does not act on.
     """
 
     agents: tuple[UUID, ...] = ()
@@ -56,6 +58,8 @@ class SessionSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     system_template: str | None = None
     render_templates: bool = False
     origin: Origin | None = None
+    store_ids: tuple[UUID, ...] = ()
+    selections: tuple[Selection, ...] = ()
     wire: dict[str, Any] = {}
 
 
