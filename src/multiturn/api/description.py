@@ -64,7 +64,7 @@ class Link:
 class Reply:
     """A response that is no error: a wire struct as JSON, a stream of one as server-sent events, or text.
 
-    ``last_event`` ends the stream and is no struct.
+    ``last_event`` ends the stream and is no struct. Without a shape and with an empty ``media`` it has no body.
     """
 
     text: str

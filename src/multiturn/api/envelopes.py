@@ -119,6 +119,57 @@ JULEP = Envelope(JulepErrorBody, find_julep_status, write_julep)
 JULEP_PATH = "/julep/api"
 
 
+class JockeyErrorBody(Struct, kw_only=True, omit_defaults=True):
+    """An error, in TwelveLabs' envelope."""
+
+    code: Annotated[
+        str,
+        Meta(
+            description="As TwelveLabs writes it: `parameter_invalid`, `parameter_not_provided`, `api_key_invalid`, "
+            "`api_not_allowed`, `resource_not_exist`, `too_many_requests`, `request_canceled_or_timed_out`; else ours."
+        ),
+    ]
+    message: Annotated[str, Meta(description="A text for a person: what is wrong and what to do. It may change.")]
+    reason: Annotated[str | None, Meta(description="Our own code, which is stable: see the table of errors.")] = None
+    param: Annotated[str | None, Meta(description="The field or parameter that is wrong.")] = None
+
+
+# What has another status there than here (contracts/twelvelabs 3).
+JOCKEY_STATUSES: Mapping[str, int] = {
+    "ingestion_config_invalid": 422,
+    "page_token_expired": 410,
+    "upstream_refused": 400,
+}
+JOCKEY_CODES: Mapping[int, str] = {
+    401: "api_key_invalid",
+    403: "api_not_allowed",
+    404: "resource_not_exist",
+    422: "parameter_invalid",
+    429: "too_many_requests",
+    504: "request_canceled_or_timed_out",
+}
+
+
+def find_jockey_status(code: str) -> int:
+    """The status that TwelveLabs gives what we call so: too much of anything is a wrong parameter there."""
+    ours = CODES.get(code, CODES["internal_error"]).status or 500
+    return JOCKEY_STATUSES.get(code, 400 if ours == 413 else ours)
+
+
+def write_jockey(error: MultiturnError) -> dict[str, Any]:
+    """An error in TwelveLabs' envelope, which is flat."""
+    status = JOCKEY.status_of(error)
+    code = JOCKEY_CODES.get(status, error.code)
+    if status == 400:
+        code = "parameter_not_provided" if "missing" in error.message else "parameter_invalid"
+    facts = {"code": code, "message": error.message, "reason": error.code}
+    return {**facts, "param": error.param} if error.param else facts
+
+
+JOCKEY = Envelope(JockeyErrorBody, find_jockey_status, write_jockey)
+ENVELOPES: Mapping[str, Envelope] = {JULEP_PATH: JULEP, "/v1.3": JOCKEY}
+
+
 def find_envelope(path: str) -> Envelope | None:
     """The envelope of a path; None for OpenAI's, which all others speak."""
-    return JULEP if path == JULEP_PATH or path.startswith(JULEP_PATH + "/") else None
+    return next((one for base, one in ENVELOPES.items() if path == base or path.startswith(base + "/")), None)

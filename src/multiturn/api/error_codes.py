@@ -39,6 +39,12 @@ REQUEST = (
         "A line of an import is wrong, or something is missing. Nothing was imported.",
         "Correct the line that the text names.",
     ),
+    ErrorCode(
+        "schema_not_supported",
+        400,
+        "A JSON schema for structured output holds what answers cannot be held to.",
+        "Change what `param` names; the text says what is supported.",
+    ),
     ErrorCode("incomplete_body", 400, "The body ended before it was all there.", "Send the request again."),
     ErrorCode(
         "not_implemented",

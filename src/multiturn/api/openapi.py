@@ -16,7 +16,7 @@ from multiturn import __version__
 from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply, regroup
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
-from multiturn.api.envelopes import JULEP, Envelope
+from multiturn.api.envelopes import JOCKEY, JULEP, Envelope
 from multiturn.api.error_codes import CODES
 from multiturn.api.errors import write_openai
 from multiturn.api.operations import OPERATIONS, TAGS
@@ -28,8 +28,8 @@ INFO = """Keeps the state of conversations with language models, so that applica
 message and the name of a session, and the model is shown the history.
 
 A key is needed for all but the paths under *Server*. Every error is in OpenAI's envelope, also for paths (404) and \
-methods (405) that do not exist, but below `/julep/api`, where it is in Julep's; the codes are \
-listed in docs/errors.md. Times are in UTC (RFC 3339). Listings are \
+methods (405) that do not exist, but below `/julep/api`, where it is in Julep's, and below `/v1.3`, where it is in \
+TwelveLabs'; the codes are listed in docs/errors.md. Times are in UTC (RFC 3339). Listings are \
 paged: send `next` of a page as the cursor of the one behind it."""
 
 SECURITY: Mapping[str, Mapping[str, str]] = {
@@ -72,7 +72,11 @@ ERROR_HEADERS: Mapping[int, tuple[str, ...]] = {
 # The failures that many operations have in common, and what they are called.
 SHARED: Mapping[tuple[Envelope | None, int, tuple[str, ...]], str] = {
     **{(None, status, codes): f"Error{status}" for status, codes in {**ANY, **PROVIDER}.items()},
-    **{(JULEP, status, codes): f"JulepError{status}" for status, codes in regroup(JULEP, {**ANY, **PROVIDER}).items()},
+    **{
+        (envelope, status, codes): f"{name}Error{status}"
+        for name, envelope in (("Julep", JULEP), ("Jockey", JOCKEY))
+        for status, codes in regroup(envelope, {**ANY, **PROVIDER}).items()
+    },
 }
 
 
@@ -130,7 +134,10 @@ def write_description() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": write_schemas(
-                [ErrorBody, JULEP.shape, *(shape for operation in OPERATIONS for shape in operation.shapes())]
+                [
+                    *(ErrorBody, JULEP.shape, JOCKEY.shape),
+                    *(shape for operation in OPERATIONS for shape in operation.shapes()),
+                ]
             ),
             "responses": {name: write_error(*failure) for failure, name in SHARED.items()},
             "securitySchemes": SECURITY,
@@ -184,9 +191,9 @@ def write_body(body: Body) -> dict[str, Any]:
 def write_reply(reply: Reply, envelope: Envelope | None) -> dict[str, Any]:
     """A response that is no error."""
     content: dict[str, Any] = {}
-    if reply.shape is None:
+    if reply.shape is None and reply.media:
         content[reply.media] = {"schema": {"type": "string"}}
-    else:
+    elif reply.shape is not None:
         content[JSON] = {"schema": write_shape(reply.shape), "example": reply.example}
     if reply.events:
         content[SSE] = {"schema": write_event(reply, envelope), "example": reply.events_example}

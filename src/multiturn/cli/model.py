@@ -25,6 +25,13 @@ NameArgument = Annotated[
         metavar="[NAME]", help="A name of `model list`, or the path of a .gguf file; the default model by default."
     ),
 ]
+DOES: Mapping[Kind, str] = {
+    "chat": "answers",
+    "embedding": "makes the embeddings",
+    "speech": "turns speech into text",
+}
+"""What the default model of a kind does."""
+
 ChoiceArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A name of `model list`, or the path of a .gguf file.")
 ]
@@ -68,7 +75,7 @@ def list_models(context: typer.Context, json: JsonOption = False) -> None:
 def pull_model(context: typer.Context, name: NameArgument = None) -> None:
     """Fetch a model's files and check them; what is here already is only checked. A pull that broke off goes on.
 
-    Without a name it fetches the default models of both kinds.
+    Without a name it fetches the default models of all kinds.
 
     Exit codes: 0 the files are here; 1 they could not be fetched, or there is no such model.
     """
@@ -80,14 +87,13 @@ def pull_model(context: typer.Context, name: NameArgument = None) -> None:
 def use_model(context: typer.Context, name: ChoiceArgument) -> None:
     """Make a model the default of its kind in the data directory, from the next start of the server on.
 
-    MULTITURN_MODEL and MULTITURN_EMBEDDING_MODEL go before it.
+    MULTITURN_MODEL, MULTITURN_EMBEDDING_MODEL and MULTITURN_SPEECH_MODEL go before it.
 
     Exit codes: 0 done; 1 there is no such model.
     """
     files, _ = open_files(place_of(context))
     kind = files.use(name)
-    done = "answers" if kind == "chat" else "makes the embeddings"
-    print(f"{files.read_default(kind)} {done} from the next start on.")
+    print(f"{files.read_default(kind)} {DOES[kind]} from the next start on.")
     if files.find(name) is None:
         print(f"It is fetched then; `multiturn model pull {name}` does it now.")
 
@@ -123,13 +129,23 @@ def open_files(place: Place) -> tuple[ModelFiles, Mapping[Kind, str]]:
     settings = place.read_settings()
     files = model_files(settings.data_dir)
     chat = (settings.model if settings.upstream_url is None else None) or files.read_default()
-    return files, {"chat": find_name(chat), "embedding": find_name(choose_embedding(settings, files))}
+    return files, {
+        "chat": find_name(chat),
+        "embedding": find_name(choose_embedding(settings, files)),
+        "speech": find_name(choose_speech(settings, files)),
+    }
 
 
 def choose_embedding(settings: Settings, files: ModelFiles) -> str:
     """The embedding model of the settings, unless that is a provider's or none."""
     is_own = settings.embedding_url is None and settings.embedding_model not in (None, NONE)
     return settings.embedding_model if is_own and settings.embedding_model else files.read_default("embedding")
+
+
+def choose_speech(settings: Settings, files: ModelFiles) -> str:
+    """The speech model of the settings, unless that is a provider's or none."""
+    is_own = settings.speech_url is None and settings.speech_model not in (None, NONE)
+    return settings.speech_model if is_own and settings.speech_model else files.read_default("speech")
 
 
 def find_name(name: str) -> str:

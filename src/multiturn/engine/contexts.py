@@ -66,6 +66,7 @@ class Contexts:
             window=await self.models.upstream.find_context_tokens(order.model),
             output_max=order.output_tokens_max or read_output_max(speaker),
             owners=speaker.owners,
+            stores=speaker.stores,
         )
         fixed = b"".join(bytes(speaker.fields[name]) for name in FIXED_FIELDS if name in speaker.fields)
         budget = replace(budget, fixed=fixed)

@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.metadata import check_object
+from multiturn.engine.places import narrow
 from multiturn.engine.ports_knowledge import KnowledgeStore
 from multiturn.engine.search.index import Query, SearchOptions
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.store_index import StoreIndex, StoreIndexes
 from multiturn.engine.store_search import Found, read_vectors, search_stores
 from multiturn.errors import InvalidRequest, MultiturnError, Unavailable, UpstreamError
-from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, SearchOrder
+from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, Piece, SearchOrder
 from multiturn.model.policy import RecallOptions, SearchMode
 
 log = logging.getLogger(__name__)
 
-LIMIT_MAX = 50
+# Who reads a ranked list page by page asks for all of it until there; other dialects have smaller limits of their own.
+LIMIT_MAX = 501
 TEXT_CHARS_MAX = 10_000
 VECTOR_NUMBERS_MAX = 8192
 # Who searches waits for the embedder; a turn does not wait long, and not long for all of it.
@@ -159,12 +161,12 @@ class DocumentSearch:
     async def _describe(self, tenant_id: UUID, found: Sequence[Found], order: SearchOrder) -> tuple[DocumentHit, ...]:
         """What was found, with its text; a document that was deleted meanwhile is left out."""
         spans = [(document_id(one), one.hit.start, one.hit.end) for one in found]
-        texts = await self.store.load_texts(tenant_id, spans) if spans else []
+        pieces = await self.store.load_pieces(tenant_id, spans) if spans else []
         vectors = read_vectors(found) if order.with_vectors else [None] * len(found)
         return tuple(
-            describe(one, text, vector[1] if vector else None)
-            for one, text, vector in zip(found, texts, vectors, strict=True)
-            if text is not None
+            describe(one, piece, vector[1] if vector else None)
+            for one, piece, vector in zip(found, pieces, vectors, strict=True)
+            if piece is not None
         )
 
 
@@ -207,7 +209,7 @@ def document_id(found: Found) -> UUID:
     return id_
 
 
-def describe(found: Found, text: str, vector: Vector | None) -> DocumentHit:
+def describe(found: Found, piece: Piece, vector: Vector | None) -> DocumentHit:
     """A chunk that was found."""
     hit = found.hit
     document = found.store.documents[document_id(found)]
@@ -216,13 +218,15 @@ def describe(found: Found, text: str, vector: Vector | None) -> DocumentHit:
         item=document.item,
         chunk=hit.number,
         part=part,
-        text=text,
+        text=piece.text,
         start=hit.start - begin,
         end=hit.end - begin,
         score=hit.score,
         lexical=hit.lexical,
         similarity=hit.similarity,
         vector=None if vector is None else tuple(vector.tolist()),
+        modality=piece.modality,
+        place=narrow(piece.place, piece.start, hit.end - hit.start),
     )
 
 

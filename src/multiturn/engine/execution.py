@@ -13,18 +13,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
+from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
 from multiturn.engine.contexts import Assembled, Contexts
+from multiturn.engine.grounding.citer import Citer
+from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
 from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
 from multiturn.engine.runs import LiveRun, Runs
+from multiturn.engine.schema_answers import SchemaAnswer
+from multiturn.engine.search.terms import TermReader
 from multiturn.engine.summaries import Source
 from multiturn.engine.upkeep import Upkeep
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import ContextTooLong, InvalidRequest, MultiturnError, RunCancelled, TurnConflict, Unavailable
-from multiturn.model.completion import ModelRequest
+from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.content import Content
 from multiturn.model.context import Context, Plan
 from multiturn.model.item import Item, ItemStatus, Range
+from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import INTERRUPTED, RunError, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, TurnOrder
@@ -38,13 +44,15 @@ BROKEN_OFF = frozenset({"length", "content_filter"})
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What turns are made of."""
+    """What turns are made of. ``offers_tools`` says that models may look into knowledge stores by themselves."""
 
     store: TurnStore
     items: ItemStore
     upstream: Upstream
     contexts: Contexts
     upkeep: Upkeep
+    searchable: Searchable
+    offers_tools: bool
     runs: Runs
     metrics: Metrics
     tracer: Tracer
@@ -71,6 +79,7 @@ class Execution:
         self.held: Begun | None = None
         self.plan: Plan | None = None
         self.assembled: Assembled | None = None
+        self.answering: GroundedAnswer | SchemaAnswer | None = None
         self.span = parts.tracer.begin(f"chat {order.model}", self._facts(), parent=order.labels.get("traceparent"))
 
     def _facts(self) -> dict[str, str]:
@@ -123,22 +132,55 @@ class Execution:
         )
         began = time.perf_counter()
         try:
-            await (self._listen(request) if order.is_streamed else self._receive(request))
+            self.answering = self._choose_answer(session, self.assembled)
+            if self.answering:
+                self.live.steps = self.answering.items
+                await self.answering.ask(request, is_streamed=order.is_streamed)
+            else:
+                await (self._listen(request) if order.is_streamed else self._receive(request))
         finally:
             self.model_s += time.perf_counter() - began
 
+    def _choose_answer(self, session: Session, assembled: Assembled) -> GroundedAnswer | SchemaAnswer | None:
+        """Who hears the model where its words are not passed on as they come."""
+        order, stores, context = self.order, assembled.speaker.stores, assembled.context
+        if order.schema is None and stores is None:
+            return None
+        parts = self.parts
+        voice = Voice(upstream=parts.upstream, wire=parts.runs.reader, speak=self._speak, reply=self._reply)
+        if order.schema is not None:
+            return SchemaAnswer(voice, order.schema)
+        assert stores is not None
+        shown = (*context.recalled, *(context.retrieved.snippets if context.retrieved else ()))
+        tools = KnowledgeTools(parts.searchable, session.tenant_id, stores, shown) if parts.offers_tools else None
+        return GroundedAnswer(voice, Citer(shown, TermReader()), tools, tokens_max=assembled.budget.recall.tokens_max)
+
     async def _listen(self, request: ModelRequest) -> None:
-        holds_end = "n" not in self.order.fields
         async with aclosing(self.parts.upstream.stream(request)) as stream:
             async for deltas in stream:
-                if self.live.first_token_s is None:
-                    self._note_first_token()
-                self.live.speak(deltas, holds_end=holds_end)
+                self._speak(deltas)
+
+    def _speak(self, deltas: Sequence[Delta]) -> None:
+        if self.live.first_token_s is None:
+            self._note_first_token()
+        self.live.speak(deltas, holds_end="n" not in self.order.fields)
 
     async def _receive(self, request: ModelRequest) -> None:
-        completion = await self.parts.upstream.complete(request)
+        self._reply(await self.parts.upstream.complete(request))
+
+    def _reply(self, completion: Completion) -> None:
         self._note_first_token()
         self.live.reply(completion)
+
+    def _contents(self, *, is_whole: bool = True) -> tuple[Content, ...]:
+        """What the turn has said so far, as items."""
+        said = self.live.answer.contents(is_whole=is_whole)
+        return self.answering.contents(said) if self.answering else said
+
+    def _usage(self) -> Usage | None:
+        """What all calls of the model used."""
+        last = self.live.answer.usage
+        return join_usage(self.answering.spent, last) if self.answering else last
 
     def _note_first_token(self) -> None:
         self.live.first_token_s = time.perf_counter() - self.began
@@ -149,13 +191,14 @@ class Execution:
         """The model has answered: the turn enters the history whole."""
         answer = self.live.answer
         status: RunStatus = "incomplete" if answer.finish_reason in BROKEN_OFF else "completed"
-        output = answer.contents()
+        output = self._contents()
+        self._note_found()
         said = Output(output, await self.parts.contexts.count(self.order.model, output))
         path = await self._settle(self._ending(session, plan, said, status), output, None)
         if self.assembled is None:
             return
         context, contexts = self.assembled.context, self.parts.contexts
-        if answer.usage:
+        if answer.usage and not (self.answering and self.answering.spent):
             reported = answer.usage.input_tokens
             off = contexts.budgets.ratios.learn(self.order.model, estimated=context.tokens, reported=reported)
             if off is not None:
@@ -166,6 +209,16 @@ class Execution:
                 Source(session=session, path=path, order=self.order, assembled=self.assembled, output=output)
             )
 
+    def _note_found(self) -> None:
+        """What the model found by itself was shown to it as well."""
+        if not (self.answering and self.answering.found and self.assembled):
+            return
+        context = self.assembled.context
+        retrieved = context.retrieved or RetrievedContext(query="")
+        retrieved = replace(retrieved, snippets=(*retrieved.snippets, *self.answering.found))
+        self.live.retrieved = retrieved
+        self.assembled = replace(self.assembled, context=replace(context, retrieved=retrieved))
+
     def _ending(self, session: Session, plan: Plan, said: Output, status: RunStatus) -> Ending:
         """What a turn leaves behind that enters the history (or nothing of it, when it is not to be stored)."""
         live, now = self.live, self.parts.clock()
@@ -174,7 +227,7 @@ class Execution:
             ended_at=now,
             after=session.head,
             input=(),
-            usage=live.answer.usage,
+            usage=self._usage(),
             finish_reason=live.answer.finish_reason,
             first_token_ms=None if live.first_token_s is None else int(live.first_token_s * 1000),
             agent=self.assembled.speaker.version if self.assembled else None,
@@ -230,7 +283,7 @@ class Execution:
             await self._abort("failed", Unavailable(INTERRUPTED.message, code=INTERRUPTED.code), INTERRUPTED)
             return
         error = RunCancelled("The run was cancelled.")
-        output = self.live.answer.contents(is_whole=False)
+        output = self._contents(is_whole=False)
         if self.held and self.plan and not self.live.answer.is_empty and output:
             said = Output(output, tuple(map(count_tokens, output)))
             await self._settle(self._ending(self.held.session, self.plan, said, "cancelled"), output, error)
@@ -250,13 +303,13 @@ class Execution:
 
     async def _abort(self, status: RunStatus, error: MultiturnError, reason: RunError | None) -> None:
         said = self.live.answer
-        output = () if said.is_empty or not self.order.is_stored else said.contents(is_whole=False)
+        output = () if said.is_empty or not self.order.is_stored else self._contents(is_whole=False)
         ending = Ending(
             status=status,
             ended_at=self.parts.clock(),
             after=0,
             output=output,
-            usage=said.usage,
+            usage=self._usage(),
             error=reason,
             events=self.live.unsaved(with_end=False) if self.order.is_stored else None,
         )
@@ -289,6 +342,7 @@ class Execution:
             error=ending.error,
             finish_reason=ending.finish_reason,
             first_token_ms=ending.first_token_ms,
+            agent=ending.agent,
         )
         self.live.finish(run, output, error)
         self._measure(ending, time.perf_counter() - began)

@@ -77,8 +77,8 @@ class Tokenizers(Protocol):
         ...
 
 
-class DeltaReader(Protocol):
-    """Reads back the pieces that a provider sent and the store kept."""
+class AnswerWire(Protocol):
+    """Reads back the pieces that a provider sent and the store kept, and writes them with another text."""
 
     def read_delta(self, raw: bytes) -> Delta:
         """Read one streamed piece."""
@@ -86,6 +86,18 @@ class DeltaReader(Protocol):
 
     def read_completion(self, raw: bytes) -> Completion:
         """Read one whole answer."""
+        ...
+
+    def rewrite_delta(self, delta: Delta, text: str, *, ends: bool = True) -> Delta:
+        """A piece that says another text; without its finish reason and usage, unless it ``ends``."""
+        ...
+
+    def rewrite_completion(self, completion: Completion, text: str) -> Completion:
+        """A whole answer that says another text."""
+        ...
+
+    def cut_completion(self, raw: bytes) -> Sequence[bytes]:
+        """A whole answer as the pieces of a stream."""
         ...
 
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequen
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from multiturn.model.asset import Asset, AssetFilter, Probe, Upload, UploadedChunk
+from multiturn.model.asset import Asset, AssetFilter, AssetReading, MetadataChange, Probe, Upload, UploadedChunk
 from multiturn.model.segment import Reading
 
 
@@ -31,16 +31,16 @@ class Blobs(Protocol):
         """The size of a file; None when there is none."""
         ...
 
-    async def join(self, name: str, parts: Sequence[str]) -> int:
-        """Store the parts one behind the other under a name, and delete them; the size."""
-        ...
-
     def open_local(self, name: str) -> AbstractAsyncContextManager[Path]:
         """The file as a path on this machine: where it lies, or a copy that is removed afterwards. It is only read."""
         ...
 
     async def delete_all(self, prefix: str) -> None:
-        """Delete every file below a name for good."""
+        """Delete a file, or every file below a name, for good."""
+        ...
+
+    def list_folders(self) -> AsyncGenerator[str]:
+        """The names that assets have files below, as ``tenant/asset``."""
         ...
 
 
@@ -60,27 +60,37 @@ class AssetStore(Protocol):
         ...
 
     async def save(self, asset: Asset) -> bool:
-        """Store everything that may change of an asset; False when it was deleted meanwhile."""
+        """Store everything that may change of an asset but its metadata; False when it was deleted meanwhile."""
         ...
 
-    async def set_metadata(self, tenant_id: UUID, asset_id: UUID, metadata: dict[str, Any] | None) -> None:
-        """Replace the metadata of an asset."""
+    async def change_metadata(
+        self, tenant_id: UUID, asset_id: UUID, change: MetadataChange, now: datetime
+    ) -> Asset | None:
+        """Store what ``change`` makes of an asset's metadata; None when it is not there."""
         ...
 
     async def list_items(self, tenant_id: UUID, asset_id: UUID) -> Sequence[tuple[UUID, UUID]]:
         """The items that were made of an asset, as (store, item)."""
         ...
 
+    async def find_read_item(self, tenant_id: UUID, asset_id: UUID) -> AssetReading | None:
+        """The item whose text is the asset's: the newest that is ready, else one that may become so."""
+        ...
+
     async def delete(self, tenant_id: UUID, asset_id: UUID) -> bool:
         """Delete an asset, its uploads and its jobs; False when it is not there."""
+        ...
+
+    async def vacuum(self) -> None:
+        """Leave no deleted bytes behind in files of our own."""
         ...
 
 
 class UploadStore(Protocol):
     """Keeps how far files have come that arrive in parts."""
 
-    async def add(self, upload: Upload) -> None:
-        """Store a new upload."""
+    async def add(self, upload: Upload, asset: Asset) -> None:
+        """Store a new upload, and the asset that its file will be."""
         ...
 
     async def find(self, tenant_id: UUID, upload_id: UUID) -> Upload | None:
@@ -91,11 +101,11 @@ class UploadStore(Protocol):
         """A page of the uploads that are not complete, and how many there are."""
         ...
 
-    async def save_chunk(self, tenant_id: UUID, upload_id: UUID, chunk: UploadedChunk) -> None:
-        """Note that a part has arrived, instead of an earlier one of its number."""
+    async def save_chunk(self, tenant_id: UUID, upload_id: UUID, chunk: UploadedChunk) -> bool:
+        """Note that a part has arrived, instead of an earlier one of its number; False when the upload has ended."""
         ...
 
-    async def confirm(self, tenant_id: UUID, upload_id: UUID, indexes: Sequence[int]) -> None:
+    async def confirm(self, tenant_id: UUID, upload_id: UUID, indexes: Sequence[int], now: datetime) -> None:
         """Note that the client has reported these parts."""
         ...
 
@@ -103,8 +113,10 @@ class UploadStore(Protocol):
         """The parts that have arrived, by number."""
         ...
 
-    async def finish(self, upload: Upload, asset: Asset | None) -> None:
-        """Store how an upload ended; of a whole file its asset, with the job that probes it."""
+    async def finish(self, upload: Upload, asset: Asset) -> bool:
+        """Store how an upload ended, and its asset; of a whole file with the job that probes it. False when it had
+        ended before.
+        """
         ...
 
     async def list_expired(self, now: datetime, *, limit: int) -> Sequence[Upload]:

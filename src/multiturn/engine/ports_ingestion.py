@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from multiturn.model.job import Job, JobKind
+from multiturn.model.job import DueIndex, Job, JobKind
 from multiturn.model.knowledge import DocumentSegment
 from multiturn.model.segment import Modality, Segment
 from multiturn.model.store import (
@@ -24,42 +24,62 @@ class JobStore(Protocol):
     """Keeps background work, each piece with at most one worker at a time."""
 
     async def defer(self, tenant_id: UUID, kind: JobKind, subject_id: UUID, *, run_at: datetime) -> None:
-        """Have something done from ``run_at`` on; a subject has one job of a kind."""
-        ...
-
-    async def claim(self, worker_id: UUID, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
-        """Take the job that waits longest, of a tenant that has fewer than ``tenant_max`` at work; nobody else gets it
-        before ``until``.
+        """Have something done from ``run_at`` on; a subject has one job of a kind. One that is there begins anew, and
+        whoever is at work on it has lost it.
         """
         ...
 
-    async def extend(self, job: Job, worker_id: UUID, until: datetime) -> bool:
-        """Keep a job longer; False when it is no longer this worker's: it must stop."""
+    async def claim(self, kind: JobKind, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
+        """Take the job of a kind that waits longest, of a tenant that has fewer than ``tenant_max`` of it at work;
+        nobody else gets it before ``until``. A claim that ran out counts as a try.
+        """
         ...
 
-    async def retry(self, job: Job, worker_id: UUID, run_at: datetime) -> None:
-        """Give a job back, to be tried again from ``run_at`` on, one try more."""
+    async def extend(self, job: Job, until: datetime) -> bool:
+        """Keep a job longer; False when it is no longer this claim's: the work must stop."""
         ...
 
-    async def finish(self, job: Job, worker_id: UUID) -> None:
+    async def renew(self, job: Job) -> None:
+        """The work has come further: the tries before count no more."""
+        ...
+
+    async def retry(self, job: Job, run_at: datetime, *, counts: bool = True) -> None:
+        """Give a job back, to be done from ``run_at`` on; what came of it ``counts`` as a try."""
+        ...
+
+    async def finish(self, job: Job) -> None:
         """The work is done, or given up."""
+        ...
+
+    async def expire_claims(self, now: datetime) -> int:
+        """End all claims: whoever had them is dead. For the only server on its database."""
+        ...
+
+    async def count_waiting(self) -> Mapping[JobKind, int]:
+        """How many jobs there are of each kind, at work or not."""
         ...
 
 
 class PartStore(Protocol):
-    """Keeps the text of items by its parts, and makes their index findable."""
+    """Keeps the text of items by its parts, and makes their index findable.
 
-    async def save_progress(self, item: StoreItem) -> bool:
-        """Store how far an item is (status, step, progress, error, notes, system, facts, digest); False when it is
-        gone.
-        """
+    What is written for a ``job`` is written only while the job is that claim's: False, or nothing done, when it was
+    lost or the item is gone.
+    """
+
+    async def save_progress(self, job: Job, item: StoreItem) -> bool:
+        """Store how far an item is (status, step, progress, error, notes, system, facts, digest, characters)."""
         ...
 
-    async def clear_parts(self, tenant_id: UUID, item_id: UUID) -> None:
+    async def rename(self, job: Job, item: StoreItem, title: str) -> None:
+        """Give an item another title, unless somebody else did meanwhile."""
+        ...
+
+    async def clear_parts(self, job: Job, item: StoreItem) -> bool:
         """Take away the text and the index of an item: it is read anew."""
         ...
 
-    async def add_parts(self, item: StoreItem, parts: Sequence[tuple[int, Segment]]) -> None:
+    async def add_parts(self, job: Job, item: StoreItem, parts: Sequence[tuple[int, Segment]]) -> bool:
         """Store parts of an item's text, each with its first character in the whole."""
         ...
 
@@ -81,7 +101,7 @@ class PartStore(Protocol):
         """The part of each (item, character), with its first character; None for one that is gone."""
         ...
 
-    async def add_segments(self, item: StoreItem, segments: Sequence[DocumentSegment]) -> None:
+    async def add_segments(self, job: Job, item: StoreItem, segments: Sequence[DocumentSegment]) -> bool:
         """Store a part of an item's index, instead of what it has under the same numbers; no search sees it yet."""
         ...
 
@@ -89,11 +109,29 @@ class PartStore(Protocol):
         """The numbers of the segments that an item has, and the embedding model of each."""
         ...
 
-    async def publish(self, item: StoreItem) -> bool:
-        """Make an item's index findable as one, and store the item (``chunks`` are all of them); False when it is gone.
+    async def find_segment(self, item: StoreItem, number: int) -> DocumentSegment | None:
+        """Find a segment of an item's index."""
+        ...
+
+    async def publish(self, job: Job, item: StoreItem) -> bool:
+        """Make an item's index findable as one, and store the item (``chunks`` are all of them).
 
         Raises TooLarge when the store would hold too many chunks.
         """
+        ...
+
+    async def claim_due(self, model: str, now: datetime, until: datetime) -> DueIndex | None:
+        """Take an item that can be found and has segments without vectors of this model, with the first of those;
+        nobody else gets it before ``until``. None when nothing is due, or another server was faster.
+        """
+        ...
+
+    async def release(self, due: DueIndex) -> None:
+        """Give back an item that was claimed: what is still due of it may be taken at once."""
+        ...
+
+    async def save_vectors(self, due: DueIndex, segment: DocumentSegment) -> None:
+        """Store a segment of an item with its vectors; nothing when the item is gone."""
         ...
 
 
@@ -180,6 +218,22 @@ class StoreRegistry(Protocol):
 
     async def list_members(self, tenant_id: UUID, collection_ids: Sequence[UUID]) -> Sequence[UUID]:
         """All items of these collections."""
+        ...
+
+
+class Describer(Protocol):
+    """Says what is to be seen in a picture, where a model that sees is configured."""
+
+    async def describe(self, jpeg: bytes, context: str) -> str:
+        """A sentence or two about a picture; ``context`` names what it is from. Raises UpstreamError, Unavailable."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Turns speech into text somewhere else."""
+
+    async def transcribe(self, audio: bytes, *, start_s: float) -> Sequence[Segment]:
+        """What is said in a stretch of sound that begins at ``start_s``. Raises UpstreamError, Unavailable."""
         ...
 
 

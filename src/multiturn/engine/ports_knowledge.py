@@ -13,6 +13,7 @@ from multiturn.model.knowledge import (
     DueItem,
     KnowledgeItem,
     Owner,
+    Piece,
     SegmentChange,
     StoreState,
 )
@@ -61,7 +62,7 @@ class KnowledgeStore(Protocol):
         """List what was written in a store behind (version, document, segment), in that order."""
         ...
 
-    async def load_texts(self, tenant_id: UUID, spans: Sequence[tuple[UUID, int, int]]) -> Sequence[str | None]:
+    async def load_pieces(self, tenant_id: UUID, spans: Sequence[tuple[UUID, int, int]]) -> Sequence[Piece | None]:
         """Load the characters start to end of documents; None for one that is gone."""
         ...
 

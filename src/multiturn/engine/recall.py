@@ -10,11 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from multiturn.engine.embedders import Embedders
+from multiturn.engine.grounding.sources import Chosen, Sources
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.open_index import SegmentKey, mark_path
 from multiturn.engine.ports import ItemStore
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # Where the past and documents both have something to say, documents take at most this share of the tokens.
 DOCUMENTS_SHARE = 0.5
+# Sources of a knowledge store are what the answer rests on: the rest is for the past and for documents.
+SOURCES_SHARE = 0.8
 # So many pieces more than fit are read and shown to people who ask why something was left out.
 OMITTED_MAX = 10
 QUERY_CHARS_MAX = 2000
@@ -45,20 +49,30 @@ PAST = "[From earlier in this conversation]\n"
 DOCUMENTS = "[From the documents]\n"
 
 
+class Searched(NamedTuple):
+    """What is searched besides the past: documents, and the sources of knowledge stores."""
+
+    knowledge: Knowledge
+    sources: Sources
+
+
 class Recall:
-    """Finds what was cut from a session, and what its documents say."""
+    """Finds what was cut from a session, what its documents say, and what its knowledge stores hold."""
 
     def __init__(
-        self, items: ItemStore, indexes: SessionIndexes, knowledge: Knowledge, embedders: Embedders, metrics: Metrics
+        self, items: ItemStore, indexes: SessionIndexes, searched: Searched, embedders: Embedders, metrics: Metrics
     ) -> None:
         self.items = items
         self.indexes = indexes
-        self.knowledge = knowledge
+        self.knowledge = searched.knowledge
+        self.sources = searched.sources
         self.embedders = embedders
         self.metrics = metrics
 
     async def holds(self, session: Session, path: tuple[Range, ...], cut: int, plan: RecallPlan) -> bool:
-        """Whether there is anything that could be found."""
+        """Whether there is anything that could be found; over a store also nothing is an answer."""
+        if plan.stores is not None:
+            return True
         if plan.finds_past and path and path[0].first < cut:
             return True
         return await self.knowledge.holds(session.tenant_id, plan.owners)
@@ -73,19 +87,31 @@ class Recall:
         if not query:
             return None
         finds_past = has_past(question)
-        found, hits = await asyncio.gather(self._search_documents(question), self._search_past(question, query))
-        share = DOCUMENTS_SHARE if finds_past else 1.0
-        chunks = choose_documents(found, question, tokens_max=int(question.tokens_max * share))
-        lines = write_documents(chunks)
+        found, hits, chosen = await asyncio.gather(
+            self._search_documents(question), self._search_past(question, query), self._find_sources(question, query)
+        )
+        sources, lines = chosen.snippets, chosen.lines
+        left = question.tokens_max - count_text(lines)
+        chunks = choose_documents(found, question, tokens_max=int(left * (DOCUMENTS_SHARE if finds_past else 1.0)))
+        lines += write_documents(chunks)
         pieces: list[Snippet] = []
         if finds_past:
             pieces, past = await self._choose_past(question, hits, tokens_max=question.tokens_max - count_text(lines))
             lines += past
         took_s = time.perf_counter() - began
         self.metrics.recall.observe(took_s)
-        if not chunks and not pieces:
+        if not (lines or chunks or pieces):
             return None
-        return RetrievedContext(query=query, snippets=(*chunks, *pieces), block=lines, took_ms=round(took_s * 1000, 2))
+        snippets = (*sources, *chunks, *pieces)
+        return RetrievedContext(query=query, snippets=snippets, block=lines, took_ms=round(took_s * 1000, 2))
+
+    async def _find_sources(self, question: Question, query: str) -> Chosen:
+        """What the knowledge stores hold on the question."""
+        stores = question.plan.stores
+        if stores is None:
+            return Chosen((), "")
+        share = SOURCES_SHARE if has_past(question) or question.plan.owners else 1.0
+        return await self.sources.find(question, stores, query, tokens_max=int(question.tokens_max * share))
 
     async def _search_documents(self, question: Question) -> Sequence[DocumentHit]:
         """The chunks that the last messages are about."""

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from uuid import UUID
 
 from multiturn.engine.answer import Answer, fold
-from multiturn.engine.ports import Clock, DeltaReader, ItemStore, RunStore
+from multiturn.engine.ports import AnswerWire, Clock, ItemStore, RunStore
 from multiturn.errors import MultiturnError, NotFound, RunCancelled, Unavailable, UpstreamError
 from multiturn.model.completion import Completion, Delta
 from multiturn.model.content import Content
@@ -32,7 +32,7 @@ class LiveRun:
     """A run that this server executes.
 
     It keeps the events that are not yet surely stored; older ones are read from the store. ``retrieved`` is what was
-    found for it, known when the model is asked.
+    found for it, known when the model is asked; ``steps`` are the calls of our own tools so far, with their results.
     """
 
     def __init__(self, run: Run, on_disconnect: OnDisconnect) -> None:
@@ -40,6 +40,7 @@ class LiveRun:
         self.on_disconnect = on_disconnect
         self.answer = Answer()
         self.retrieved: RetrievedContext | None = None
+        self.steps: Sequence[Content] = ()
         self.deltas: list[Delta] = []
         self.dropped = 0
         self.saved = 0
@@ -132,7 +133,7 @@ class LiveRun:
 class Runs:
     """The runs of this server while they live, and every run of the store."""
 
-    def __init__(self, store: RunStore, items: ItemStore, reader: DeltaReader, clock: Clock) -> None:
+    def __init__(self, store: RunStore, items: ItemStore, reader: AnswerWire, clock: Clock) -> None:
         self.store = store
         self.items = items
         self.reader = reader

@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from multiturn.engine.grounding.block import INSTRUCTIONS
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
 from multiturn.engine.recall import describe_chunk
 from multiturn.engine.templates import STANDARD_TEMPLATE, Templates, find_template, has_marks
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.window.question import StoreChoice
 from multiturn.engine.window.shown import read_speaker, read_text
 from multiturn.errors import InvalidRequest
 from multiturn.model.agent import Agent, User
@@ -21,8 +23,9 @@ from multiturn.model.content import Content, Message
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import ContextPolicy, RecallOptions, join_policies
 from multiturn.model.retrieved import Snippet
+from multiturn.model.run import AgentVersion
 from multiturn.model.session import NO_SETTINGS, Session, SessionKey
-from multiturn.model.turn import AgentVersion, TurnOrder
+from multiturn.model.turn import TurnOrder
 
 NOTHING_SET = ContextPolicy()
 
@@ -30,7 +33,7 @@ NOTHING_SET = ContextPolicy()
 class Speaker(Struct, frozen=True, kw_only=True):
     """Who answers: the ``agent`` if the session has one, the ``instructions`` as JSON, the ``fields`` of the model's
     request, the policy of the context, and whose documents are searched. ``documents`` are those that a template has
-    put into the instructions.
+    put into the instructions, ``stores`` the knowledge stores that the answer is to rest on.
     """
 
     instructions: str | None
@@ -39,6 +42,7 @@ class Speaker(Struct, frozen=True, kw_only=True):
     owners: tuple[Owner, ...] = ()
     documents: tuple[Snippet, ...] = ()
     agent: Agent | None = None
+    stores: StoreChoice | None = None
 
     @property
     def version(self) -> AgentVersion | None:
@@ -95,6 +99,15 @@ class Speakers:
 
         Raises InvalidRequest for an agent that does not take part, and for a template that cannot be rendered.
         """
+        speaker = await self._find(session, order)
+        stores = choose_stores(session, order)
+        told = [*([INSTRUCTIONS] if stores else []), *([order.turn_instructions] if order.turn_instructions else [])]
+        if not told:
+            return speaker
+        return replace(speaker, instructions=add_instructions(speaker.instructions, told), stores=stores)
+
+    async def _find(self, session: Session, order: TurnOrder) -> Speaker:
+        """Who answers, whatever the answer is to rest on."""
         instructions = session.instructions if order.instructions is None else order.instructions
         outer = await self.tenants.policy_of(session.tenant_id)
         session_owner = Owner("session", session.id)
@@ -215,6 +228,29 @@ def is_template(content: Content) -> bool:
         return False
     parts = [{"text": content.content}] if isinstance(content.content, str) else content.content
     return any(isinstance(text := part.get("text"), str) and has_marks(text) for part in parts)
+
+
+def choose_stores(session: Session, order: TurnOrder) -> StoreChoice | None:
+    """The knowledge stores that the answer rests on: that of the order, and those of the session."""
+    settings, grounding = session.settings, order.grounding
+    if grounding is None and not settings.store_ids:
+        return None
+    named = (grounding.store_id,) if grounding else ()
+    selections = (*settings.selections, *(grounding.selections if grounding else ()))
+    return StoreChoice(
+        store_ids=tuple(dict.fromkeys((*named, *settings.store_ids))), selections=tuple(dict.fromkeys(selections))
+    )
+
+
+def add_instructions(instructions: str | None, texts: Sequence[str]) -> str:
+    """Instructions with more behind them, at the end of the last of them: many models' templates know one only."""
+    messages: list[dict[str, Any]] = msgspec.json.decode(instructions) if instructions else []
+    text = "\n\n".join(texts)
+    if messages and isinstance(said := messages[-1].get("content"), str):
+        messages[-1] = {**messages[-1], "content": f"{said}\n\n{text}"}
+    else:
+        messages.append({"role": "system", "content": text})
+    return msgspec.json.encode(messages).decode()
 
 
 def read_defaults(agent: Agent) -> dict[str, Any]:

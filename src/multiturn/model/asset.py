@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -13,6 +14,7 @@ AssetStatus = Literal["processing", "ready", "failed"]
 AssetMethod = Literal["direct", "url", "multipart"]
 # Of what is made of an asset besides itself: not asked for, in the queue, being made, there, or impossible.
 ExtraStatus = Literal["none", "pending", "processing", "ready", "error"]
+MetadataChange = Callable[[dict[str, Any] | None], dict[str, Any] | None]
 UploadStatus = Literal["active", "completed", "failed", "expired"]
 
 
@@ -86,6 +88,14 @@ class AssetFilter(Struct, frozen=True, kw_only=True):
     offset: int = 0
     limit: int = 20
     newest_first: bool = True
+
+
+class AssetReading(Struct, frozen=True, kw_only=True):
+    """The item that has, or is to have, an asset's text: its status as a knowledge item's, and why it failed."""
+
+    item_id: UUID
+    status: str
+    error: str | None = None
 
 
 class Upload(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from multiturn.model.asset import AssetKind
+from multiturn.model.metadata import Filter
 from multiturn.model.policy import SearchMode
 from multiturn.model.segment import Modality, Place
 
@@ -52,8 +53,8 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     whose metadata contain it. ``with_vectors`` brings the vectors of what was found.
 
     ``earlier`` is what was said before the text, oldest first: the newest weighs most. ``modalities``, ``kinds`` and
-    ``item_ids`` keep chunks of these only (all when empty); ``reranks`` has the best looked at again by the reranker,
-    where there is one.
+    ``item_ids`` keep chunks of these only (all when empty), ``matching`` those of documents whose metadata match;
+    ``reranks`` has the best looked at again by the reranker, where there is one.
     """
 
     mode: SearchMode = "hybrid"
@@ -69,6 +70,7 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     modalities: frozenset[Modality] = frozenset()
     kinds: frozenset[AssetKind] = frozenset()
     item_ids: frozenset[UUID] = frozenset()
+    matching: Filter | None = None
     reranks: bool = True
 
 
@@ -115,6 +117,15 @@ class DocumentHits(Struct, frozen=True, kw_only=True):
     mode: SearchMode = "text"
     query: str = ""
     took_ms: float = 0.0
+
+
+class Piece(Struct, frozen=True):
+    """Some characters of a document: of an asset, ``start`` of those of the part that has this place."""
+
+    text: str
+    start: int = 0
+    modality: Modality = "text"
+    place: Place = Place()
 
 
 class StoreState(Struct, frozen=True, kw_only=True):

@@ -26,10 +26,17 @@ class RunError(Struct, frozen=True):
 INTERRUPTED = RunError("interrupted", "The server that ran this turn stopped before it ended.")
 
 
+class AgentVersion(Struct, frozen=True):
+    """The agent that answered, as it was then."""
+
+    id: UUID
+    version: int
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """A run, kept whatever becomes of it.
 
-    ``ticket`` is its place in the session's queue. ``settings`` are the request's other fields (temperature, tool
+    ``ticket`` is its place in the session's queue, ``agent`` who answered. ``settings`` are the request's other fields (temperature, tool
     choice, …), ``labels`` the names that harnesses sent along.
 
     A run that entered the history names its input and output by ranges of ``seq``; one that did not keeps them
@@ -55,3 +62,4 @@ class Run(Struct, frozen=True, kw_only=True):
     error: RunError | None = None
     finish_reason: str | None = None
     first_token_ms: int | None = None
+    agent: AgentVersion | None = None

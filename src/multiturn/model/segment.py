@@ -41,11 +41,15 @@ class Segment(Struct, frozen=True, kw_only=True, tag="segment"):
 
 
 class Picture(Struct, frozen=True, kw_only=True, tag="picture"):
-    """A picture of a file, as JPEG: its thumbnail, or the key frame of a shot (a page, of a document)."""
+    """A picture of a file, as JPEG: its thumbnail, or the key frame of a shot (a page, of a document), which lasts from
+    ``start_s`` to ``end_s``.
+    """
 
     kind: PictureKind
     jpeg: bytes
     at_s: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
     page: int | None = None
     shot: int | None = None
 

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from msgspec import Raw, Struct
 
+from multiturn.model.citation import Grounding
 from multiturn.model.content import Content, Summary
 from multiturn.model.context import ContextRecord, WindowState
 from multiturn.model.event import EventBatch
 from multiturn.model.item import Item, Range
 from multiturn.model.policy import ContextPolicy
 from multiturn.model.retrieved import RetrievedContext
-from multiturn.model.run import Run, RunError, RunStatus
+from multiturn.model.run import AgentVersion, Run, RunError, RunStatus
 from multiturn.model.session import Concurrency, OnDisconnect, Session, SessionKey
 from multiturn.model.usage import Usage
 
@@ -35,6 +36,9 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     the same body again is how a retry is known. ``output_tokens_max`` is what the answer may take of the window.
     ``policy`` is what this turn sets of its context, ``agent_id`` which of the session's agents answers;
     ``template_values`` are what templates know as ``metadata``.
+
+    ``grounding`` is the knowledge store that the answer is to rest on, where the request names one; ``turn_instructions``
+    stand behind the instructions for this turn only; ``schema`` is a JSON schema that the whole answer is to fit.
     """
 
     input: tuple[Content, ...]
@@ -55,6 +59,9 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     template_values: Mapping[str, Any] = {}
     idle_expiry_s: int | None = None
     labels: Mapping[str, str] = {}
+    grounding: Grounding | None = None
+    turn_instructions: str | None = None
+    schema: dict[str, Any] | None = None
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):
@@ -92,13 +99,6 @@ class Begun(Struct, frozen=True, kw_only=True):
     run: Run
     lease: Lease | None = None
     blocking_run_id: UUID | None = None
-
-
-class AgentVersion(Struct, frozen=True):
-    """The agent that answered, as it was then."""
-
-    id: UUID
-    version: int
 
 
 class Ending(Struct, frozen=True, kw_only=True):

@@ -19,10 +19,12 @@ from multiturn.model.knowledge import (
     KnowledgeItem,
     Owner,
     OwnerKind,
+    Piece,
     SegmentChange,
     StoreState,
 )
 from multiturn.model.page import Page
+from multiturn.model.segment import Place
 from multiturn.store.database import Database, Parameters, Row, Transaction
 from multiturn.store.rows import as_id, as_json, as_ms, as_time, read_metadata
 
@@ -35,6 +37,7 @@ DELETED_PER_BATCH = 50
 SEGMENTS_PER_CLAIM = 8
 
 read_lengths = msgspec.json.Decoder(tuple[int, ...]).decode
+read_place = msgspec.json.Decoder(Place).decode
 
 
 class SqlKnowledgeStore:
@@ -117,15 +120,15 @@ class SqlKnowledgeStore:
             rows = await tx.fetch_all("list_knowledge_changes", {"tenant_id": tenant_id, "store_id": store.id, **place})
         return [read_change(tenant_id, store, row) for row in rows]
 
-    async def load_texts(self, tenant_id: UUID, spans: Sequence[tuple[UUID, int, int]]) -> Sequence[str | None]:
+    async def load_pieces(self, tenant_id: UUID, spans: Sequence[tuple[UUID, int, int]]) -> Sequence[Piece | None]:
         """Load the characters start to end of documents; None for one that is gone."""
-        texts: list[str | None] = []
+        pieces: list[Piece | None] = []
         async with self.database.reading() as tx:
             for item_id, start, end in spans:
-                where = {"tenant_id": tenant_id, "id": item_id, "first": start + 1, "length": end - start}
+                where = {"tenant_id": tenant_id, "id": item_id, "start": start, "length": end - start}
                 row = await tx.fetch_one("load_knowledge_text", where)
-                texts.append(row[0] if row else None)
-        return texts
+                pieces.append(read_piece(row, start) if row else None)
+        return pieces
 
     async def delete(self, tenant_id: UUID, store_id: UUID, item_ids: Sequence[UUID]) -> list[UUID]:
         """Delete documents with their index; those that were there."""
@@ -168,8 +171,10 @@ class SqlKnowledgeStore:
             what = {"tenant_id": tenant_id, "store_id": item.store_id, "item_id": item_id, "model": model}
             rows = await tx.fetch_all("list_due_knowledge_segments", {**what, "limit": SEGMENTS_PER_CLAIM})
         segments = [
-            DocumentSegment(item_id=item_id, number=number, model=model_, version=version, body=bytes(body))
-            for number, model_, version, body in rows
+            DocumentSegment(
+                item_id=item_id, number=number, model=model_, version=version, body=bytes(body), modality=modality
+            )
+            for number, model_, version, body, modality in rows
         ]
         return DueItem(item=item, segments=tuple(segments))
 
@@ -212,7 +217,8 @@ async def find_item(tx: Transaction, tenant_id: UUID, item_id: UUID, model: str 
     row = await tx.fetch_one("find_knowledge_item", where)
     if row is None:
         return None
-    id_, store_id, kind, owner_id, created, title, metadata, language, chunks, is_embedded, parts, content = row
+    id_, store_id, kind, owner_id, created, title, metadata, language, chunks, is_embedded, parts, content, *rest = row
+    asset_id, asset_kind = rest
     return KnowledgeItem(
         id=as_id(id_),
         tenant_id=tenant_id,
@@ -225,6 +231,8 @@ async def find_item(tx: Transaction, tenant_id: UUID, item_id: UUID, model: str 
         language=language,
         chunks=chunks,
         is_embedded=bool(is_embedded),
+        asset_id=as_id(asset_id) if asset_id else None,
+        kind=asset_kind,
     )
 
 
@@ -255,7 +263,8 @@ def read_state(row: Row) -> StoreState:
 
 def read_change(tenant_id: UUID, store: StoreState, row: Row) -> SegmentChange:
     """A row of a segment and its document as ``list_knowledge_changes`` selects it."""
-    version, item_id, number, model, body, created, title, metadata, language, chunks, parts = row
+    version, item_id, number, model, body, modality, *document = row
+    created, title, metadata, language, chunks, parts, asset_id, kind = document
     item = KnowledgeItem(
         id=as_id(item_id),
         tenant_id=tenant_id,
@@ -267,9 +276,24 @@ def read_change(tenant_id: UUID, store: StoreState, row: Row) -> SegmentChange:
         metadata=read_metadata(metadata),
         language=language,
         chunks=chunks,
+        asset_id=as_id(asset_id) if asset_id else None,
+        kind=kind,
     )
-    segment = DocumentSegment(item_id=item.id, number=number, model=model, body=bytes(body), version=version)
+    segment = DocumentSegment(
+        item_id=item.id, number=number, model=model, body=bytes(body), version=version, modality=modality
+    )
     return SegmentChange(segment=segment, item=item, parts=read_lengths(parts) if parts else ())
+
+
+def read_piece(row: Row, start: int) -> Piece:
+    """A row of ``load_knowledge_text``; of a document that came as text it has no part."""
+    first, modality, start_ms, end_ms, place, text = row
+    if first is None:
+        return Piece(text)
+    found = read_place(place)
+    if start_ms is not None and end_ms is not None:
+        found = msgspec.structs.replace(found, start_s=start_ms / 1000, end_s=end_ms / 1000)
+    return Piece(text, start - first, modality, found)
 
 
 def write_item(item: KnowledgeItem, digest: bytes) -> dict[str, Any]:
@@ -301,4 +325,5 @@ def write_segment(store: Parameters, segment: DocumentSegment, *, version: int) 
         "version": version,
         "model": segment.model,
         "body": segment.body,
+        "modality": segment.modality,
     }

@@ -11,7 +11,7 @@ import msgspec
 from multiturn.model.content import Content
 from multiturn.model.context import WindowState
 from multiturn.model.item import Item, Range
-from multiturn.model.run import Run, RunError
+from multiturn.model.run import AgentVersion, Run, RunError
 from multiturn.model.session import NO_SETTINGS, Session, SessionSettings
 from multiturn.model.tenant import ApiKey
 from multiturn.model.usage import Usage
@@ -112,7 +112,7 @@ def read_run(row: Row) -> Run:
     """A row of ``runs`` as the queries select it."""
     (tenant_id, id_, session_id, ticket, status, model, created, started, ended, *rest) = row
     input_first, input_last, output_first, output_last, input_, output, settings, labels, *outcome = rest
-    usage, error, finish, first_token_ms = outcome
+    usage, error, finish, first_token_ms, agent_id, agent_version = outcome
     return Run(
         tenant_id=as_id(tenant_id),
         id=as_id(id_),
@@ -133,6 +133,7 @@ def read_run(row: Row) -> Run:
         error=read_error(error) if error else None,
         finish_reason=finish,
         first_token_ms=first_token_ms,
+        agent=AgentVersion(as_id(agent_id), agent_version) if agent_id else None,
     )
 
 

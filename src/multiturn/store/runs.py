@@ -18,7 +18,7 @@ from multiturn.store.rows import as_ms, read_run, read_session
 
 TICKET_MAX = 2**62
 EVENT_BATCHES_MAX = 200
-RUN_COLUMNS = 21
+RUN_COLUMNS = 23
 
 
 class StoredTurn(Struct, frozen=True, kw_only=True):

@@ -13,10 +13,9 @@ from multiturn.model.content import Summary
 from multiturn.model.context import WindowState
 from multiturn.model.item import Item
 from multiturn.model.session import Session
-from multiturn.model.turn import AgentVersion
 from multiturn.store.contexts import read_record, read_retrieved
 from multiturn.store.database import Database, Row, Transaction
-from multiturn.store.rows import as_id, as_json, as_ms, read_run, whole_path, write_item
+from multiturn.store.rows import as_json, as_ms, read_run, whole_path, write_item
 from multiturn.store.runs import RUN_COLUMNS
 from multiturn.store.sessions import add_members, insert_session, remove_session, write_settings
 
@@ -105,10 +104,9 @@ def import_lost() -> Conflict:
 
 def read_archived(row: Row) -> ArchivedRun:
     """A row of ``list_archived_runs``."""
-    agent_id, agent_version, context, retrieved, seq = row[RUN_COLUMNS:]
+    context, retrieved, seq = row[RUN_COLUMNS:]
     return ArchivedRun(
         run=read_run(row[:RUN_COLUMNS]),
-        agent=AgentVersion(as_id(agent_id), agent_version) if agent_id else None,
         context=read_record(context) if context else None,
         retrieved=read_retrieved(retrieved) if retrieved else None,
         retrieved_at=seq,
@@ -117,7 +115,7 @@ def read_archived(row: Row) -> ArchivedRun:
 
 def write_archived(archived: ArchivedRun) -> dict[str, Any]:
     """A run as the parameters of ``insert_archived_run``."""
-    run, agent = archived.run, archived.agent
+    run, agent = archived.run, archived.run.agent
     taken, given = run.input_items, run.output_items
     return {
         "tenant_id": run.tenant_id,

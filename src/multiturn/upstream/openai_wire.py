@@ -155,6 +155,28 @@ def read_completion(raw: bytes) -> Completion:
     )
 
 
+def rewrite_delta(delta: Delta, text: str, *, ends: bool = True) -> Delta:
+    """A streamed piece whose choice 0 says ``text``, everything else as it came; without its end, unless it ``ends``."""
+    body = msgspec.json.decode(delta.raw)
+    for choice in body.get("choices") or ():
+        if choice.get("index", 0) == 0:
+            choice["delta"] = {**(choice.get("delta") or {}), "content": text}
+            if not ends:
+                choice["finish_reason"] = None
+    if not ends:
+        body.pop("usage", None)
+    return read_delta(msgspec.json.encode(body))
+
+
+def rewrite_completion(completion: Completion, text: str) -> Completion:
+    """A whole answer whose choice 0 says ``text``, everything else as it came."""
+    body = msgspec.json.decode(completion.raw)
+    for choice in body.get("choices") or ():
+        if choice.get("index", 0) == 0:
+            choice["message"] = {**(choice.get("message") or {}), "content": text}
+    return read_completion(msgspec.json.encode(body))
+
+
 def cut_completion(raw: bytes) -> list[bytes]:
     """Cut a whole answer into the pieces of a stream, for a provider that was asked for one and cannot.
 

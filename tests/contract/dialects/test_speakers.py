@@ -45,9 +45,13 @@ async def test_agent_presets_fields_and_the_turn_wins(place: Place) -> None:
 
 async def test_run_records_the_version_that_answered(place: Place) -> None:
     session = await make_session(place, {})
+    agent = (await place.get(f"/v1/sessions/{session}"))["agent_id"]
     await place.ask("hi", session_id=session)
-    shown = await place.get(f"/v1/sessions/{session}/context?messages=true")
-    assert shown["messages"][0]["content"].startswith("You are Ada.")
+    async with place.http.patch(f"/v1/agents/{agent}", json={"about": "Changed."}) as reply:
+        assert reply.status == 200
+    await place.ask("and now?", session_id=session)
+    runs = (await place.get(f"/v1/sessions/{session}/runs"))["data"]
+    assert [run["agent"] for run in runs] == [{"id": agent, "version": 2}, {"id": agent, "version": 1}]
 
 
 async def test_deleted_agent_leaves_the_session_usable(place: Place) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from multiturn.api.citations import list_citations, render_citation
 from multiturn.api.errors import write_openai
 from multiturn.api.sse import write_frame
 from multiturn.errors import MultiturnError
 from multiturn.model.completion import Delta
-from multiturn.model.content import Content, FunctionCall, Message, Reasoning
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.run import Run
 from multiturn.model.usage import Usage
 
@@ -45,6 +46,35 @@ def without_usage(delta: Delta) -> bytes:
 def write_error(error: MultiturnError) -> bytes:
     """The last frame of a stream that failed."""
     return write_frame(encode(write_openai(error)))
+
+
+def annotate(raw: bytes, output: Sequence[Content]) -> bytes:
+    """A provider's completion with what its answer cites, where it does."""
+    annotations = write_annotations(output)
+    if not annotations:
+        return raw
+    body = msgspec.json.decode(raw)
+    for choice in body.get("choices") or ():
+        if choice.get("index", 0) == 0:
+            choice["message"] = {**(choice.get("message") or {}), "annotations": annotations}
+    return encode(body)
+
+
+def write_annotation_chunk(run: Run, output: Sequence[Content]) -> bytes:
+    """What a streamed answer cites, as a chunk behind its text; nothing where it cites nothing."""
+    annotations = write_annotations(output)
+    if not annotations:
+        return b""
+    choice = {"index": 0, "delta": {"annotations": annotations}, "finish_reason": None}
+    return write_frame(encode({**head(run, "chat.completion.chunk"), "choices": [choice]}))
+
+
+def write_annotations(output: Sequence[Content]) -> list[dict[str, Any]]:
+    """Citations as OpenAI's annotations: each marker of the text, and the file that it stands for."""
+    return [
+        {"type": "file_citation", "file_citation": msgspec.to_builtins(render_citation(citation))}
+        for citation in list_citations(output)
+    ]
 
 
 def write_completion(run: Run, output: Sequence[Content]) -> bytes:
@@ -86,12 +116,16 @@ def head(run: Run, kind: str) -> dict[str, Any]:
 def write_answer(output: Sequence[Content]) -> dict[str, Any]:
     """An answer's items as one assistant message."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
+    # Calls with results are steps of the turn, which the server took by itself.
+    looked_up = {content.call_id for content in output if isinstance(content, FunctionCallOutput)}
     for content in output:
         if isinstance(content, Message):
             message |= {"content": content.content, **(content.extra or {})}
+            if content.citations:
+                message["annotations"] = write_annotations([content])
         elif isinstance(content, Reasoning):
             message["reasoning_content"] = content.text
-        elif isinstance(content, FunctionCall):
+        elif isinstance(content, FunctionCall) and content.call_id not in looked_up:
             said = {"name": content.name, ("input" if content.kind == "custom" else "arguments"): content.arguments}
             message.setdefault("tool_calls", []).append(
                 {"id": content.call_id, "type": content.kind, content.kind: said}

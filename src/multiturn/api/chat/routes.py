@@ -14,7 +14,15 @@ from starlette.types import ASGIApp
 
 from multiturn.api.auth import authenticate
 from multiturn.api.chat.parse import ChatRequest, parse_request
-from multiturn.api.chat.render import DONE, write_chunks, write_completion, write_deltas, write_error
+from multiturn.api.chat.render import (
+    DONE,
+    annotate,
+    write_annotation_chunk,
+    write_chunks,
+    write_completion,
+    write_deltas,
+    write_error,
+)
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.services import Services
@@ -118,7 +126,9 @@ async def write_whole(first: Event, events: AsyncGenerator[Event]) -> bytes:
             event = await anext(events)
     if event.error:
         raise event.error
-    return answer.completion.raw if isinstance(answer, Answered) else write_completion(event.run, event.output)
+    if isinstance(answer, Answered):
+        return annotate(answer.completion.raw, event.output)
+    return write_completion(event.run, event.output)
 
 
 async def write_stream(first: Event, events: AsyncGenerator[Event], *, includes_usage: bool) -> AsyncGenerator[bytes]:
@@ -134,7 +144,7 @@ async def write_stream(first: Event, events: AsyncGenerator[Event], *, includes_
     if event.error:
         yield write_error(event.error)
     elif spoke:
-        yield DONE
+        yield write_annotation_chunk(event.run, event.output) + DONE
     else:
         yield write_chunks(event.run, event.output, includes_usage=includes_usage) + DONE
 

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from multiturn.api.auth import authenticate
+from multiturn.api.auth import authenticate, check_id
+from multiturn.api.fields import read_optional
 from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.native.chat_parse import parse_chat, read_agent
 from multiturn.api.native.chat_render import render_answer, write_error, write_stream, write_whole
@@ -20,6 +21,7 @@ from multiturn.api.native.names import session_key
 from multiturn.api.services import Services
 from multiturn.api.turns import Telling, tell_turn
 from multiturn.engine.turns import Turn
+from multiturn.model.citation import Grounding
 from multiturn.model.event import Ended
 from multiturn.model.ids import find_id
 from multiturn.model.item import Item
@@ -49,6 +51,9 @@ class ChatRoutes:
         order = parse_chat(body, fields, request.headers, session)
         if agent := read_agent(fields):
             order = replace(order, agent_id=await find_agent(services, caller, agent))
+        if store := read_optional(fields, "store", str | None):
+            found = await services.stores.get(caller.tenant_id, check_id(store, "store"))
+            order = replace(order, grounding=Grounding(store_id=found.id))
         order = await services.contexts.speakers.render_input(session, order)
         key = SessionKey(tenant_id=caller.tenant_id, user_id=caller.user_id, id=session.id, is_bound=caller.is_bound)
         turn = await services.turns.take(key, order, idle_expiry_s=None)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from multiturn.api.citations import list_citations, render_citation
 from multiturn.api.errors import write_openai
 from multiturn.api.native.chat_wire import AnswerBody, ChatEventBody
 from multiturn.api.native.documents_wire import DocumentOwnerBody, HitBody
@@ -73,7 +74,10 @@ def render_answer(ended: Ended, items: Sequence[Item], retrieved: RetrievedConte
         text=join_texts(ended.output),
         items=[render_item(item) for item in items],
         usage=msgspec.convert(run.usage, UsageBody, from_attributes=True) if run.usage else None,
-        docs=[render_snippet(snippet) for snippet in shown if snippet.source == "document"],
+        citations=list(map(render_citation, list_citations(ended.output))),
+        docs=[
+            render_snippet(one) for one in shown if one.source == "document" and one.owner_kind not in ("store", None)
+        ],
         retrieved=len(shown),
     )
 

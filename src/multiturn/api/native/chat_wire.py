@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from multiturn.api.auth import NAME_PATTERN
+from multiturn.api.citations import CitationBody
 from multiturn.api.message_shapes import ChatMessage, Tokens, to_model
 from multiturn.api.native.documents_wire import HitBody
 from multiturn.api.native.wire import EventBody, ItemBody, Time, UsageBody
@@ -62,6 +63,13 @@ class ChatBody(PolicyFields, kw_only=True, omit_defaults=True):
         ),
     ] = None
     metadata: Annotated[dict[str, Any] | None, Meta(description="What templates know as `metadata`.")] = None
+    store: Annotated[
+        Name,
+        Meta(
+            description="The knowledge store that this answer is to rest on and cite, by its id or name, besides those "
+            "of the session."
+        ),
+    ] = None
     max_completion_tokens: Annotated[
         Tokens | None, Meta(description="How long the answer may be, in tokens; goes to the model as well.")
     ] = None
@@ -93,6 +101,9 @@ class AnswerBody(Struct, kw_only=True):
         ),
     ]
     usage: UsageBody | None
+    citations: Annotated[
+        list[CitationBody], Meta(description="What the answer rests on, over a knowledge store: the markers in `text`.")
+    ]
     docs: Annotated[list[HitBody], Meta(description="The pieces of documents that the model was shown.")]
     retrieved: Annotated[
         int, Meta(description="How many snippets the model was shown, of documents and of the conversation's own past.")
@@ -119,6 +130,7 @@ CONSUMED_FIELDS = frozenset(
         "concurrency",
         "on_disconnect",
         "metadata",
+        "store",
         "context_overflow",
         "token_budget",
         "recall",

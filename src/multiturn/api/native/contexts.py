@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from multiturn.api.auth import authenticate, check_id
+from multiturn.api.citations import render_place
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.native.chat import find_agent
@@ -147,6 +148,10 @@ def render_snippet(snippet: Snippet) -> SnippetBody:
         document_id=str(snippet.item_id) if snippet.item_id else None,
         title=snippet.title,
         chunk=snippet.chunk,
+        number=snippet.number,
+        reranked=snippet.reranked,
+        modality=snippet.modality,
+        place=render_place(snippet.place),
         start=snippet.start,
         end=snippet.end,
     )

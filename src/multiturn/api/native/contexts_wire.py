@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from multiturn.api.citations import PlaceBody
 from multiturn.api.native.chat_wire import ChatBody
 from multiturn.api.native.wire import Time
 
@@ -47,9 +48,11 @@ class SnippetBody(Struct, kw_only=True):
     """A piece of text that was found, with its place and its scores."""
 
     source: Annotated[
-        Literal["session", "document"], Meta(description="The session's own past, or a document of its stores.")
+        Literal["session", "document", "item"],
+        Meta(description="The session's own past, a document of its stores, or what an item of a store is about."),
     ]
     text: str
+    number: Annotated[int | None, Meta(description="Of a knowledge store: what the answer cites it by.")]
     omitted: Annotated[
         Literal["budget", "shown_already", "below_threshold"] | None,
         Meta(description="Why it was found and not shown; null when it was shown."),
@@ -57,6 +60,11 @@ class SnippetBody(Struct, kw_only=True):
     score: Annotated[float, Meta(description="The fused score, from 0 to 1 within its search.")]
     lexical: Annotated[float | None, Meta(description="BM25 of its words; null when they were not searched.")]
     similarity: Annotated[float | None, Meta(description="Cosine of its vector and the query's; null without one.")]
+    reranked: Annotated[float | None, Meta(description="The reranker's score; null where there is none.")]
+    modality: Annotated[
+        Literal["text", "speech", "screen", "caption"], Meta(description="How the text came to be.")
+    ]
+    place: Annotated[PlaceBody, Meta(description="Of an item of a store: its page, or seconds.")]
     seq: Annotated[Seq, Meta(description="Of the past: the item.")]
     speaker: Annotated[str | None, Meta(description="Of the past: who said it.")]
     said_at: Annotated[Time | None, Meta(description="Of the past: when, in UTC.")]

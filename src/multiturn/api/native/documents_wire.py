@@ -62,7 +62,7 @@ class SearchBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields
 class DocumentOwnerBody(Struct, kw_only=True):
     """Whose document it is."""
 
-    kind: Literal["session", "agent", "user"]
+    kind: Literal["session", "agent", "user", "store"]
     id: Annotated[str, Meta(description="Our id of the session, agent or user.")]
 
 

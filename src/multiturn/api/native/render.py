@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from multiturn.api.citations import render_citation
 from multiturn.api.native.session_wire import OriginBody, SessionBody
 from multiturn.api.native.wire import (
     CallBody,
     EventBody,
     ItemBody,
+    RunAgentBody,
     RunBody,
     RunErrorBody,
     UsageBody,
@@ -43,6 +45,7 @@ def render_session(session: Session) -> SessionBody:
         metadata=session.metadata,
         running=str(session.run_id) if session.run_id else None,
         agents=agents,
+        stores=[str(id_) for id_ in settings.store_ids],
         users=users,
         agent_id=agents[0] if agents else None,
         user_id=users[0] if users else None,
@@ -73,7 +76,8 @@ def render_content(content: Content) -> dict[str, Any]:
     extra = {"extra": known} if known else {}
     match content:
         case Message(role, said):
-            return {"type": "message", "role": role, "content": said, **extra}
+            cited = {"citations": list(map(render_citation, content.citations))} if content.citations else {}
+            return {"type": "message", "role": role, "content": said, **cited, **extra}
         case FunctionCall(call_id, name, arguments):
             return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **extra}
         case FunctionCallOutput(call_id, output):
@@ -97,6 +101,7 @@ def render_run(run: Run) -> RunBody:
         ended_at=run.ended_at,
         input_items=render_range(run.input_items),
         output_items=render_range(run.output_items),
+        agent=RunAgentBody(id=str(run.agent.id), version=run.agent.version) if run.agent else None,
         input=[render_content(content) for content in run.input],
         output=[render_content(content) for content in run.output],
         settings=run.settings,

@@ -18,6 +18,7 @@ PLACE: dict[str, Any] = {"anyOf": [{"type": "string", "format": "date-time"}, NU
 SESSION: dict[str, Any] = {
     **examples.SESSION,
     "agents": [],
+    "stores": [],
     "users": [],
     "agent_id": None,
     "user_id": None,

@@ -63,6 +63,7 @@ class SessionBody(PolicyShown, kw_only=True):
     running: Annotated[str | None, Meta(description="The run that holds the session now; null when it is free.")]
     agents: Annotated[list[str], Meta(description="Our ids of the agents that take part; the first one answers.")]
     users: Annotated[list[str], Meta(description="Our ids of the users that take part.")]
+    stores: Annotated[list[str], Meta(description="Our ids of the knowledge stores that its answers rest on.")]
     agent_id: Annotated[str | None, Meta(description="The first of the agents.")]
     user_id: Annotated[str | None, Meta(description="The first of the users that take part.")]
     model: Annotated[str | None, Meta(description="The model of a turn that names none; null: the agent's.")]
@@ -79,6 +80,10 @@ class SessionFields(PolicyFields, kw_only=True):
     agents: Annotated[list[str] | UnsetType | None, Meta(description=f"{AGENT} The first one answers.")] = UNSET
     user_id: Annotated[str | UnsetType | None, Meta(description=f"{PARTICIPANT} It stands before `users`.")] = UNSET
     users: Annotated[list[str] | UnsetType | None, Meta(description=PARTICIPANT)] = UNSET
+    stores: Annotated[
+        list[str] | UnsetType | None,
+        Meta(description="The knowledge stores that answers are to rest on and cite, by their ids or names."),
+    ] = UNSET
     model: Annotated[Name | UnsetType | None, Meta(description="The model of a turn that names none.")] = UNSET
     instructions: Annotated[str | list[Leading] | UnsetType | None, Meta(description=INSTRUCTIONS)] = UNSET
     situation: Annotated[Text | UnsetType | None, Meta(description=SITUATION)] = UNSET

@@ -26,9 +26,8 @@ from multiturn.model.archive import Archived, ArchivedRun, ArchivedSession, Arch
 from multiturn.model.item import Item, Range
 from multiturn.model.knowledge import KnowledgeItem, Owner
 from multiturn.model.policy import ContextPolicy
-from multiturn.model.run import Run
+from multiturn.model.run import AgentVersion, Run
 from multiturn.model.session import SessionSettings
-from multiturn.model.turn import AgentVersion
 
 # Whose it is to be is not said by what is sent.
 UNKNOWN = UUID(int=0)
@@ -110,8 +109,8 @@ def read_run(line: RunLine) -> ArchivedRun:
     agent: AgentPart | None = fields.pop("agent")
     beside = {name: fields.pop(name) for name in ("context", "retrieved", "retrieved_at")}
     fields |= {"input_items": read_range(line.input_items), "output_items": read_range(line.output_items)}
-    run = Run(**fields, tenant_id=UNKNOWN, session_id=UNKNOWN)
-    return ArchivedRun(run=run, agent=AgentVersion(agent.id, agent.version) if agent else None, **beside)
+    answered = AgentVersion(agent.id, agent.version) if agent else None
+    return ArchivedRun(run=Run(**fields, tenant_id=UNKNOWN, session_id=UNKNOWN, agent=answered), **beside)
 
 
 def read_range(seqs: Seqs | None) -> Range | None:

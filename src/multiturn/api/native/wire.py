@@ -7,6 +7,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from multiturn.api.citations import CitationBody
+
 T = TypeVar("T")
 Time = Annotated[datetime, Meta(tz=True)]
 SeqRange = Annotated[list[int], Meta(min_length=2, max_length=2)]
@@ -30,6 +32,9 @@ class ItemBody(Struct, kw_only=True):
     role: Annotated[str | None, Meta(description="Of a message: system, developer, user or assistant.")] = None
     content: Annotated[
         str | list[dict[str, Any]] | None, Meta(description="Of a message: a text, or content parts as they came.")
+    ] = None
+    citations: Annotated[
+        list[CitationBody] | None, Meta(description="Of an answer over a knowledge store: what it rests on.")
     ] = None
     call_id: Annotated[str | None, Meta(description="Of a call, and of the output that answers it.")] = None
     name: Annotated[str | None, Meta(description="Of a call: the tool.")] = None
@@ -63,6 +68,13 @@ class RunErrorBody(Struct):
     message: Annotated[str, Meta(description="A text for a person.")]
 
 
+class RunAgentBody(Struct, kw_only=True):
+    """The agent that answered, as it was then."""
+
+    id: str
+    version: Annotated[int, Meta(description="`GET /v1/agents/{agent_id}/versions/{version}` tells what it was.")]
+
+
 class RunBody(Struct, kw_only=True):
     """One execution of a turn, kept whatever becomes of it."""
 
@@ -83,6 +95,7 @@ class RunBody(Struct, kw_only=True):
     output_items: Annotated[
         SeqRange | None, Meta(description="First and last `seq` of the answer; null when it is not in the history.")
     ]
+    agent: Annotated[RunAgentBody | None, Meta(description="Who answered; null for a session without agents.")]
     input: Annotated[list[dict[str, Any]], Meta(description="What was asked, of a run that is not in the history.")]
     output: Annotated[list[dict[str, Any]], Meta(description="What was said, of a run that is not in the history.")]
     settings: Annotated[dict[str, Any], Meta(description="The request's other fields, such as `temperature`.")]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from multiturn.engine.window.question import RecallPlan
+from multiturn.engine.window.question import RecallPlan, StoreChoice
 from multiturn.engine.window.tokens import TokenRatios, count_bytes
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import ContextPolicy, OverflowStrategy, RecallOptions
@@ -33,6 +33,9 @@ KEPT_SHARE_MAX = 1 / 4
 # What one turn may recall: DESIGN section 3 measured 512 tokens at a budget of 4,000.
 RECALL_SHARE = 1 / 8
 RECALL_TOKENS_MAX = 1024
+# What the sources of one turn over a knowledge store may take: they are what its answer rests on.
+SOURCES_SHARE = 0.4
+SOURCES_TOKENS_MAX = 6000
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -92,20 +95,21 @@ class Budgets:
         window: int | None,
         output_max: int | None,
         owners: tuple[Owner, ...],
+        stores: StoreChoice | None = None,
     ) -> Budget:
-        """The budget of a turn under a policy, in a session with the documents of these owners."""
+        """The budget of a turn under a policy, with the documents of these owners, over these stores."""
         tokens_max = self.measure(model, window=window, output_max=output_max)
         if policy.token_budget is not None:
             tokens_max = min(tokens_max, int(policy.token_budget / self.ratio(model)))
         overflow = policy.overflow or "adaptive"
-        recall_tokens = 0
-        if policy.recall is not False:
-            recall_tokens = policy.recall_tokens or min(int(tokens_max * RECALL_SHARE), RECALL_TOKENS_MAX)
+        recalls = policy.recall is not False
+        share, most = (SOURCES_SHARE, SOURCES_TOKENS_MAX) if stores else (RECALL_SHARE, RECALL_TOKENS_MAX)
         recall = RecallPlan(
-            tokens_max=recall_tokens,
-            owners=owners,
+            tokens_max=policy.recall_tokens or min(int(tokens_max * share), most) if recalls or stores else 0,
+            owners=owners if recalls else (),
             options=policy.documents or RecallOptions(),
-            finds_past=overflow == "adaptive",
+            finds_past=recalls and overflow == "adaptive",
+            stores=stores,
         )
         return Budget(
             tokens_max=tokens_max, overflow=overflow, recall=recall, low_water=find_low_water(overflow, tokens_max)

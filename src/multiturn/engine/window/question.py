@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Protocol
+from uuid import UUID
 
 from msgspec import Struct
 
+from multiturn.model.citation import Selection
 from multiturn.model.content import Content
 from multiturn.model.context import Said
 from multiturn.model.item import Range
@@ -15,15 +17,23 @@ from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.session import Session
 
 
+class StoreChoice(Struct, frozen=True, kw_only=True):
+    """The knowledge stores that answers rest on, and the parts of them that the conversation is about."""
+
+    store_ids: tuple[UUID, ...]
+    selections: tuple[Selection, ...] = ()
+
+
 class RecallPlan(Struct, frozen=True, kw_only=True):
     """What a turn may recall: at most so many tokens, 0 for nothing; the past of the session where it ``finds_past``,
-    and the documents of these owners.
+    and the documents of these owners. ``stores`` are those that the answer is to rest on, where there are some.
     """
 
     tokens_max: int = 0
     finds_past: bool = False
     owners: tuple[Owner, ...] = ()
     options: RecallOptions = RecallOptions()
+    stores: StoreChoice | None = None
 
 
 class Question(Struct, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ CREATE TABLE uploads (
     chunks {int} NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX uploads_by_asset ON uploads (tenant_id, asset_id);
 CREATE INDEX uploads_by_expiry ON uploads (expires_at) WHERE status = 'active';
 
 CREATE TABLE upload_chunks (
@@ -138,7 +139,8 @@ CREATE TABLE jobs (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX jobs_by_subject ON jobs (tenant_id, kind, subject_id);
-CREATE INDEX jobs_by_time ON jobs (run_at);
+CREATE INDEX jobs_by_time ON jobs (kind, tenant_id, run_at, id);
+CREATE INDEX jobs_claimed ON jobs (tenant_id, kind, claimed_until) WHERE claimed_until IS NOT NULL;
 
 -- What the server signs the links with that it gives out; made once.
 CREATE TABLE secrets (

@@ -15,6 +15,10 @@ SELECT 1 FROM agents WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR K
 -- The same of a user.
 SELECT 1 FROM users WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR KEY SHARE */;
 
+-- name: hold_store_owner
+-- A store with a name is its own owner: it is there from the beginning.
+SELECT 1 FROM knowledge_stores WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR NO KEY UPDATE */;
+
 -- name: make_knowledge_store
 -- A store is made with its first document; of two that race for it one makes it.
 INSERT INTO knowledge_stores (tenant_id, id, owner_kind, owner_id, created_at, version, erased, chunks)
@@ -49,15 +53,15 @@ SELECT id FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :stor
 
 -- name: add_knowledge_segment
 -- The index of a batch of chunks, in the transaction of its document.
-INSERT INTO knowledge_segments (tenant_id, store_id, item_id, number, version, model, body)
-VALUES (:tenant_id, :store_id, :item_id, :number, :version, :model, :body);
+INSERT INTO knowledge_segments (tenant_id, store_id, item_id, number, version, model, body, modality)
+VALUES (:tenant_id, :store_id, :item_id, :number, :version, :model, :body, :modality);
 
 -- name: find_knowledge_item
 -- A document with its content. It is embedded when no segment lacks vectors of the present model.
 SELECT i.id, i.store_id, s.owner_kind, s.owner_id, i.created_at, i.title, i.metadata, i.language, i.chunks,
     NOT EXISTS (SELECT 1 FROM knowledge_segments g WHERE g.tenant_id = i.tenant_id AND g.store_id = i.store_id
         AND g.item_id = i.id AND (g.model IS NULL OR g.model <> :model)),
-    i.parts, i.content
+    i.parts, i.content, i.asset_id, i.kind
 FROM knowledge_items i JOIN knowledge_stores s ON s.tenant_id = i.tenant_id AND s.id = i.store_id
 WHERE i.tenant_id = :tenant_id AND i.id = :id;
 
@@ -79,14 +83,22 @@ ORDER BY i.id LIMIT :limit OFFSET :offset;
 
 -- name: list_knowledge_changes
 -- What was written since a version, in its order: (version, item_id, number) of the last one seen is where to go on.
-SELECT g.version, g.item_id, g.number, g.model, g.body, i.created_at, i.title, i.metadata, i.language, i.chunks, i.parts
+SELECT g.version, g.item_id, g.number, g.model, g.body, g.modality, i.created_at, i.title, i.metadata, i.language, i.chunks,
+    i.parts, i.asset_id, i.kind
 FROM knowledge_segments g JOIN knowledge_items i ON i.tenant_id = g.tenant_id AND i.id = g.item_id
 WHERE g.tenant_id = :tenant_id AND g.store_id = :store_id AND (g.version, g.item_id, g.number) > (:version, :item_id, :number)
 ORDER BY g.version, g.item_id, g.number LIMIT :limit;
 
 -- name: load_knowledge_text
--- The characters of one chunk; their places count from 1.
-SELECT substr(content, :first, :length) FROM knowledge_items WHERE tenant_id = :tenant_id AND id = :id;
+-- The characters of one chunk, and of an asset the part that they stand in: the last that begins before them. Places count from 1.
+SELECT p.starts, p.modality, p.start_ms, p.end_ms, p.place,
+    substr(CASE WHEN p.starts IS NULL THEN i.content ELSE p.body END,
+        CAST(:start - coalesce(p.starts, 0) + 1 AS INTEGER), CAST(:length AS INTEGER))
+FROM knowledge_items i LEFT JOIN knowledge_parts p ON p.tenant_id = i.tenant_id AND p.item_id = i.id
+    AND i.asset_id IS NOT NULL
+    AND p.starts = (SELECT max(q.starts) FROM knowledge_parts q
+        WHERE q.tenant_id = :tenant_id AND q.item_id = :id AND q.starts <= :start)
+WHERE i.tenant_id = :tenant_id AND i.id = :id;
 
 -- name: remove_knowledge_segments
 -- The index of a document goes before the document.
@@ -97,9 +109,10 @@ DELETE FROM knowledge_segments WHERE tenant_id = :tenant_id AND store_id = :stor
 DELETE FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND id = :id RETURNING chunks;
 
 -- name: find_due_knowledge_item
--- across tenants: the background looks for any document that has no vectors of the present model, and nobody at work on it.
+-- across tenants: the background looks for any document that has no vectors of the present model, and nobody at work on it. Version 0
+-- is of an item that is not published: whoever reads it embeds it.
 SELECT i.tenant_id, i.id FROM knowledge_segments g JOIN knowledge_items i ON i.tenant_id = g.tenant_id AND i.id = g.item_id
-WHERE (g.model IS NULL OR g.model < :model OR g.model > :model) AND (i.claimed_until IS NULL OR i.claimed_until < :now)
+WHERE (g.model IS NULL OR g.model < :model OR g.model > :model) AND g.version > 0 AND (i.claimed_until IS NULL OR i.claimed_until < :now)
 LIMIT 1;
 
 -- name: claim_knowledge_item
@@ -113,8 +126,9 @@ UPDATE knowledge_items SET claimed_until = NULL WHERE tenant_id = :tenant_id AND
 
 -- name: list_due_knowledge_segments
 -- The segments of a document without vectors of the present model.
-SELECT number, model, version, body FROM knowledge_segments
+SELECT number, model, version, body, modality FROM knowledge_segments
 WHERE tenant_id = :tenant_id AND store_id = :store_id AND item_id = :item_id AND (model IS NULL OR model <> :model)
+    AND version > 0
 ORDER BY number LIMIT :limit;
 
 -- name: save_knowledge_vectors

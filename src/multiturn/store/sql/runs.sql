@@ -8,7 +8,8 @@ VALUES (:tenant_id, :id, :session_id, :ticket, :status, :server_id, :model, :dig
 -- name: find_run
 -- One run of the tenant.
 SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
-    output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms
+    output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
+    agent_version
 FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: find_run_context
@@ -18,8 +19,8 @@ SELECT context FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 -- name: find_turn
 -- A run and its session as they stand at one moment, with the number of the session's lease.
 SELECT runs.tenant_id, runs.id, session_id, ticket, status, model, runs.created_at, started_at, ended_at, input_first, input_last,
-    output_first, output_last, input, output, runs.settings, labels, usage, error, finish_reason, first_token_ms,
-    sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
+    output_first, output_last, input, output, runs.settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
+    agent_version, sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
     head, path, cut, run_id, sessions.settings, shown, cleared, fencing
 FROM runs LEFT JOIN sessions ON sessions.tenant_id = runs.tenant_id AND sessions.id = session_id
 WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
@@ -27,7 +28,8 @@ WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
 -- name: list_runs
 -- A session's runs, newest first.
 SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
-    output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms
+    output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
+    agent_version
 FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket < :before ORDER BY ticket DESC LIMIT :limit;
 
 -- name: end_run

@@ -1,0 +1,1 @@
+"""Grounding: answers that rest on a knowledge store, and say where."""

@@ -1,0 +1,124 @@
+"""Alignment: which piece of the sources a sentence of an answer rests on, by the words that they share.
+
+Words are weighed by how rare they are among the sources that were shown. A sentence rests on a piece when the piece
+holds most of the weight of its words: that is seldom wrong, and where it is silent nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import log
+
+from msgspec import Struct
+
+from multiturn.engine.search.pieces import Span, find_parts
+from multiturn.engine.search.terms import TermReader
+from multiturn.model.retrieved import Snippet
+from multiturn.model.segment import Mark, Place
+
+# A piece is a sentence of a source, or two that stand behind one another; a longer one is cut.
+PIECE_CHARACTERS = 400
+# The share of the weight of a sentence's words that a piece must hold, and how many words at least.
+COVERAGE_MIN = 0.5
+WORDS_MIN = 2
+# Two sentences are taken for one piece only when they hold so much more than one.
+PAIR_GAIN = 0.3
+NUMBER = re.compile(r"\d[\d.,:]*")
+NUMBER_WEIGHT = 2.0
+
+
+class Piece(Struct, frozen=True, kw_only=True):
+    """A piece of a source: its place among the sources, its characters in the source's text, its words."""
+
+    source: int
+    start: int
+    end: int
+    terms: frozenset[int]
+
+
+class Support(Struct, frozen=True, kw_only=True):
+    """What a sentence rests on: a source by its place, the characters of its text, and how much of the sentence it
+    holds, from 0 to 1.
+    """
+
+    source: int
+    start: int
+    end: int
+    coverage: float
+
+
+class Aligner:
+    """Finds what sentences rest on among sources that were shown; more may be added."""
+
+    def __init__(self, reader: TermReader) -> None:
+        self.reader = reader
+        self.pieces: list[Piece] = []
+        self.holders: Counter[int] = Counter()
+        self.numbers: set[int] = set()
+        self.count = 0
+
+    def add(self, sources: Sequence[Snippet]) -> None:
+        """Add sources behind those that it has."""
+        for snippet in sources:
+            spans = list(find_parts(snippet.text, PIECE_CHARACTERS))
+            wide = [Span(first.start, second.end) for first, second in pairwise(spans)]
+            for span in (*spans, *wide):
+                terms = frozenset(self.read(snippet.text[span.start : span.end]))
+                self.pieces.append(Piece(source=self.count, start=span.start, end=span.end, terms=terms))
+            for span in spans:
+                self.holders.update(set(self.read(snippet.text[span.start : span.end])))
+            self.count += 1
+
+    def read(self, text: str) -> list[int]:
+        """The words of a text; those with a figure in them are remembered as such."""
+        terms = self.reader.read(text)
+        for number in NUMBER.findall(text):
+            self.numbers.update(self.reader.read(number))
+        return terms
+
+    def weigh(self, term: int) -> float:
+        """What a word says: the rarer among the sources, the more. One that no source holds counts as a rare one."""
+        weight = log(1 + (len(self.pieces) + 1) / (1 + self.holders[term]))
+        return weight * NUMBER_WEIGHT if term in self.numbers else weight
+
+    def align(self, sentence: str, *, among: Sequence[int] | None = None) -> Support | None:
+        """The piece that a sentence rests on, ``among`` some sources only where they are given; None where none holds
+        enough of it.
+        """
+        best = self.find_best(sentence, among=among)
+        return best if best and best.coverage >= COVERAGE_MIN else None
+
+    def find_best(self, sentence: str, *, among: Sequence[int] | None = None) -> Support | None:
+        """The piece that holds most of a sentence, however little; None where it shares too few words."""
+        terms = set(self.read(sentence))
+        whole = sum(map(self.weigh, terms))
+        if len(terms) < WORDS_MIN or not whole:
+            return None
+        best: Support | None = None
+        for piece, coverage in self.score(terms, among):
+            gain = PAIR_GAIN if best and piece.end - piece.start > best.end - best.start else 0.0
+            if best is None or coverage / whole > best.coverage + gain:
+                best = Support(source=piece.source, start=piece.start, end=piece.end, coverage=coverage / whole)
+        return best
+
+    def score(self, terms: set[int], among: Sequence[int] | None) -> Iterator[tuple[Piece, float]]:
+        """The pieces that share enough words with a sentence, and the weight of those."""
+        for piece in self.pieces:
+            if among is not None and piece.source not in among:
+                continue
+            shared = terms & piece.terms
+            if len(shared) >= WORDS_MIN:
+                yield piece, sum(map(self.weigh, shared))
+
+
+def narrow(place: Place, start: int, end: int) -> Place:
+    """The place of the characters ``start`` to ``end`` of a text with this place, by its marks."""
+    if not place.marks:
+        return place
+    last = max((number for number, mark in enumerate(place.marks) if mark.start < end), default=0)
+    first = max((number for number, mark in enumerate(place.marks) if mark.start <= start), default=0)
+    said: Sequence[Mark] = place.marks[first : max(first, last) + 1]
+    return Place(page=place.page, heading=place.heading, shot=place.shot, start_s=said[0].start_s, end_s=said[-1].end_s)

@@ -1,0 +1,49 @@
+"""Sources as the model reads them, behind their numbers, and what it is told to do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from multiturn.model.retrieved import Snippet
+from multiturn.model.segment import Place
+
+# Stands in the instructions of every turn over a knowledge store: always the same bytes.
+INSTRUCTIONS = (
+    "You answer from a knowledge store. What it holds on a question stands between <recalled> and </recalled> in front "
+    "of the question: sources, each behind its number. Rest every statement on them and write the number of its source "
+    "behind it in square brackets, like this [1]. Use no other numbers and no other knowledge. When the sources do not "
+    "hold the answer, say that it was not found."
+)
+SOURCES = "[Sources]\n"
+NOTHING = "[Sources]\nNothing in the knowledge store matches this question.\n"
+TITLE_CHARACTERS_MAX = 100
+
+
+def write_sources(sources: Sequence[Snippet], *, earlier: Sequence[int] = ()) -> str:
+    """The sources that are shown anew; ``earlier`` are numbers of those above that matter again."""
+    lines = "".join(write_source(source) for source in sources if source.omitted is None)
+    if earlier:
+        lines += f"See also {', '.join(f'[{number}]' for number in earlier)} above.\n"
+    return SOURCES + lines if lines else NOTHING
+
+
+def write_source(source: Snippet) -> str:
+    """One source: its number, the title of its item, what and where it is, and its text."""
+    facts = ", ".join(fact for fact in (source.kind or "", describe_place(source.place)) if fact)
+    title = (source.title or "")[:TITLE_CHARACTERS_MAX]
+    return f"[{source.number}] {title}{f' ({facts})' if facts else ''}: {source.text.strip()}\n"
+
+
+def describe_place(place: Place) -> str:
+    """A place as people write it: ``page 4``, ``0:12–0:31``."""
+    if place.start_s is not None:
+        until = f"–{write_time(place.end_s)}" if place.end_s is not None else ""
+        return write_time(place.start_s) + until
+    return f"page {place.page}" if place.page is not None else ""
+
+
+def write_time(seconds: float) -> str:
+    """Seconds as ``m:ss``, or ``h:mm:ss``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

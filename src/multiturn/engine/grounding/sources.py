@@ -1,0 +1,270 @@
+"""Sources of a turn: what a knowledge store holds on a question, numbered, within a number of tokens.
+
+A question for a detail is answered by the best chunks; one about the whole by what the items are about; one for moments
+by the sentences that stand for each stretch of the items that the conversation is at.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from multiturn.engine.document_search import is_related
+from multiturn.engine.grounding.aims import Aim, find_aim
+from multiturn.engine.grounding.block import NOTHING, SOURCES, write_source, write_sources
+from multiturn.engine.ports_ingestion import StoreRegistry
+from multiturn.engine.window.question import Question, StoreChoice
+from multiturn.engine.window.tokens import count_text
+from multiturn.errors import MultiturnError
+from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, SearchOrder
+from multiturn.model.retrieved import Snippet
+from multiturn.model.store import Highlight, Sorting, StoreItem, StoreItemFilter
+
+log = logging.getLogger(__name__)
+
+# So many chunks are looked at, and so many items are known by their summaries.
+CHUNKS_MAX = 24
+ITEMS_MAX = 40
+HIGHLIGHTS_MAX = 24
+# What summaries may take of the tokens: of a question about the whole, and of another where the store is small.
+CORPUS_SHARE = 0.65
+SMALL_SHARE = 0.3
+SMALL_ITEMS = 6
+OMITTED_MAX = 10
+QUERY_CHARS_MAX = 2000
+EARLIER_CHARS_MAX = 1000
+NUMBERS = re.compile(r"\[(\d{1,5})\]")
+
+
+class Search(Protocol):
+    """Searches in knowledge stores."""
+
+    async def search(self, tenant_id: UUID, owners: Sequence[Owner], order: SearchOrder) -> DocumentHits:
+        """Find the best chunks of these owners' stores. Raises InvalidRequest, Unavailable."""
+        ...
+
+
+class Chosen(Struct, frozen=True):
+    """The sources that were found, those that are not shown included, and the lines that the model reads."""
+
+    snippets: tuple[Snippet, ...]
+    lines: str
+
+
+class Room:
+    """Takes sources while they fit, and numbers them; those that the model is shown already keep their number."""
+
+    def __init__(self, shown: Sequence[Snippet], tokens_max: int) -> None:
+        self.left = tokens_max - count_text(SOURCES)
+        self.known = {place_of(one): one.number for one in shown if one.number is not None}
+        self.next = max(self.known.values(), default=0) + 1
+        self.taken: list[Snippet] = []
+        self.omitted: list[Snippet] = []
+        self.earlier: list[int] = []
+
+    def take(self, sources: Iterable[Snippet], *, share: float = 1.0) -> None:
+        """Take what fits into a share of what is left."""
+        until = self.left - int(self.left * share)
+        for source in sources:
+            place = place_of(source)
+            number = self.known.get(place)
+            if number is not None:
+                if number < self.next and number not in self.earlier and source not in self.taken:
+                    self.earlier.append(number)
+                continue
+            numbered = replace(source, number=self.next)
+            cost = count_text(write_source(numbered))
+            if self.left - cost < until:
+                self.omitted.append(replace(source, omitted="budget"))
+                continue
+            self.left -= cost
+            self.known[place] = self.next
+            self.next += 1
+            self.taken.append(numbered)
+
+    def close(self, unrelated: Sequence[Snippet] = ()) -> Chosen:
+        """What was taken, and the best of what was not."""
+        new = {one.number for one in self.taken}
+        earlier = [number for number in self.earlier if number not in new]
+        omitted = [*self.omitted, *(replace(one, omitted="below_threshold") for one in unrelated)][:OMITTED_MAX]
+        lines = write_sources(self.taken, earlier=earlier)
+        return Chosen((*self.taken, *omitted), lines)
+
+
+class Sources:
+    """Finds the sources of turns over knowledge stores."""
+
+    def __init__(self, knowledge: Search, registry: StoreRegistry) -> None:
+        self.knowledge = knowledge
+        self.registry = registry
+
+    async def find(self, question: Question, choice: StoreChoice, query: str, *, tokens_max: int) -> Chosen:
+        """Find what the stores hold on the question. Never fails a turn."""
+        try:
+            return await self._find(question, choice, query, tokens_max)
+        except MultiturnError as error:
+            log.warning("a turn goes on without its knowledge store: %s", error)
+            return Chosen((), NOTHING)
+
+    async def _find(self, question: Question, choice: StoreChoice, query: str, tokens_max: int) -> Chosen:
+        tenant_id, aim = question.session.tenant_id, find_aim(query)
+        selected = await self._list_selected(tenant_id, choice)
+        items = await self._list_items(tenant_id, choice)
+        focus = [*list_cited(question), *selected] if aim.is_back or aim.is_moments else selected
+        is_there = aim.is_moments and aim.is_back and bool(focus)
+        hits = await self._search(question, choice, query, focus if selected or is_there else ())
+        related = [hit for hit in hits if is_related(hit) and (hit.item.id in focus or not is_there)]
+        known = {item.id: item for item in items}
+        missing = [id_ for id_ in dict.fromkeys([*focus, *(hit.item.id for hit in related)]) if id_ not in known]
+        known |= await self.registry.get_items(tenant_id, missing[:ITEMS_MAX])
+        room = Room(question.shown, tokens_max)
+        order = rank_items(known, [*focus, *(hit.item.id for hit in related)])
+        chunks = [describe_hit(hit) for hit in prefer(related, focus if aim.is_back else selected)]
+        self._fill(room, aim, order, chunks, focus)
+        return room.close([describe_hit(hit) for hit in hits if not is_related(hit)])
+
+    def _fill(
+        self, room: Room, aim: Aim, items: Sequence[StoreItem], chunks: Sequence[Snippet], focus: Sequence[UUID]
+    ) -> None:
+        """Take sources in the order in which they matter for what the question aims at."""
+        told = [describe_item(item) for item in items if item.digest]
+        near = [item for item in items if item.id in focus] or list(items)
+        if aim.is_corpus and not aim.is_moments:
+            room.take(told, share=CORPUS_SHARE)
+            room.take(chunks)
+        elif aim.is_moments and (aim.is_back or not chunks):
+            room.take(interleave(chunks, list_highlights(near)))
+        else:
+            room.take(chunks, share=1 - SMALL_SHARE if len(items) <= SMALL_ITEMS else 1.0)
+            if len(items) <= SMALL_ITEMS:
+                room.take(told)
+
+    async def _list_selected(self, tenant_id: UUID, choice: StoreChoice) -> list[UUID]:
+        """The items that the conversation is about."""
+        collections = [one.id for one in choice.selections if one.kind == "collection"]
+        members = await self.registry.list_members(tenant_id, collections) if collections else ()
+        return list(dict.fromkeys([*(one.id for one in choice.selections if one.kind == "item"), *members]))
+
+    async def _list_items(self, tenant_id: UUID, choice: StoreChoice) -> list[StoreItem]:
+        """The newest items of the stores."""
+        which = StoreItemFilter(statuses=("ready",), sorting=Sorting(limit=ITEMS_MAX))
+        pages = [await self.registry.list_items(tenant_id, store_id, which) for store_id in choice.store_ids]
+        return [item for page in pages for item in page.data]
+
+    async def _search(
+        self, question: Question, choice: StoreChoice, query: str, selected: Sequence[UUID]
+    ) -> Sequence[DocumentHit]:
+        """The chunks that the question is about: of what is selected first, then of everything."""
+        owners = [Owner("store", store_id) for store_id in choice.store_ids]
+        options = question.plan.options
+        order = SearchOrder(
+            mode=options.mode,
+            text=query[-QUERY_CHARS_MAX:],
+            earlier=tuple(said.text[-EARLIER_CHARS_MAX:] for said in question.recent),
+            limit=CHUNKS_MAX,
+            alpha=options.alpha,
+            metadata=options.metadata,
+        )
+        tenant_id = question.session.tenant_id
+        found = list((await self.knowledge.search(tenant_id, owners, order)).hits)
+        if selected:
+            near = await self.knowledge.search(tenant_id, owners, replace(order, item_ids=frozenset(selected)))
+            places = {(hit.item.id, hit.chunk) for hit in near.hits}
+            found = [*near.hits, *(hit for hit in found if (hit.item.id, hit.chunk) not in places)]
+        return found
+
+
+def place_of(source: Snippet) -> tuple[UUID | None, int, int, str]:
+    """What tells whether two sources are the same."""
+    return source.item_id, source.start, source.end, source.source
+
+
+def list_cited(question: Question) -> list[UUID]:
+    """The items that the last answers cited, those of the newest answer first."""
+    by_number = {one.number: one.item_id for one in question.shown if one.number is not None and one.item_id}
+    said = [found for one in reversed(question.recent) for found in NUMBERS.findall(one.text)]
+    return list(dict.fromkeys(by_number[int(number)] for number in said if int(number) in by_number))
+
+
+def prefer(hits: Sequence[DocumentHit], items: Sequence[UUID]) -> list[DocumentHit]:
+    """Hits with those of some items in front."""
+    near = set(items)
+    return sorted(hits, key=lambda hit: hit.item.id not in near)
+
+
+def rank_items(items: Mapping[UUID, StoreItem], wanted: Sequence[UUID]) -> list[StoreItem]:
+    """Items with those that are wanted in front, in their order."""
+    ids = dict.fromkeys([*(id_ for id_ in wanted if id_ in items), *items])
+    return [items[id_] for id_ in ids if items[id_].status == "ready"]
+
+
+def describe_hit(hit: DocumentHit) -> Snippet:
+    """A chunk with its place and its scores."""
+    return Snippet(
+        source="document",
+        text=hit.text,
+        start=hit.start,
+        end=hit.end,
+        score=hit.score,
+        lexical=hit.lexical,
+        similarity=hit.similarity,
+        reranked=hit.reranked,
+        item_id=hit.item.id,
+        asset_id=hit.item.asset_id,
+        kind=hit.item.kind,
+        title=hit.item.title,
+        chunk=hit.chunk,
+        owner_kind="store",
+        owner_id=hit.item.store_id,
+        modality=hit.modality,
+        place=hit.place,
+        metadata=hit.item.metadata,
+    )
+
+
+def describe_item(item: StoreItem) -> Snippet:
+    """What an item is about."""
+    summary = item.digest.summary if item.digest else ""
+    return Snippet(
+        source="item",
+        text=summary,
+        item_id=item.id,
+        asset_id=item.asset_id,
+        kind=item.kind,
+        title=item.title,
+        owner_kind="store",
+        owner_id=item.store_id,
+        metadata=item.metadata,
+    )
+
+
+def list_highlights(items: Sequence[StoreItem]) -> Iterator[Snippet]:
+    """The sentences that stand for items, one of each in turn."""
+    told = [[describe_highlight(item, one) for one in item.digest.highlights] for item in items if item.digest]
+    rounds = chain.from_iterable(zip_longest(*told))
+    return (one for one, _ in zip((one for one in rounds if one is not None), range(HIGHLIGHTS_MAX), strict=False))
+
+
+def describe_highlight(item: StoreItem, highlight: Highlight) -> Snippet:
+    """A sentence of an item, with its place."""
+    return replace(
+        describe_item(item),
+        source="document",
+        text=highlight.text,
+        start=highlight.start,
+        end=highlight.end,
+        place=highlight.place,
+    )
+
+
+def interleave(first: Iterable[Snippet], second: Iterable[Snippet]) -> Iterator[Snippet]:
+    """One of each in turn."""
+    pairs = chain.from_iterable(zip_longest(first, second))
+    return (one for one in pairs if one is not None)

@@ -1,0 +1,1 @@
+"""Indexing of files: what a job does, step by step."""

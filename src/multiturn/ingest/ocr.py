@@ -1,0 +1,143 @@
+"""Reads what is written in a picture: a page that was scanned, a slide, a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidocr import RapidOCR
+
+# Lines are looked for in a picture of this size, and read in the given one. On an A4 page of 150 dpi all lines are
+# found still, in half the time and memory that its full size takes.
+SIDE_PIXELS_MAX = 1280
+PIXELS_MAX = 2400
+CONFIDENCE_MIN = 0.6
+# A gap of so many line heights between lines parts columns, or paragraphs.
+COLUMN_GAP, PARAGRAPH_GAP = 0.9, 0.8
+# Columns are of text: of lines so much longer than high, and so many of them. The cells of a table are read by rows.
+COLUMN_ASPECT_MIN, COLUMN_LINES_MIN = 6.0, 3
+
+
+class Box(NamedTuple):
+    """Where a line stands, in pixels from the upper left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def height(self) -> float:
+        """From its top to its bottom."""
+        return self.bottom - self.top
+
+
+class Line(NamedTuple):
+    """A line of text in a picture, and how sure (up to 1) its characters are on the whole."""
+
+    text: str
+    box: Box
+    confidence: float
+
+
+class PageReader:
+    """Reads pictures on ``threads`` threads, one after the other. Its models are loaded when the first is read."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+        self._engine: RapidOCR | None = None
+
+    def read(self, image: NDArray[np.uint8]) -> list[Line]:
+        """The lines of a picture (rows of RGB pixels), in the order in which they are read."""
+        engine = self._get_engine()
+        # Too large a picture would be scaled down for each of its lines.
+        engine.max_side_len = PIXELS_MAX
+        found = engine(np.ascontiguousarray(image[:, :, ::-1]))
+        if not getattr(found, "txts", None):
+            return []
+        lines = [
+            Line(text.strip(), _bound(box), float(score))
+            for text, box, score in zip(found.txts, found.boxes, found.scores, strict=True)
+            if score >= CONFIDENCE_MIN and text.strip()
+        ]
+        return list(order_lines(lines))
+
+    def _get_engine(self) -> RapidOCR:
+        if self._engine is None:
+            self._engine = RapidOCR(
+                params={
+                    "Global.log_level": "error",
+                    "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
+                    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                    "Det.limit_type": "max",
+                    "Det.limit_side_len": SIDE_PIXELS_MAX,
+                    # One by one: lines of a batch are padded to the longest, and no faster.
+                    "Rec.rec_batch_num": 1,
+                }
+            )
+        return self._engine
+
+
+def _bound(corners: NDArray[np.float32]) -> Box:
+    left, top = corners.min(axis=0)
+    right, bottom = corners.max(axis=0)
+    return Box(float(left), float(top), float(right), float(bottom))
+
+
+def order_lines(lines: Sequence[Line]) -> Iterator[Line]:
+    """Lines from top to bottom, and of columns one after the other."""
+    for band in _split(lines, axis=1, gap=0.0):
+        columns = _split(band, axis=0, gap=COLUMN_GAP)
+        if len(columns) > 1 and all(map(_is_column, columns)):
+            for column in columns:
+                yield from order_lines(column)
+        else:
+            yield from (line for row in _list_rows(band) for line in row)
+
+
+def _split(lines: Sequence[Line], *, axis: int, gap: float) -> list[list[Line]]:
+    """Split lines where no line is, for more than ``gap`` line heights: along x (axis 0) or y (axis 1)."""
+    width = gap * float(np.median([line.box.height for line in lines])) if lines else 0.0
+    groups: list[list[Line]] = []
+    end = -np.inf
+    for line in sorted(lines, key=lambda line: line.box[axis]):
+        if not groups or line.box[axis] - end > width:
+            groups.append([])
+        groups[-1].append(line)
+        end = max(end, line.box[axis + 2])
+    return groups
+
+
+def _is_column(lines: Sequence[Line]) -> bool:
+    aspects = [(line.box.right - line.box.left) / max(line.box.height, 1.0) for line in lines]
+    return len(lines) >= COLUMN_LINES_MIN and float(np.median(aspects)) >= COLUMN_ASPECT_MIN
+
+
+def _list_rows(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Lines side by side, as the cells of a table, from left to right."""
+    row: list[Line] = []
+    for line in sorted(lines, key=lambda line: line.box.top + line.box.bottom):
+        middle = (line.box.top + line.box.bottom) / 2
+        if row and middle > row[0].box.bottom:
+            yield sorted(row, key=lambda line: line.box.left)
+            row = []
+        row.append(line)
+    if row:
+        yield sorted(row, key=lambda line: line.box.left)
+
+
+def join_lines(lines: Iterable[Line]) -> str:
+    """The text of lines in their order: those of a row, of a paragraph, and paragraphs are told apart."""
+    lines = list(lines)
+    text = lines[0].text if lines else ""
+    for before, line in pairwise(lines):
+        if line.box.top < before.box.top + before.box.height / 2 and line.box.left >= before.box.left:
+            text += "  " + line.text
+        elif line.box.top - before.box.bottom > PARAGRAPH_GAP * before.box.height or line.box.top < before.box.top:
+            text += "\n\n" + line.text
+        else:
+            text += "\n" + line.text
+    return text
