@@ -1,4 +1,4 @@
-"""Writes what is ours of the example collection: three short talks with slides, spoken by espeak-ng, and a guide as PDF.
+"""Writes what is ours of the example collection: three short talks with slides, spoken by espeak-ng, and a guide.
 
 Run it in the repository's root: ``.venv/bin/python -m examples.write_collection``.
 """

@@ -26,14 +26,14 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.system import need_espeak
 
 CACHE = Path(tempfile.gettempdir()) / "multiturn-talks"
-MADE = 1  # Counted up when the same words would make another file.
+MADE = 2  # Counted up when the same words would make another file.
 RATE = 22_050
 FPS = 10
 HUSH_S = 0.4
 """The silence behind a sentence, and before the first one."""
 TURN_S = 0.6
 """The silence before a new slide, beyond that of the sentence."""
-VOICE = ("-v", "en-us", "-s", "145")
+VOICE = ("-v", "en-us+m3", "-s", "130")  # Of its voices the one that a small speech model understands best.
 VIDEO_CODECS = {".mp4": "mpeg4", ".mov": "mpeg4", ".webm": "libvpx-vp9", ".mkv": "mpeg4"}
 AUDIO_CODECS = {
     **{".mp4": "aac", ".mov": "aac", ".webm": "libopus", ".mkv": "aac"},

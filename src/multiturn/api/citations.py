@@ -15,7 +15,7 @@ from multiturn.model.segment import Place
 Characters = Annotated[int, Meta(ge=0)]
 
 
-class PlaceBody(Struct, kw_only=True, omit_defaults=True):
+class PlaceBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a text stands in its file; only what there is."""
 
     page: Annotated[int | None, Meta(description="The page or slide, from 1.")] = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from multiturn.api.envelopes import Envelope
 
 JSON = "application/json"
 SSE = "text/event-stream"
+FORM = "multipart/form-data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +45,18 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a request brings: a wire struct, or nothing if it likes."""
+    """What a request brings: a wire struct, or nothing if it likes.
 
-    shape: Any
-    examples: tuple[Example, ...]
+    ``form`` is a struct of the fields of ``multipart/form-data``, instead of JSON or beside it, ``form_example`` one
+    as curl sends it (``@name`` is a file); ``raw`` is the type of a body that is a file and nothing else.
+    """
+
+    shape: Any = None
+    examples: tuple[Example, ...] = ()
     is_required: bool = True
+    form: Any = None
+    form_example: Mapping[str, str] = field(default_factory=dict)
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +116,7 @@ class Operation:
 
     def shapes(self) -> list[Any]:
         """The wire structs that it names."""
-        named = [self.body.shape] if self.body else []
+        named = [self.body.shape, self.body.form] if self.body else []
         named += [shape for reply in self.replies for shape in (reply.shape, reply.events)]
         return [shape for shape in named if shape is not None and shape is not dict]
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from multiturn.api import beginning
-from multiturn.api.description import Operation, Parameter, Reply
+from multiturn.api.description import Body, Operation, Parameter, Reply
 from multiturn.api.docs_fields import refer, separate, write_fields, write_row
 from multiturn.api.error_codes import CODES
 from multiturn.api.html import Html, code_block, inline, join, prose, tag
@@ -148,11 +148,15 @@ def write_body(operation: Operation, schemas: Mapping[str, Any]) -> Html:
     """The fields of the body, and bodies as they may look."""
     if operation.body is None:
         return Html()
-    name = find_shape(operation.body.shape)
-    shown = [
-        tag("details", tag("summary", one.title), code_block(write_json(one.body))) for one in operation.body.examples
-    ]
-    return join(tag("h4", "Body"), write_fields(schemas[name]), *shown)
+    body, parts = operation.body, []
+    if body.shape is not None:
+        shown = [tag("details", tag("summary", one.title), code_block(write_json(one.body))) for one in body.examples]
+        parts += [tag("h4", "Body"), write_fields(schemas[find_shape(body.shape)]), *shown]
+    if body.form is not None:
+        parts += [tag("h4", "Body as a form"), write_fields(schemas[find_shape(body.form)])]
+    if body.raw is not None:
+        parts += [tag("h4", "Body"), prose(f"The bytes as they are (`{body.raw}`).")]
+    return join(*parts)
 
 
 def write_reply(reply: Reply) -> Html:
@@ -197,10 +201,18 @@ def write_curl(operation: Operation) -> str:
     lines = [f"curl {verb}{beginning.ADDRESS}{path}{query}"]
     lines += [] if operation.is_open else ['-H "Authorization: Bearer $KEY"']
     lines += [f'-H "{header}"' for header in headers]
-    if operation.body:
-        body = msgspec.json.encode(operation.body.examples[0].body).decode()
-        lines += ['-H "Content-Type: application/json"', f"-d {shlex.quote(body)}"]
+    lines += write_curl_body(operation.body) if operation.body else []
     return " \\\n  ".join(lines)
+
+
+def write_curl_body(body: Body) -> list[str]:
+    """What curl sends along."""
+    if body.raw is not None:
+        return [f'-H "Content-Type: {body.raw}"', "--data-binary @file"]
+    if body.shape is None:
+        return [f"-F {shlex.quote(f'{name}={value}')}" for name, value in body.form_example.items()]
+    text = msgspec.json.encode(body.examples[0].body).decode()
+    return ['-H "Content-Type: application/json"', f"-d {shlex.quote(text)}"]
 
 
 def write_codes() -> Html:

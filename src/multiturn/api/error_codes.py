@@ -280,6 +280,12 @@ SERVER = (
         "upstream_cut_off", 502, "The provider's answer broke off.", "Send the turn again: the history is as it was."
     ),
     ErrorCode("upstream_invalid", 502, "The provider's answer cannot be read.", "The operator checks what it speaks."),
+    ErrorCode(
+        "schema_not_met",
+        502,
+        "The model was asked three times and its answer never fitted the JSON schema of the request.",
+        "Simplify the schema, describe its properties, or ask a larger model. The history is as it was.",
+    ),
     ErrorCode("upstream_too_large", 502, "The provider's answer is over 64 MiB.", "Ask for a shorter answer."),
     ErrorCode(
         "model_crashed", 502, "The embedded model's process ended in mid-answer.", "Send it again; it starts anew."

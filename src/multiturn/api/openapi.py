@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from multiturn import __version__
-from multiturn.api.description import ANY, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply, regroup
+from multiturn.api.description import ANY, FORM, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply, regroup
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
 from multiturn.api.envelopes import JOCKEY, JULEP, Envelope
@@ -181,11 +181,15 @@ def write_parameter(parameter: Parameter) -> list[dict[str, Any]]:
 
 def write_body(body: Body) -> dict[str, Any]:
     """The body of a request."""
-    shown = {example.name: {"summary": example.title, "value": example.body} for example in body.examples}
-    return {
-        "required": body.is_required,
-        "content": {JSON: {"schema": write_shape(body.shape), "examples": shown}},
-    }
+    content: dict[str, Any] = {}
+    if body.shape is not None:
+        shown = {example.name: {"summary": example.title, "value": example.body} for example in body.examples}
+        content[JSON] = {"schema": write_shape(body.shape), "examples": shown}
+    if body.form is not None:
+        content[FORM] = {"schema": write_shape(body.form), "examples": {}}
+    if body.raw is not None:
+        content[body.raw] = {"schema": {"type": "string", "format": "binary"}, "examples": {}}
+    return {"required": body.is_required, "content": content}
 
 
 def write_reply(reply: Reply, envelope: Envelope | None) -> dict[str, Any]:

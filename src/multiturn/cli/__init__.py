@@ -1,4 +1,4 @@
-"""The command line: serve, chat, keys, sessions, export, import, model, migrate, doctor."""
+"""The command line: serve, chat, ingest, ask, stores, keys, sessions, export, import, model, migrate, doctor."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from multiturn.errors import MultiturnError, SettingsError
 COMMANDS = {
     "serve": "Run the server.",
     "chat": "Talk with the model in this terminal.",
+    "ingest": "Put files into a knowledge store.",
+    "ask": "Ask a knowledge store, with citations.",
+    "stores": "Look at knowledge stores, and delete them.",
     "keys": "List, make and revoke API keys.",
     "sessions": "Look at sessions, and delete them.",
     "export": "Write a session to a file, with everything in it.",

@@ -21,6 +21,7 @@ from uvicorn.supervisors import ChangeReload
 
 from multiturn.app import Models, open_server
 from multiturn.cli.announcement import FILE
+from multiturn.cli.example import show_example
 from multiturn.cli.listening import Listening, listen, take_address
 from multiturn.cli.place import place_of
 from multiturn.cli.progress import ModelState, follow_model
@@ -45,6 +46,15 @@ PortOption = Annotated[
         help="Port to listen on, 0 for any free one; MULTITURN_PORT, 8000 by default.",
     ),
 ]
+ExampleOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        exists=True,
+        file_okay=False,
+        help="Put the files of a folder into the store 'example' beside the server, once, and ask three questions.",
+    ),
+]
 ReloadOption = Annotated[bool, typer.Option("--reload", help="Start anew when a source file changes (development).")]
 
 
@@ -54,7 +64,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    context: typer.Context, host: HostOption = None, port: PortOption = None, reload: ReloadOption = False
+    context: typer.Context,
+    host: HostOption = None,
+    port: PortOption = None,
+    reload: ReloadOption = False,
+    example: ExampleOption = None,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C.
 
@@ -71,7 +85,7 @@ def serve(
         if reload:
             supervise(settings, taken)
         else:
-            run(settings, [taken])
+            run(settings, [taken], example=example)
 
 
 def supervise(settings: Settings, taken: socket.socket) -> None:
@@ -81,14 +95,14 @@ def supervise(settings: Settings, taken: socket.socket) -> None:
     ChangeReload(config, target=partial(run, settings), sockets=[taken]).run()
 
 
-def run(settings: Settings, sockets: list[socket.socket]) -> None:
+def run(settings: Settings, sockets: list[socket.socket], *, example: Path | None = None) -> None:
     """Run the server on an address that was taken before."""
     start_logging(settings.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(run_server(settings, sockets[0]))
+    uvloop.run(run_server(settings, sockets[0], example))
 
 
-async def run_server(settings: Settings, taken: socket.socket) -> None:
+async def run_server(settings: Settings, taken: socket.socket, example: Path | None) -> None:
     """Open the server, let requests in, say so, and close it when a signal asks for that."""
     async with open_server(settings) as server:
         key = await prepare_key(settings, server.keys)
@@ -97,9 +111,12 @@ async def run_server(settings: Settings, taken: socket.socket) -> None:
             with listening.announce(settings):
                 print(await write_welcome(settings, server.models, listening.url, key), flush=True)
                 async with asyncio.TaskGroup() as group:
-                    watching = group.create_task(watch_model(server.models))
+                    beside = [group.create_task(watch_model(server.models))]
+                    if example:
+                        beside.append(group.create_task(show_example(listening.url, listening.key, example)))
                     await listening.wait_stopped()
-                    watching.cancel()
+                    for task in beside:
+                        task.cancel()
 
 
 async def prepare_key(settings: Settings, keys: Keys) -> str | None:

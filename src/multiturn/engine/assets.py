@@ -25,11 +25,11 @@ from multiturn.engine.blob_names import (
     name_thumbnail,
     read_folder,
 )
-from multiturn.engine.filenames import clean_filename, find_url_filename
 from multiturn.engine.ports import Clock
 from multiturn.engine.ports_assets import AssetStore, Blobs, Fetcher
 from multiturn.errors import Conflict, InvalidRequest, NotFound, TooLarge, UnreadableFile
 from multiturn.model.asset import Asset, AssetFilter, AssetOrder, MetadataChange, Probe
+from multiturn.model.filename import clean_filename, find_url_filename
 from multiturn.model.ids import find_id, new_id
 
 COPY_BYTES = 256 * 1024

@@ -19,7 +19,7 @@ def narrow(place: Place, start: int, length: int) -> Place:
     held = [
         Mark(max(mark.start - start, 0), mark.start_s, mark.end_s)
         for mark, end in zip(place.marks, [*ends, start + length], strict=True)
-        if mark.start < start + length and (end > start or mark is place.marks[-1])
+        if mark.start < start + length and end > start
     ]
     if not held:
         return replace(place, marks=())

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from multiturn.model.asset import Asset, AssetFilter, AssetReading, MetadataChange, Probe, Upload, UploadedChunk
+from multiturn.model.asset import (
+    Asset,
+    AssetFilter,
+    AssetReading,
+    Fetched,
+    MetadataChange,
+    Probe,
+    Upload,
+    UploadedChunk,
+)
 from multiturn.model.segment import Reading
 
 
@@ -122,14 +131,6 @@ class UploadStore(Protocol):
     async def list_expired(self, now: datetime, *, limit: int) -> Sequence[Upload]:
         """Uploads of any tenant whose time is over and that are not complete."""
         ...
-
-
-class Fetched(NamedTuple):
-    """A file somewhere else that is being read: what its server says of it, and its bytes."""
-
-    filename: str
-    mime: str
-    pieces: AsyncIterator[bytes]
 
 
 class Fetcher(Protocol):

@@ -120,6 +120,14 @@ class PartStore(Protocol):
         """
         ...
 
+    async def find_schema(self, tenant_id: UUID, store_id: UUID) -> dict[str, Any] | None:
+        """The schema that was made of the description of what a store extracts; None before it was made."""
+        ...
+
+    async def save_schema(self, tenant_id: UUID, store_id: UUID, schema: dict[str, Any]) -> None:
+        """Keep such a schema, unless there is one."""
+        ...
+
     async def claim_due(self, model: str, now: datetime, until: datetime) -> DueIndex | None:
         """Take an item that can be found and has segments without vectors of this model, with the first of those;
         nobody else gets it before ``until``. None when nothing is due, or another server was faster.
@@ -159,13 +167,27 @@ class StoreRegistry(Protocol):
         ...
 
     async def delete(self, tenant_id: UUID, store_id: UUID) -> bool:
-        """Delete a store with its items, their text, index and jobs, and its collections; False when it is gone."""
+        """Delete a store with its items, their jobs and its collections; False when it is gone. Text and index are
+        found by nobody from now on; ``erase_batch`` erases them.
+        """
+        ...
+
+    async def erase_batch(self) -> int:
+        """Erase some of what was taken away; 0 when nothing is left."""
+        ...
+
+    async def vacuum(self) -> None:
+        """Leave no erased bytes behind in files of our own."""
         ...
 
     async def add_item(self, item: StoreItem) -> StoreItem:
         """Put an asset into a store, with the job that indexes it. One that is there already is returned as it is, and
-        indexed again if it had failed. Raises NotFound when the store is gone.
+        indexed again if it had failed. Raises NotFound when the store or the asset is gone.
         """
+        ...
+
+    async def retry_item(self, item: StoreItem) -> None:
+        """Have an item that failed indexed again, from ``updated_at`` on."""
         ...
 
     async def find_item(self, tenant_id: UUID, store_id: UUID, item_id: UUID) -> StoreItem | None:
@@ -181,11 +203,11 @@ class StoreRegistry(Protocol):
         ...
 
     async def save_item_metadata(self, item: StoreItem) -> bool:
-        """Store metadata and title of an item; False when it is gone."""
+        """Store metadata and title of an item, and have searches know them; False when it is gone."""
         ...
 
     async def delete_item(self, tenant_id: UUID, store_id: UUID, item_id: UUID) -> bool:
-        """Delete an item with its text and index; False when it is gone."""
+        """Delete an item with its index and its job; False when it is gone. ``erase_batch`` erases its text."""
         ...
 
     async def add_collection(self, collection: Collection) -> None:
@@ -208,11 +230,11 @@ class StoreRegistry(Protocol):
         """Delete a collection; its items stay. False when it is gone."""
         ...
 
-    async def add_members(self, collection: Collection, item_ids: Sequence[UUID]) -> None:
+    async def add_members(self, collection: Collection, item_ids: Sequence[UUID], now: datetime) -> None:
         """Add items; those that are in it stay. Raises NotFound (``item_not_found``), naming one that is not there."""
         ...
 
-    async def remove_members(self, collection: Collection, item_ids: Sequence[UUID]) -> None:
+    async def remove_members(self, collection: Collection, item_ids: Sequence[UUID], now: datetime) -> None:
         """Take items out; those that are not in it do not matter."""
         ...
 
@@ -238,10 +260,16 @@ class Transcriber(Protocol):
 
 
 class Extractor(Protocol):
-    """Asks a model for facts and summaries of an item, where one is configured."""
+    """Asks a model, ``model``, for facts and summaries of an item, where one is configured."""
+
+    model: str
 
     async def extract(self, text: str, schema: dict[str, Any]) -> dict[str, Any]:
         """The facts in a text as an object that fits a JSON schema. Raises UpstreamError, Unavailable."""
+        ...
+
+    async def make_schema(self, description: str) -> dict[str, Any]:
+        """The schema of what a description asks for. Raises UpstreamError, Unavailable."""
         ...
 
     async def summarise(self, title: str, text: str) -> str | None:

@@ -10,7 +10,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from multiturn.engine.answering import Voice, append
-from multiturn.engine.structured.repairs import repair
+from multiturn.engine.structured.repair import repair
 from multiturn.engine.structured.validation import validate, write_correction
 from multiturn.errors import UpstreamError, UpstreamRefused
 from multiturn.model.completion import Completion, ModelRequest

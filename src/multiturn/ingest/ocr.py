@@ -70,6 +70,7 @@ class PageReader:
             self._engine = RapidOCR(
                 params={
                     "Global.log_level": "error",
+                    "Global.use_cls": False,
                     "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
                     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                     "Det.limit_type": "max",

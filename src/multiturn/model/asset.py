@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -96,6 +96,14 @@ class AssetReading(Struct, frozen=True, kw_only=True):
     item_id: UUID
     status: str
     error: str | None = None
+
+
+class Fetched(NamedTuple):
+    """A file somewhere else that is being read: what its server says of it, and its bytes."""
+
+    filename: str
+    mime: str
+    pieces: AsyncIterator[bytes]
 
 
 class Upload(Struct, frozen=True, kw_only=True):

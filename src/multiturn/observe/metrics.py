@@ -9,6 +9,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2)
+LONG = (0.01, 0.1, 1, 5, 20, 60, 300, 1200, 3600)
 SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 
 
@@ -53,6 +54,15 @@ class Metrics:
         self.indexed = Counter("multiturn_indexed_items", "Items indexed for recall.", registry=registry)
         self.upkeep_failed = Counter("multiturn_upkeep_failed", "Work ahead of need that failed.", registry=registry)
         self.erased = Counter("multiturn_erased_rows", "Rows erased for age or on request.", registry=registry)
+        self.index_queue = Gauge(
+            "multiturn_index_queue", "Jobs of files that wait or are at work, by kind.", ["kind"], registry=registry
+        )
+        self.index_steps = Histogram(
+            "multiturn_index_step_seconds", "Time of a step of indexing.", ["step"], buckets=LONG, registry=registry
+        )
+        self.indexed_files = Counter(
+            "multiturn_indexed_files", "Files indexed by how it ended: ready, failed.", ["outcome"], registry=registry
+        )
         # Looked up once: finding a labelled child costs more than counting.
         self.completed = self.turns.labels("completed")
         self.input_tokens = self.tokens.labels("input")

@@ -19,6 +19,8 @@ RUNS_PER_BATCH = 20
 SEGMENTS_PER_BATCH = 20
 # A document may have a million characters.
 DOCUMENTS_PER_BATCH = 5
+# Parts have a few hundred characters each.
+PARTS_PER_BATCH = 500
 NUMBER_MAX = 2**62
 
 
@@ -69,9 +71,16 @@ async def erase_runs(tx: Transaction, which: Mapping[str, Any], last_ticket: int
 
 
 async def erase_documents(tx: Transaction, which: Mapping[str, Any]) -> int:
-    """Erase documents, their index first."""
+    """Erase documents, their index first, and what was read of an asset; the id may be that of one item."""
     if segments := await tx.execute("erase_knowledge_segments", {**which, "limit": SEGMENTS_PER_BATCH}):
         return segments
+    item = {"tenant_id": which["tenant_id"], "item_id": which["session_id"]}
+    if parts := await tx.execute("erase_item_parts", {**item, "limit": PARTS_PER_BATCH}):
+        return parts
+    if parts := await tx.execute(
+        "erase_knowledge_parts", {**which, "items": DOCUMENTS_PER_BATCH, "limit": PARTS_PER_BATCH}
+    ):
+        return parts
     return await tx.execute("erase_knowledge_items", {**which, "limit": DOCUMENTS_PER_BATCH})
 
 

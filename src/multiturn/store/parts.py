@@ -18,7 +18,7 @@ from multiturn.model.segment import Modality, Place, Segment
 from multiturn.model.store import StoreItem
 from multiturn.store.database import Database, Parameters, Row, Transaction
 from multiturn.store.jobs import hold_claim
-from multiturn.store.rows import as_id, as_json, as_ms
+from multiturn.store.rows import as_id, as_json, as_ms, read_metadata
 
 STORE_CHUNKS_MAX = 2_000_000
 ERASED_PER_BATCH = 1000
@@ -137,6 +137,18 @@ class SqlPartStore:
             await tx.execute("save_item_chunks", {**where, "chunks": item.chunks})
             await tx.execute("save_item_progress", write_progress(item))
         return True
+
+    async def find_schema(self, tenant_id: UUID, store_id: UUID) -> dict[str, Any] | None:
+        """The schema that was made of the description of what a store extracts; None before it was made."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_ingestion_schema", {"tenant_id": tenant_id, "store_id": store_id})
+        return read_metadata(row[0]) if row else None
+
+    async def save_schema(self, tenant_id: UUID, store_id: UUID, schema: dict[str, Any]) -> None:
+        """Keep such a schema, unless there is one."""
+        what = {"tenant_id": tenant_id, "store_id": store_id, "schema": as_json(schema)}
+        async with self.database.transaction() as tx:
+            await tx.execute("save_ingestion_schema", what)
 
     async def claim_due(self, model: str, now: datetime, until: datetime) -> DueIndex | None:
         """Take an item that can be found and has segments without vectors of this model, with the first of those;

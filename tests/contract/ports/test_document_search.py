@@ -125,7 +125,7 @@ async def test_vector_of_the_client_is_searched_for(shelf: Shelf, embedder: Scri
         ({"text": "a", "vector": (0.0,) * 64}, "vector"),
         ({"text": "a", "vector": (float("inf"),) * 64}, "vector"),
         ({"text": "a", "limit": 0}, "limit"),
-        ({"text": "a", "limit": 51}, "limit"),
+        ({"text": "a", "limit": 502}, "limit"),
         ({"text": "a", "alpha": 1.1}, "alpha"),
         ({"text": "a", "confidence": -2}, "confidence"),
         ({"text": "a", "mmr_strength": 1}, "mmr_strength"),

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import jsonschema_rs
 import msgspec
 import pytest
@@ -335,9 +336,20 @@ async def test_curl_of_every_operation_is_understood(place: Place) -> None:
         url = next(word for word in words if word.startswith("http"))
         headers = dict(word.split(": ", 1) for at, word in enumerate(words) if words[at - 1] == "-H")
         path = url.removeprefix(beginning.ADDRESS)
-        async with place.http.request(options.get("-X", "GET"), path, headers=headers, data=options.get("-d")) as reply:
+        data = read_form(words) or options.get("-d") or options.get("--data-binary")
+        async with place.http.request(options.get("-X", "GET"), path, headers=headers, data=data) as reply:
             text = await reply.text()
         assert reply.status < 300 or ABSENT.search(text), (
             operation.name,
             text,
         )
+
+
+def read_form(words: list[str]) -> aiohttp.FormData | None:
+    """The form that a line of curl sends; None for another body."""
+    fields = [word.split("=", 1) for at, word in enumerate(words) if words[at - 1] == "-F"]
+    form = aiohttp.FormData()
+    for name, value in fields:
+        is_file = value.startswith("@")
+        form.add_field(name, b"Tram 28." if is_file else value, filename=value[1:] if is_file else None)
+    return form if fields else None

@@ -91,29 +91,29 @@ class AssetRoutes:
 
     async def delete_asset(self, request: Request) -> Response:
         """Delete an asset; with `force` also where knowledge stores have it."""
-        caller = await authenticate(self.services, request.headers)
         force = read_truth(request.query_params.get("force"), "force", default=False)
-        await self.services.assets.delete(caller.tenant_id, request.path_params["asset_id"], force=force)
+        asset = await self._find(request)
+        await self.services.assets.delete(asset.tenant_id, asset.id, force=force)
         return Response(status_code=204)
 
     async def replace_metadata(self, request: Request) -> Response:
         """Set the metadata of an asset."""
-        caller, body = await read_request(self.services, request, JockeyUserMetadataBody)
-        await self.services.assets.replace_metadata(
-            caller.tenant_id, request.path_params["asset_id"], body.user_metadata
-        )
+        _, body = await read_request(self.services, request, JockeyUserMetadataBody)
+        asset = await self._find(request)
+        await self.services.assets.replace_metadata(asset.tenant_id, asset.id, body.user_metadata)
         return Response(status_code=204)
 
     async def merge_metadata(self, request: Request) -> Response:
         """Change the metadata of an asset key by key."""
-        caller, body = await read_request(self.services, request, JockeyUserMetadataBody)
-        await self.services.assets.merge_metadata(caller.tenant_id, request.path_params["asset_id"], body.user_metadata)
+        _, body = await read_request(self.services, request, JockeyUserMetadataBody)
+        asset = await self._find(request)
+        await self.services.assets.merge_metadata(asset.tenant_id, asset.id, body.user_metadata)
         return Response(status_code=204)
 
     async def clear_metadata(self, request: Request) -> Response:
         """Take the metadata of an asset away."""
-        caller = await authenticate(self.services, request.headers)
-        await self.services.assets.clear_metadata(caller.tenant_id, request.path_params["asset_id"])
+        asset = await self._find(request)
+        await self.services.assets.clear_metadata(asset.tenant_id, asset.id)
         return Response(status_code=204)
 
     async def get_transcription(self, request: Request) -> Response:

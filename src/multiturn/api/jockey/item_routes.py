@@ -22,6 +22,7 @@ from multiturn.api.jockey.store_wire import (
     JockeyMembersBody,
 )
 from multiturn.api.services import Services
+from multiturn.engine.store_rules import ITEM_RULES, STORE_RULES, check_pairs
 from multiturn.model.store import ItemStatus, StoreItem, StoreItemFilter
 
 ITEMS, COLLECTIONS = "items", "item-collections"
@@ -56,6 +57,7 @@ class ItemRoutes:
     async def create_item(self, request: Request) -> Response:
         """Put an asset into a store; it is indexed in the background."""
         caller, body = await read_request(self.services, request, JockeyItemOrderBody)
+        check_pairs(body.metadata or {}, ITEM_RULES)
         item = await self.services.stores.add_item(
             caller.tenant_id, read_store(request), body.asset_id, kind=body.asset_type, metadata=body.metadata or {}
         )
@@ -87,6 +89,7 @@ class ItemRoutes:
     async def create_collection(self, request: Request) -> Response:
         """Make a collection."""
         caller, body = await read_request(self.services, request, JockeyCollectionOrderBody)
+        check_pairs(body.metadata or {}, STORE_RULES)
         made = await self.services.stores.create_collection(
             caller.tenant_id,
             read_store(request),
@@ -137,17 +140,17 @@ class ItemRoutes:
     async def add_members(self, request: Request) -> Response:
         """Put items into a collection; those that are in it stay."""
         caller, body = await read_request(self.services, request, JockeyMembersBody)
-        changed = await self.services.stores.add_items(caller.tenant_id, *read_collection(request), read_members(body))
+        changed = await self.services.stores.add_members(caller.tenant_id, *read_collection(request), read_members(body))
         return write_response(render_collection(changed))
 
     async def remove_members(self, request: Request) -> Response:
         """Take items out of a collection; those that are not in it do not matter."""
         caller, body = await read_request(self.services, request, JockeyMembersBody)
-        await self.services.stores.remove_items(caller.tenant_id, *read_collection(request), read_members(body))
+        await self.services.stores.remove_members(caller.tenant_id, *read_collection(request), read_members(body))
         return Response(status_code=204)
 
     async def _render(self, tenant_id: UUID, items: list[StoreItem]) -> list[Any]:
-        assets = await find_assets(self.services, tenant_id, items)
+        assets = await find_assets(self.services, tenant_id, [item.asset_id for item in items])
         return [render_item(item, assets.get(item.asset_id)) for item in items]
 
     async def _tell(self, item: StoreItem, *, status: int = 200) -> Response:

@@ -12,7 +12,7 @@ from multiturn.api.jockey.store_wire import (
     JockeyStoreBody,
     JockeySystemMetadataBody,
 )
-from multiturn.model.asset import Asset
+from multiturn.model.asset import Asset, AssetKind
 from multiturn.model.store import Collection, KnowledgeStoreInfo, StoreItem
 
 # Kinds whose metadata clients can read; they fail at any other.
@@ -40,7 +40,7 @@ def render_item(item: StoreItem, asset: Asset | None) -> JockeyItemBody:
         asset_type=item.kind,
         asset_id=asset.alias if asset else str(item.asset_id),
         status=item.status,
-        system_metadata=render_system(item, asset) if item.kind in KNOWN else None,
+        system_metadata=render_system(item.kind, asset, item.system) if item.kind in KNOWN else None,
         metadata=item.metadata,
         created_at=write_time(item.created_at),
         updated_at=write_time(item.updated_at),
@@ -53,17 +53,17 @@ def render_item(item: StoreItem, asset: Asset | None) -> JockeyItemBody:
     )
 
 
-def render_system(item: StoreItem, asset: Asset | None) -> JockeySystemMetadataBody:
-    """What is known of an item's file by its content."""
-    technical: dict[str, Any] = asset.technical if asset else item.system
-    kind = "image" if item.kind == "image" else "video"
+def render_system(kind: AssetKind, asset: Asset | None, known: dict[str, Any]) -> JockeySystemMetadataBody:
+    """What is known of an item's file by its content; what the item itself knows when the file is gone."""
+    technical: dict[str, Any] = asset.technical if asset else known
+    prefix = "image" if kind == "image" else "video"
     return JockeySystemMetadataBody(
-        asset_type=item.kind,
+        asset_type=kind,
         filename=asset.filename if asset else None,
         duration=asset.duration_s if asset else technical.get("video_duration_seconds"),
         fps=technical.get("video_fps"),
-        width=technical.get(f"{kind}_width"),
-        height=technical.get(f"{kind}_height"),
+        width=technical.get(f"{prefix}_width"),
+        height=technical.get(f"{prefix}_height"),
         codec_name=technical.get("video_codec") or technical.get("image_format"),
         size=asset.size_bytes if asset else technical.get("file_size_bytes"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,9 +26,8 @@ from multiturn.api.jockey.store_wire import (
 )
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetKind
-from multiturn.model.knowledge import DocumentHit, SearchOrder
+from multiturn.model.knowledge import DocumentHit, KnowledgeItem, SearchOrder
 from multiturn.model.segment import Modality
-from multiturn.model.store import StoreItem
 
 PAGE_SIZE = 10
 # So far down one ranked list pages go.
@@ -147,17 +146,20 @@ def read_token(text: str, digest: str, now: datetime) -> int:
     return token.offset
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """What hits are described with: their items and assets, where they are still there."""
+class Shown(Struct, frozen=True):
+    """What hits are described with: their assets, as far as they are still there, and links to them."""
 
-    items: dict[UUID, StoreItem]
-    assets: dict[UUID, Asset]
+    assets: Mapping[UUID, Asset]
     media: Media
+
+    def find(self, item: KnowledgeItem) -> Asset | None:
+        """The asset of an item."""
+        return self.assets.get(item.asset_id) if item.asset_id else None
 
 
 def render_hits(search: Search, found: Sequence[DocumentHit], shown: Shown, now: datetime) -> JockeyHitsBody:
     """A page of what was found."""
-    kept = [hit for hit in found if search.keeps(hit) and hit.item.id in shown.items]
+    kept = [hit for hit in found if search.keeps(hit)]
     groups = group(kept) if search.is_grouped else [[hit] for hit in kept]
     page = groups[search.offset : search.offset + search.size]
     has_more = len(groups) > search.offset + search.size and search.offset + search.size < DEPTH_MAX
@@ -182,14 +184,14 @@ def group(hits: Sequence[DocumentHit]) -> list[list[DocumentHit]]:
 
 def render_hit(hits: Sequence[DocumentHit], rank: int, shown: Shown, *, with_metadata: bool) -> JockeyHitBody:
     """An item that was found, with what matches in it."""
-    best, item = hits[0], shown.items[hits[0].item.id]
-    asset = shown.assets.get(item.asset_id)
-    metadata = JockeyHitMetadataBody(system=render_system(item, asset), user=item.metadata)
+    best, item = hits[0], hits[0].item
+    asset, kind = shown.find(item), item.kind or "document"
+    metadata = JockeyHitMetadataBody(system=render_system(kind, asset, {}), user=item.metadata)
     return JockeyHitBody(
-        asset_type=item.kind,
+        asset_type=kind,
         rank=rank,
         item_id=names.write_item(item.id),
-        matches=None if item.kind == "image" else [render_match(hit, item, asset, shown.media) for hit in hits],
+        matches=None if kind == "image" else [render_match(hit, asset, shown.media) for hit in hits],
         metadata=metadata if with_metadata else None,
         title=item.title,
         asset_id=asset.alias if asset else None,
@@ -197,10 +199,10 @@ def render_hit(hits: Sequence[DocumentHit], rank: int, shown: Shown, *, with_met
     )
 
 
-def render_match(hit: DocumentHit, item: StoreItem, asset: Asset | None, media: Media) -> JockeyMatchBody:
+def render_match(hit: DocumentHit, asset: Asset | None, media: Media) -> JockeyMatchBody:
     """A place in an item that matches; one of a video without times is the whole of it."""
     place, facts = hit.place, dict[str, Any]()
-    if item.kind in ("video", "audio"):
+    if hit.item.kind in ("video", "audio"):
         start, end = place.start_s or 0.0, place.end_s
         facts = {"start_sec": start, "end_sec": end if end is not None else (asset and asset.duration_s) or start}
         facts["modalities"] = ["visual" if hit.modality in SEEN else "audio"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from starlette.requests import Request
@@ -17,9 +18,10 @@ from multiturn.api.jockey.render_stores import render_store
 from multiturn.api.jockey.search import Shown, read_search, render_hits
 from multiturn.api.jockey.store_wire import JockeyChangeBody, JockeySearchBody, JockeyStoreOrderBody
 from multiturn.api.services import Services
+from multiturn.engine.store_rules import STORE_RULES, check_pairs
 from multiturn.model.asset import Asset, AssetFilter
 from multiturn.model.knowledge import Owner
-from multiturn.model.store import KnowledgeStoreInfo, StoreChange, StoreItem
+from multiturn.model.store import KnowledgeStoreInfo, StoreChange
 from multiturn.model.tenant import Caller
 
 STORES = "knowledge-stores"
@@ -46,6 +48,7 @@ class StoreRoutes:
     async def create_store(self, request: Request) -> Response:
         """Make a store."""
         caller, body = await read_request(self.services, request, JockeyStoreOrderBody)
+        check_pairs(body.metadata or {}, STORE_RULES)
         store = await self.services.stores.create(
             caller.tenant_id,
             body.name,
@@ -70,10 +73,10 @@ class StoreRoutes:
     async def change_store(self, request: Request) -> Response:
         """Change what is named of a store."""
         caller, body = await read_request(self.services, request, JockeyChangeBody)
-        store = await self._find(caller, request)
-        return write_response(
-            render_store(await self.services.stores.change(caller.tenant_id, store.id, read_change(body)))
+        changed = await self.services.stores.change(
+            caller.tenant_id, read_path(path_of(request), STORES), read_change(body)
         )
+        return write_response(render_store(changed))
 
     async def delete_store(self, request: Request) -> Response:
         """Delete a store with its items; the assets stay."""
@@ -88,9 +91,8 @@ class StoreRoutes:
         now = self.services.sessions.clock()
         wanted = read_search(body, now)
         found = await self.services.knowledge.search(caller.tenant_id, [Owner("store", store.id)], wanted.order)
-        items = await self.services.stores.get_items(caller.tenant_id, [hit.item.id for hit in found.hits])
-        assets = await find_assets(self.services, caller.tenant_id, list(items.values()))
-        shown = Shown(items=dict(items), assets=assets, media=Media(self.services.links, request))
+        assets = await find_assets(self.services, caller.tenant_id, [hit.item.asset_id for hit in found.hits])
+        shown = Shown(assets, Media(self.services.links, request))
         return write_response(render_hits(wanted, found.hits, shown, now))
 
     async def _find(self, caller: Caller, request: Request) -> KnowledgeStoreInfo:
@@ -104,13 +106,14 @@ def path_of(request: Request) -> str:
 
 def read_change(body: JockeyChangeBody) -> StoreChange:
     """What is to be changed of a store or a collection."""
+    check_pairs(body.metadata or {}, STORE_RULES)
     named = {name: value for name in ("name", "metadata") if (value := getattr(body, name)) is not None}
     return StoreChange(description=body.description, **named)
 
 
-async def find_assets(services: Services, tenant_id: UUID, items: list[StoreItem]) -> dict[UUID, Asset]:
-    """The assets of items that are still there, by their ids."""
-    ids = tuple(dict.fromkeys(str(item.asset_id) for item in items))
+async def find_assets(services: Services, tenant_id: UUID, wanted: Iterable[UUID | None]) -> dict[UUID, Asset]:
+    """The assets of these that are still there, by their ids."""
+    ids = tuple(dict.fromkeys(str(id_) for id_ in wanted if id_))
     if not ids:
         return {}
     found, _ = await services.assets.list_assets(tenant_id, AssetFilter(ids=ids, limit=len(ids)))

@@ -126,7 +126,7 @@ class UploadRoutes:
         media = Media(self.services.links, request)
         return [
             JockeyChunkUrlBody(
-                chunk_index=url.index, url=media.write(url.url), expires_at=write_time(url.expires_at)
+                chunk_index=url.number, url=media.write(url.url), expires_at=write_time(url.expires_at)
             )
             for url in urls
         ]
@@ -151,16 +151,14 @@ def render_upload(upload: Upload) -> JockeyUploadFactsBody:
 def render_state(state: UploadState, pages: Pages) -> JockeyUploadStateBody:
     """An upload with a page of its parts, those that have not come among them."""
     upload = state.upload
-    arrived = {chunk.index: chunk for chunk in state.chunks}
-    numbers = range(pages.offset + 1, min(pages.offset + pages.limit, upload.chunks) + 1)
     chunks = [
         JockeyChunkBody(
             index=number,
-            status="completed" if (chunk := arrived.get(number)) and chunk.is_confirmed else "pending",
+            status="completed" if chunk and chunk.is_confirmed else "pending",
             uploaded_at=write_time(chunk.uploaded_at) if chunk else None,
             updated_at=write_time(chunk.uploaded_at) if chunk else None,
         )
-        for number in numbers
+        for number, chunk in state.chunks
     ]
     return JockeyUploadStateBody(
         upload_id=str(upload.id),

@@ -70,8 +70,8 @@ class AssetFiles(Protocol):
         """Keep the thumbnail of an asset."""
         ...
 
-    async def save_frame(self, asset: Asset, shot: int, jpeg: bytes) -> None:
-        """Keep the key frame of a shot."""
+    async def save_frame(self, asset: Asset, number: int, jpeg: bytes) -> None:
+        """Keep the key frame of a shot, or the picture of a page."""
         ...
 
     async def save_hls(self, asset: Asset, folder: Path) -> None:

@@ -41,9 +41,7 @@ WITHOUT_VECTORS = "It is found by its words alone until the embedding model answ
 async def walk(parts: PartStore, item: StoreItem, modality: Modality | None = None) -> AsyncIterator[Placed]:
     """The parts of an item in their order, of one modality or all."""
     after = -1
-    while batch := await parts.list_parts(
-        item.tenant_id, item.id, after=after, limit=PARTS_AT_ONCE, modality=modality
-    ):
+    while batch := await parts.list_parts(item.tenant_id, item.id, after=after, limit=PARTS_AT_ONCE, modality=modality):
         for starts, part in batch:
             yield Placed(starts, part)
         after = batch[-1][0]
@@ -127,9 +125,7 @@ class Vectors:
         segment = decode_segment(stored.body)
         spans = [Span(*span) for span in zip(segment.starts.tolist(), segment.ends.tolist(), strict=True)]
         found = await self.parts.find_parts(tenant_id, [(stored.item_id, span.start) for span in spans])
-        texts = [
-            describe_chunk(title, Placed(*part), span) for part, span in zip(found, spans, strict=True) if part
-        ]
+        texts = [describe_chunk(title, Placed(*part), span) for part, span in zip(found, spans, strict=True) if part]
         if len(texts) < len(spans):
             raise Stopped(f"the text of item {stored.item_id} is gone")
         embedded = with_vectors(segment, self.embedder.model, await self.embedder.embed(texts))

@@ -8,12 +8,12 @@ from contextlib import aclosing
 
 import msgspec
 
+from multiturn.engine.ingestion.asset_work import probe_of
 from multiturn.engine.ingestion.attempt import Attempt
 from multiturn.engine.ingestion.captions import Captions
 from multiturn.engine.ingestion.equipment import WAITING_CODE
 from multiturn.engine.ports_assets import ReadOrder
 from multiturn.errors import Unavailable, UnreadableFile
-from multiturn.model.asset import Asset, Probe
 from multiturn.model.segment import Note, Picture, Progress, Reading, Segment, Sound
 
 # Parts are stored in batches of so many, and each second: a restart reads anew, but a person sees them come.
@@ -115,16 +115,3 @@ class ItemText:
         """Leave nothing running."""
         if self.captions:
             await self.captions.close()
-
-
-def probe_of(asset: Asset) -> Probe:
-    """What an asset is by its content, as it was found when it came. Raises UnreadableFile where it is not ready."""
-    if asset.kind is None:
-        raise UnreadableFile(asset.error or "The file was never probed.")
-    return Probe(
-        kind=asset.kind,
-        mime=asset.mime,
-        duration_s=asset.duration_s,
-        pages=asset.pages,
-        technical=asset.technical,
-    )

@@ -1,4 +1,4 @@
-"""Columns: arrays that grow at their end without being copied each time."""
+"""Columns: arrays that grow at their end without being copied each time; a view of one stays as it was."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class Column:
             self.room = room
         self.room[old:new] = values
         self.view = self.room[:new]
+
+    def clear(self) -> None:
+        """Hold nothing; who has a view of it keeps that."""
+        self.room = self.view = self.room[:0].copy()
 
     def replace(self, values: NDArray[Any]) -> None:
         """Hold these values instead."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isnan
 
@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from multiturn.engine.search.candidates import IndexView
 from multiturn.engine.search.columns import Column
 from multiturn.engine.search.fusion import Scores, find_best, fuse, normalize, select_diverse, smooth, spread
 from multiturn.engine.search.postings import Matches, Postings
@@ -106,7 +107,17 @@ class SearchIndex:
 
     def rows_of(self, key: Hashable) -> NDArray[np.intp]:
         """The places of a segment's entries in the index."""
-        return np.flatnonzero(self.columns["owners"].view == self.keys[key])
+        # Owners are numbered in the order in which their entries stand.
+        owners, owner = self.columns["owners"].view, np.int32(self.keys[key])
+        return np.arange(np.searchsorted(owners, owner, "left"), np.searchsorted(owners, owner, "right"))
+
+    @property
+    def view(self) -> IndexView:
+        """The entries as they are now."""
+        columns = {name: column.view for name, column in self.columns.items()}
+        length_mean = max(float(columns["lengths"].mean()), 1.0) if len(self) else 1.0
+        tables = {model: table.view for model, table in self.tables.items()}
+        return IndexView(**columns, postings=self.postings.view, tables=tables, length_mean=length_mean)
 
     def add(self, key: Hashable, segment: IndexSegment) -> None:
         """Add a segment behind the others. One that is already there under this key is removed."""
@@ -116,8 +127,8 @@ class SearchIndex:
         """Add segments behind the others, in one step."""
         if not segments:
             return
-        for key in segments.keys() & self.keys.keys():
-            self.remove(key)
+        if known := segments.keys() & self.keys.keys():
+            self.remove_all(known)
         first = len(self)
         owners = np.arange(self.next_owner, self.next_owner + len(segments), dtype=np.int32)
         self.next_owner += len(segments)
@@ -139,13 +150,20 @@ class SearchIndex:
 
         Nothing happens when it has another number of entries. Raises KeyError when it is not there.
         """
-        rows = self.rows_of(key)
-        if len(rows) != len(segment):
+        self.attach_all({key: segment})
+
+    def attach_all(self, segments: Mapping[Hashable, IndexSegment]) -> None:
+        """Take over the vectors of segments, in one step."""
+        found = [(self.rows_of(key), segment) for key, segment in segments.items()]
+        fitting = [(rows, segment) for rows, segment in found if len(rows) == len(segment) and len(rows)]
+        if not fitting:
             return
         others = np.ones(len(self), np.bool_)
-        others[rows] = False
-        self.keep_vectors(others, np.arange(len(self), dtype=np.int32))
-        if len(rows):
+        for rows, _ in fitting:
+            others[rows] = False
+        if any(not others[table.places].all() for table in self.tables.values()):
+            self.keep_vectors(others, np.arange(len(self), dtype=np.int32))
+        for rows, segment in fitting:
             self.add_vectors(segment, int(rows[0]))
 
     def add_vectors(self, segment: IndexSegment, first: int) -> None:
@@ -161,9 +179,14 @@ class SearchIndex:
 
     def remove(self, key: Hashable) -> None:
         """Remove a segment. Raises KeyError when it is not there."""
-        owner = self.keys.pop(key)
-        del self.owners[owner]
-        kept = self.columns["owners"].view != owner
+        self.remove_all([key])
+
+    def remove_all(self, keys: Iterable[Hashable]) -> None:
+        """Remove segments, in one step. Raises KeyError when one is not there."""
+        kept = np.ones(len(self), np.bool_)
+        for key in keys:
+            kept[self.rows_of(key)] = False
+            del self.owners[self.keys.pop(key)]
         places = (np.cumsum(kept) - 1).astype(np.int32)
         for column in self.columns.values():
             column.replace(column.view[kept])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ B = 0.4
 # Up to here a look at every posting (0.2 ms) is cheaper than to keep them sorted (50 ns for each, once).
 SCANNED_MAX = 400_000
 BUCKETS = 1 << 16
+# Runs are put together while the last is not smaller than this share of the one before it: few are looked through, and
+# no posting is moved more than some ten times.
+MERGE_SHARE = 0.25
+# So many postings are moved at once: what that takes besides stays small.
+MERGED_AT_ONCE = 1 << 20
 
 
 class Matches(NamedTuple):
@@ -30,7 +36,7 @@ class Matches(NamedTuple):
         """The BM25 score of each entry; ``lengths`` are those of all entries."""
         counts = self.counts.astype(np.float32)
         held_by = np.bincount(self.ranks, minlength=len(self.weights))
-        idf = np.log1p((len(lengths) - held_by + 0.5) / (held_by + 0.5)).astype(np.float32)
+        idf = weigh_rarity(held_by, len(lengths)).astype(np.float32)
         norms = K1 * (1 - B + B * lengths[self.rows] / max(float(lengths.mean()), 1.0))
         gains = (self.weights * idf)[self.ranks] * counts * (K1 + 1) / (counts + norms)
         return np.bincount(self.rows, weights=gains, minlength=len(lengths)).astype(np.float32)
@@ -42,70 +48,179 @@ class Matches(NamedTuple):
         return held
 
 
+class Run(NamedTuple):
+    """Postings by their terms: those of the term number n stand from ``bounds[n]`` to ``bounds[n + 1]``, by entry."""
+
+    terms: NDArray[np.uint32]
+    bounds: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    counts: NDArray[np.uint8]
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory it takes."""
+        return sum(array.nbytes for array in self)
+
+    def find(self, term: int) -> slice:
+        """Where the postings of a term stand."""
+        place = int(np.searchsorted(self.terms, np.uint32(term)))
+        if place == len(self.terms) or self.terms[place] != term:
+            return slice(0, 0)
+        return slice(int(self.bounds[place]), int(self.bounds[place + 1]))
+
+
+class Held(NamedTuple):
+    """The entries that hold one term, ascending, and how often."""
+
+    rows: NDArray[np.int32]
+    counts: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class PostingsView:
+    """The postings of an index at one moment, which nothing changes: sorted runs, and those added since."""
+
+    runs: tuple[Run, ...]
+    terms: NDArray[np.uint32]
+    rows: NDArray[np.int32]
+    counts: NDArray[np.uint8]
+
+    def gather(self, wanted: Sequence[int]) -> list[Held]:
+        """The entries that hold each of these terms, which have to be in their order."""
+        slices = [[(run, run.find(term)) for run in self.runs] for term in wanted]
+        places, ranks = self.scan(np.array(wanted, np.uint32))
+        gathered: list[Held] = []
+        for rank, found in enumerate(slices):
+            last = places[ranks == rank]
+            rows = [*(run.rows[part] for run, part in found if part.stop), self.rows[last]]
+            counts = [*(run.counts[part] for run, part in found if part.stop), self.counts[last]]
+            gathered.append(Held(join(rows, np.int32), join(counts, np.uint8)))
+        return gathered
+
+    def scan(self, wanted: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Find in the part that is not sorted: one look at each, by the last bits of the term, then exactly. The places
+        of the postings, and which of the wanted terms each is of.
+        """
+        if not len(wanted) or not len(self.terms):
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        buckets = np.zeros(BUCKETS, np.bool_)
+        buckets[wanted & (BUCKETS - 1)] = True
+        likely = np.flatnonzero(buckets[self.terms.astype(np.uint16)])
+        ranks = np.minimum(np.searchsorted(wanted, self.terms[likely]), len(wanted) - 1)
+        exact = wanted[ranks] == self.terms[likely]
+        return likely[exact], ranks[exact]
+
+
 class Postings:
-    """The postings of an index: a sorted part, and those added since, which are looked through."""
+    """The postings of an index: sorted runs, and those added since, which are looked through."""
 
     def __init__(self) -> None:
         self.terms = Column(np.uint32)
         self.rows = Column(np.int32)
         self.counts = Column(np.uint8)
-        self.sorted = 0
+        self.runs: tuple[Run, ...] = ()
 
     @property
     def size_bytes(self) -> int:
         """The memory it takes."""
-        return self.terms.size_bytes + self.rows.size_bytes + self.counts.size_bytes
+        columns = self.terms.size_bytes + self.rows.size_bytes + self.counts.size_bytes
+        return columns + sum(run.size_bytes for run in self.runs)
+
+    @property
+    def view(self) -> PostingsView:
+        """The postings as they are now."""
+        return PostingsView(self.runs, self.terms.view, self.rows.view, self.counts.view)
 
     def add(self, terms: NDArray[np.uint32], rows: NDArray[np.int32], counts: NDArray[np.uint8]) -> None:
         """Add postings of new entries."""
         self.terms.append(terms)
         self.rows.append(rows)
         self.counts.append(counts)
+        if len(self.terms.view) > SCANNED_MAX:
+            self.sort()
 
     def keep(self, rows_kept: NDArray[np.bool_], places: NDArray[np.int32]) -> None:
         """Keep the postings of some rows only, which move to new places. Their order stays."""
+        self.runs = tuple(run for run in (keep_rows(run, rows_kept, places) for run in self.runs) if len(run.rows))
         kept = rows_kept[self.rows.view]
-        self.sorted = int(np.count_nonzero(kept[: self.sorted]))
         self.terms.replace(self.terms.view[kept])
         self.counts.replace(self.counts.view[kept])
         self.rows.replace(places[self.rows.view[kept]])
 
     def match(self, wanted: Mapping[int, float]) -> Matches:
         """Find the postings of the terms that are wanted, with their weights."""
-        terms = np.array(sorted(wanted), np.uint32)
-        weights = np.array([wanted[term] for term in terms.tolist()], np.float32)
-        places, ranks = self.find(terms)
-        return Matches(weights, ranks, self.rows.view[places], self.counts.view[places])
-
-    def find(self, terms: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The places of the postings of these terms (sorted), and which of the terms each is of."""
-        if len(self.terms.view) - self.sorted > SCANNED_MAX:
-            self.sort()
-        found = [self.find_sorted(terms), self.scan(terms)]
-        return np.concatenate([places for places, _ in found]), np.concatenate([ranks for _, ranks in found])
-
-    def find_sorted(self, terms: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Find in the sorted part, by bisection."""
-        part = self.terms.view[: self.sorted]
-        starts = np.searchsorted(part, terms, "left")
-        widths = np.searchsorted(part, terms, "right") - starts
-        ranks = np.repeat(np.arange(len(terms)), widths)
-        within = np.arange(len(ranks)) - np.repeat(np.cumsum(widths) - widths, widths)
-        return starts[ranks] + within, ranks
-
-    def scan(self, terms: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Find in the part behind it: one look at each, by the last bits of the term, then exactly."""
-        part = self.terms.view[self.sorted :]
-        buckets = np.zeros(BUCKETS, np.bool_)
-        buckets[terms & (BUCKETS - 1)] = True
-        likely = np.flatnonzero(buckets[part.astype(np.uint16)])
-        ranks = np.minimum(np.searchsorted(terms, part[likely]), len(terms) - 1)
-        exact = terms[ranks] == part[likely]
-        return likely[exact] + self.sorted, ranks[exact]
+        terms = sorted(wanted)
+        held = self.view.gather(terms)
+        ranks = np.repeat(np.arange(len(terms)), [len(one.rows) for one in held])
+        weights = np.array([wanted[term] for term in terms], np.float32)
+        return Matches(
+            weights, ranks, join([one.rows for one in held], np.int32), join([one.counts for one in held], np.uint8)
+        )
 
     def sort(self) -> None:
-        """Sort all postings by their terms."""
+        """Sort the postings that were added since the last time, and put small runs together."""
+        if not len(self.terms.view):
+            return
         order = np.argsort(self.terms.view, kind="stable")
+        terms, starts = np.unique(self.terms.view[order], return_index=True)
+        bounds = np.append(starts, len(order)).astype(np.int64)
+        runs = [*self.runs, Run(terms, bounds, self.rows.view[order], self.counts.view[order])]
+        while len(runs) > 1 and len(runs[-1].rows) > MERGE_SHARE * len(runs[-2].rows):
+            last = runs.pop()
+            runs[-1] = merge(runs[-1], last)
+        self.runs = tuple(runs)
         for column in (self.terms, self.rows, self.counts):
-            column.replace(column.view[order])
-        self.sorted = len(order)
+            column.clear()
+
+
+def weigh_rarity(holders: NDArray[np.int64], entries: int) -> NDArray[np.float64]:
+    """The weight that BM25 gives to terms by how many of so many entries hold them."""
+    weights: NDArray[np.float64] = np.log1p((entries - holders + 0.5) / (holders + 0.5))
+    return weights
+
+
+def keep_rows(run: Run, rows_kept: NDArray[np.bool_], places: NDArray[np.int32]) -> Run:
+    """A run without the postings of some rows; the others move to new places."""
+    kept = rows_kept[run.rows]
+    widths = np.add.reduceat(kept, run.bounds[:-1], dtype=np.int64)
+    held = widths > 0
+    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(widths[held])])
+    return Run(run.terms[held], bounds, places[run.rows[kept]], run.counts[kept])
+
+
+def merge(first: Run, second: Run) -> Run:
+    """Two runs as one; the rows of the second are behind those of the first."""
+    terms = np.union1d(first.terms, second.terms)
+    widths = np.zeros(len(terms), np.int64)
+    where = [np.searchsorted(terms, run.terms) for run in (first, second)]
+    for run, places in zip((first, second), where, strict=True):
+        widths[places] += np.diff(run.bounds)
+    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
+    rows, counts = np.empty(int(bounds[-1]), np.int32), np.empty(int(bounds[-1]), np.uint8)
+    # Behind the postings that the first has of a term stand those of the second.
+    begins = bounds[:-1].copy()
+    for run, places in zip((first, second), where, strict=True):
+        for source, target in list_moves(run, begins[places]):
+            rows[target] = run.rows[source]
+            counts[target] = run.counts[source]
+        begins[places] += np.diff(run.bounds)
+    return Run(terms, bounds, rows, counts)
+
+
+def list_moves(run: Run, begins: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Where the postings of a run go when those of each term begin there, a part at a time."""
+    first = 0
+    while first < len(run.terms):
+        until = int(np.searchsorted(run.bounds, run.bounds[first] + MERGED_AT_ONCE, "right")) - 1
+        last = max(until, first + 1)
+        start, end = int(run.bounds[first]), int(run.bounds[last])
+        shifts = begins[first:last] - run.bounds[first:last]
+        yield slice(start, end), np.arange(start, end) + np.repeat(shifts, np.diff(run.bounds[first : last + 1]))
+        first = last
+
+
+def join(parts: Sequence[NDArray[np.int32]] | Sequence[NDArray[np.uint8]], dtype: type) -> NDArray[Any]:
+    """Arrays one behind the other; one alone as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype)

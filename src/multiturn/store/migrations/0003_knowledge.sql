@@ -59,11 +59,12 @@ CREATE TABLE upload_chunks (
 );
 
 -- A store with a name is its own owner: owner_kind is 'store' and owner_id its id. name is NULL for the private stores of sessions,
--- agents and users. ingestion is the JSON that its maker sent.
+-- agents and users. ingestion is the JSON that its maker sent, ingestion_schema the schema that a model made of a description in it.
 ALTER TABLE knowledge_stores ADD COLUMN name TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN description TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN metadata TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN ingestion TEXT;
+ALTER TABLE knowledge_stores ADD COLUMN ingestion_schema TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN updated_at {int};
 CREATE INDEX knowledge_stores_by_creation ON knowledge_stores (tenant_id, created_at, id) WHERE name IS NOT NULL;
 

@@ -88,3 +88,11 @@ ORDER BY number LIMIT :limit;
 -- The segment with its vectors, unless its item was deleted meanwhile, or is read anew.
 UPDATE knowledge_segments SET model = :model, body = :body, version = :version
 WHERE tenant_id = :tenant_id AND store_id = :store_id AND item_id = :item_id AND number = :number AND version > 0;
+
+-- name: find_ingestion_schema
+-- What a description of facts was understood as.
+SELECT ingestion_schema FROM knowledge_stores WHERE tenant_id = :tenant_id AND id = :store_id AND ingestion_schema IS NOT NULL;
+
+-- name: save_ingestion_schema
+-- Made once, so that all items of a store have the same facts.
+UPDATE knowledge_stores SET ingestion_schema = :schema WHERE tenant_id = :tenant_id AND id = :store_id AND ingestion_schema IS NULL;

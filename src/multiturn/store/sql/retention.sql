@@ -65,12 +65,21 @@ DELETE FROM knowledge_segments WHERE (tenant_id, store_id, item_id, number) IN (
         SELECT id FROM knowledge_stores WHERE tenant_id = :tenant_id AND owner_id = :session_id)
     LIMIT :limit);
 
+-- name: erase_knowledge_parts
+-- What readers found in the first of a store's items.
+DELETE FROM knowledge_parts WHERE (tenant_id, item_id, starts) IN (
+    SELECT tenant_id, item_id, starts FROM knowledge_parts WHERE tenant_id = :tenant_id AND item_id IN (
+        SELECT id FROM (SELECT id FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id IN (
+            SELECT id FROM knowledge_stores WHERE tenant_id = :tenant_id AND owner_id = :session_id)
+            ORDER BY id LIMIT :items) AS first_items)
+    LIMIT :limit);
+
 -- name: erase_knowledge_items
--- The documents themselves.
+-- The documents themselves, in the order in which their parts went.
 DELETE FROM knowledge_items WHERE tenant_id = :tenant_id AND id IN (
     SELECT id FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id IN (
         SELECT id FROM knowledge_stores WHERE tenant_id = :tenant_id AND owner_id = :session_id)
-    LIMIT :limit);
+    ORDER BY id LIMIT :limit);
 
 -- name: erase_knowledge_stores
 -- The stores, which are empty now.

@@ -1,0 +1,184 @@
+"""Responses as a stream: events in the order that Jockey's clients expect, in plain ASCII, one whole frame at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from multiturn.api.jockey.render_response import (
+    STATUSES,
+    Frame,
+    Shown,
+    list_steps,
+    open_message,
+    read_answer,
+    read_words,
+    render_begun,
+    render_ended,
+    render_failed,
+    render_message,
+    render_step,
+)
+from multiturn.api.jockey.response_wire import JockeyEventBody, JockeyOutputBody, JockeyPartBody
+from multiturn.errors import MultiturnError
+from multiturn.model.content import Content
+from multiturn.model.event import Ended, Event, Spoke
+from multiturn.model.retrieved import RetrievedContext
+
+encode = msgspec.json.Encoder().encode
+DONE = b"data: [DONE]\n\n"
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+FindSteps = Callable[[], tuple[Sequence[Content], RetrievedContext | None]]
+FindShown = Callable[[Ended], Awaitable[Shown]]
+
+
+class ResponseWriter:
+    """Writes the frames of one response: counts its events, and remembers which items were told."""
+
+    def __init__(self, frame: Frame, find_steps: FindSteps, find_shown: FindShown) -> None:
+        self.frame = frame
+        self.find_steps = find_steps
+        self.find_shown = find_shown
+        self.count = 0
+        self.told: list[JockeyOutputBody] = []
+        self.place: int | None = None
+        self.said = ""
+
+    async def write(self, events: AsyncGenerator[Event | None]) -> AsyncGenerator[bytes]:
+        """The frames of a run from its beginning; None among its events is a silence."""
+        begun = render_begun(self.frame)
+        yield self._event("response.created", response=begun)
+        yield self._event("response.in_progress", response=begun)
+        async for event in events:
+            if event is None:
+                yield self._event("keepalive")
+            elif isinstance(event, Spoke):
+                for frame in self._speak(event):
+                    yield frame
+            elif isinstance(event, Ended):
+                if event.error:
+                    raise event.error
+                shown = await self.find_shown(event)
+                for frame in self._end(event, shown):
+                    yield frame
+        yield DONE
+
+    def write_error(self, error: MultiturnError) -> bytes:
+        """The last frames of a stream that failed."""
+        return self._event("response.failed", response=render_failed(self.frame, error)) + DONE
+
+    def _speak(self, spoke: Spoke) -> Iterator[bytes]:
+        for delta in spoke.deltas:
+            if text := delta.text or delta.refusal:
+                yield from self._open()
+                self.said += text
+                yield self._text("response.output_text.delta", delta=text)
+
+    def _open(self) -> Iterator[bytes]:
+        """Begin the answer, behind the steps that led to it."""
+        if self.place is not None:
+            return
+        if self.frame.with_steps:
+            yield from self._step(list_steps(self.frame, *self.find_steps()))
+        self.place = len(self.told)
+        part = JockeyPartBody(text="", annotations=[])
+        self.told.append(open_message(self.frame, status="in_progress", part=part))
+        yield self._event("response.output_item.added", output_index=self.place, item=self.told[-1])
+        yield self._text("response.content_part.added", part=part)
+
+    def _step(self, steps: Sequence[JockeyOutputBody]) -> Iterator[bytes]:
+        """Tell steps that were not told yet."""
+        known = {item.id for item in self.told}
+        for step in steps:
+            if step.id in known:
+                continue
+            place = len(self.told)
+            self.told.append(step)
+            begun = msgspec.structs.replace(step, status="in_progress")
+            yield self._event("response.output_item.added", output_index=place, item=begun)
+            if step.arguments is not None:
+                yield self._event(
+                    "response.function_call_arguments.done",
+                    item_id=step.id,
+                    output_index=place,
+                    arguments=step.arguments,
+                )
+            yield self._event("response.output_item.done", output_index=place, item=step)
+
+    def _end(self, ended: Ended, shown: Shown) -> Iterator[bytes]:
+        """Tell the end: what was not told yet of the answer, its citations, and the whole response."""
+        if self.frame.with_steps and self.place is None:
+            yield from self._step(list_steps(self.frame, ended.output, self.find_steps()[1]))
+        yield from self._open()
+        assert self.place is not None
+        message = read_answer(ended.output)
+        text = read_words(message)
+        if text.startswith(self.said) and (rest := text[len(self.said) :]):
+            yield self._text("response.output_text.delta", delta=rest)
+        item = render_message(self.frame, message, STATUSES[ended.run.status], shown)
+        self.told[self.place] = item
+        assert item.content is not None
+        yield self._text("response.output_text.done", text=text)
+        yield self._text("response.content_part.done", part=item.content[0])
+        yield self._event("response.output_item.done", output_index=self.place, item=item)
+        if self.frame.with_steps:
+            yield from self._step([step for content in ended.output if (step := render_step(content))])
+        response = render_ended(self.frame, ended.run, self.told)
+        yield self._event("response.completed", response=response)
+
+    def _text(self, type_: str, **facts: Any) -> bytes:
+        """An event of the answer's only part."""
+        return self._event(type_, item_id=self.frame.message_id, output_index=self.place, content_index=0, **facts)
+
+    def _event(self, type_: str, **facts: Any) -> bytes:
+        event = JockeyEventBody(type=type_, sequence_number=self.count, **facts)  # type: ignore[arg-type]
+        self.count += 1
+        return write_frame(type_, encode(event))
+
+
+def write_frame(type_: str, data: bytes) -> bytes:
+    """One frame.
+
+    Nothing but ASCII: clients cut lines at U+2028 and the like, and decode each network chunk by itself. And no
+    ``[DONE]`` within: the JavaScript client ends the stream there (contracts/twelvelabs 8.3, 8.4).
+    """
+    if not data.isascii():
+        data = NOT_ASCII.sub(escape, data.decode()).encode()
+    return b"event: " + type_.encode() + b"\ndata: " + data.replace(b"[DONE]", b"\\u005bDONE]") + b"\n\n"
+
+
+def escape(found: re.Match[str]) -> str:
+    """A character as JSON escapes it: in units of UTF-16."""
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
+
+
+async def with_silences(events: AsyncGenerator[Event], silence_s: float) -> AsyncGenerator[Event | None]:
+    """The events, and None whenever nothing came for so long."""
+    waiting: asyncio.Task[Event] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(events))
+            await asyncio.wait((waiting,), timeout=silence_s)
+            if not waiting.done():
+                yield None
+                continue
+            try:
+                event = waiting.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                waiting = None
+            yield event
+    finally:
+        if waiting:
+            waiting.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration, MultiturnError):
+                await waiting
+        await events.aclose()

@@ -1,0 +1,63 @@
+"""The engine as the handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from multiturn.api.services import Services
+from multiturn.app.engine import Engine
+from multiturn.app.models import Models
+from multiturn.app.stores import Stores, read_clock
+from multiturn.config import Settings
+from multiturn.engine.agents import Agents
+from multiturn.engine.erasure import erase_documents
+from multiturn.engine.keys import DEFAULT_TENANT, Keys
+from multiturn.engine.sessions import Sessions, SessionStores
+from multiturn.engine.transfer import Exports
+from multiturn.engine.transfer_import import Imports
+from multiturn.engine.turns import Turns
+from multiturn.engine.users import Users
+from multiturn.model.tenant import Caller
+
+
+async def make_services(
+    settings: Settings, stores: Stores, models: Models, engine: Engine, turns: Turns, is_ready: Callable[[], bool]
+) -> Services:
+    """The engine as the handlers see it."""
+    check = engine.templates.check
+    session_stores = SessionStores(
+        sessions=stores.sessions,
+        items=stores.items,
+        runs=stores.runs,
+        retention=stores.retention,
+        agents=stores.agents,
+        users=stores.users,
+    )
+    return Services(
+        turns=turns,
+        runs=engine.runs,
+        sessions=Sessions(session_stores, (engine.assembler, engine.indexes), read_clock, check),
+        exports=Exports(stores, engine.knowledge, read_clock),
+        imports=Imports(stores, engine.knowledge, engine.upkeep, read_clock, check),
+        contexts=engine.contexts,
+        keys=engine.keys,
+        agents=Agents(stores.agents, read_clock, check, partial(erase_documents, stores.retention)),
+        users=Users(stores.users, read_clock),
+        tenants=engine.tenants,
+        knowledge=engine.knowledge,
+        upstream=models.upstream,
+        metrics=engine.metrics,
+        default_model=models.default_model,
+        header_idle_expiry_s=settings.session_idle_expiry_s,
+        body_bytes_max=settings.body_bytes_max,
+        open_caller=await open_caller(engine.keys) if settings.auth == "none" else None,
+        models_state=models.states,
+        is_ready=is_ready,
+    )
+
+
+async def open_caller(keys: Keys) -> Caller:
+    """Who everybody is when authentication is off: the default user of the default tenant."""
+    tenant = await keys.store.ensure_tenant(DEFAULT_TENANT, read_clock())
+    return Caller(tenant_id=tenant.id, user_id=tenant.default_user_id, key_id=tenant.id, scopes=("admin",))

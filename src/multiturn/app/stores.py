@@ -1,0 +1,97 @@
+"""Everything that is kept in the database."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from multiturn.config import Settings
+from multiturn.store.agents import SqlAgentStore
+from multiturn.store.assets import SqlAssetStore, SqlSecretStore
+from multiturn.store.contexts import SqlContextStore
+from multiturn.store.database import Database
+from multiturn.store.jobs import SqlJobStore
+from multiturn.store.keys import SqlKeyStore
+from multiturn.store.knowledge import SqlKnowledgeStore
+from multiturn.store.parts import SqlPartStore
+from multiturn.store.postgres import PostgresDatabase
+from multiturn.store.retention import SqlRetentionStore, SqlServerStore
+from multiturn.store.runs import SqlRunStore
+from multiturn.store.sessions import SqlItemStore, SqlSessionStore
+from multiturn.store.sqlite import SqliteDatabase
+from multiturn.store.stores import SqlStoreRegistry
+from multiturn.store.tenants import SqlTenantStore
+from multiturn.store.transfer import SqlTransferStore
+from multiturn.store.turns import SqlTurnStore
+from multiturn.store.uploads import SqlUploadStore
+from multiturn.store.users import SqlUserStore
+
+
+def read_clock() -> datetime:
+    """The time, aware and in UTC, in whole milliseconds as it is stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    """Open the database and bring its tables to this version."""
+    database: Database
+    if settings.is_sqlite:
+        settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+        database = SqliteDatabase(settings.sqlite_path)
+    else:
+        database = PostgresDatabase(settings.database_url or "", connections_max=settings.database_connections_max)
+    stack.push_async_callback(database.close)
+    await database.migrate()
+    return database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everything that is kept in the database."""
+
+    turns: SqlTurnStore
+    items: SqlItemStore
+    runs: SqlRunStore
+    sessions: SqlSessionStore
+    contexts: SqlContextStore
+    retention: SqlRetentionStore
+    agents: SqlAgentStore
+    users: SqlUserStore
+    tenants: SqlTenantStore
+    knowledge: SqlKnowledgeStore
+    registry: SqlStoreRegistry
+    parts: SqlPartStore
+    assets: SqlAssetStore
+    uploads: SqlUploadStore
+    jobs: SqlJobStore
+    secrets: SqlSecretStore
+    transfer: SqlTransferStore
+    keys: SqlKeyStore
+    servers: SqlServerStore
+
+
+def open_stores(database: Database) -> Stores:
+    """The stores over one database."""
+    return Stores(
+        turns=SqlTurnStore(database),
+        items=SqlItemStore(database),
+        runs=SqlRunStore(database),
+        sessions=SqlSessionStore(database),
+        contexts=SqlContextStore(database),
+        retention=SqlRetentionStore(database),
+        agents=SqlAgentStore(database),
+        users=SqlUserStore(database),
+        tenants=SqlTenantStore(database),
+        knowledge=SqlKnowledgeStore(database),
+        registry=SqlStoreRegistry(database),
+        parts=SqlPartStore(database),
+        assets=SqlAssetStore(database),
+        uploads=SqlUploadStore(database),
+        jobs=SqlJobStore(database),
+        secrets=SqlSecretStore(database),
+        transfer=SqlTransferStore(database),
+        keys=SqlKeyStore(database),
+        servers=SqlServerStore(database),
+    )

@@ -1,0 +1,175 @@
+"""Knowledge stores that have a name, and their items, in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from multiturn.errors import NotFound
+from multiturn.model.store import Counted, KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
+from multiturn.store.collections import SqlCollectionStore, hold_store
+from multiturn.store.database import Row, Transaction
+from multiturn.store.erasure import begin_erasure, erase_next
+from multiturn.store.jobs import defer_job
+from multiturn.store.rows import as_ms
+from multiturn.store.store_rows import (
+    filter_items,
+    item_query,
+    read_item,
+    read_store,
+    write_item,
+    write_sorting,
+    write_store,
+)
+
+ERASE_ROWS = 200
+
+
+class SqlStoreRegistry(SqlCollectionStore):
+    """Keeps named knowledge stores, their items and their collections in a SQL database."""
+
+    async def add(self, store: KnowledgeStoreInfo) -> None:
+        """Store a new knowledge store."""
+        async with self.database.transaction() as tx:
+            await tx.execute("add_named_store", write_store(store))
+
+    async def find(self, tenant_id: UUID, store_id: UUID) -> KnowledgeStoreInfo | None:
+        """Find a store, with its items counted."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_named_store", {"tenant_id": tenant_id, "id": store_id})
+            return await count_items(tx, row) if row else None
+
+    async def find_by_name(self, tenant_id: UUID, name: str) -> KnowledgeStoreInfo | None:
+        """The newest store of this name."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_store_by_name", {"tenant_id": tenant_id, "name": name})
+            return await count_items(tx, row) if row else None
+
+    async def list_stores(self, tenant_id: UUID, sorting: Sorting) -> Counted:
+        """A page of stores."""
+        query = "list_named_stores" if sorting.newest_first else "list_named_stores_oldest_first"
+        where = {"tenant_id": tenant_id, **write_sorting(sorting)}
+        async with self.database.reading() as tx:
+            rows = await tx.fetch_all(query, where)
+            stores = [await count_items(tx, row) for row in rows]
+            total = await tx.fetch_one("count_named_stores", {"tenant_id": tenant_id})
+        return Counted(tuple(stores), (total or (0,))[0])
+
+    async def save(self, store: KnowledgeStoreInfo) -> bool:
+        """Store name, description and metadata; False when it is gone."""
+        async with self.database.transaction() as tx:
+            return bool(await tx.execute("change_named_store", write_store(store)))
+
+    async def delete(self, tenant_id: UUID, store_id: UUID) -> bool:
+        """Delete a store with its items, their jobs and its collections; False when it is gone. Its text and index
+        are found by nobody from now on; ``erase_batch`` erases them.
+        """
+        where = {"tenant_id": tenant_id, "store_id": store_id}
+        async with self.database.transaction() as tx:
+            # Whoever is at work on an item holds its job before the store: so does this.
+            await tx.execute("remove_store_jobs", where)
+            if not await tx.execute("retire_named_store", where):
+                return False
+            for query in ("remove_store_jobs", "remove_store_members", "remove_store_collections"):
+                await tx.execute(query, where)
+            await begin_erasure(tx, tenant_id, store_id)
+        return True
+
+    async def erase_batch(self) -> int:
+        """Erase some of what was taken away, here or elsewhere; 0 when nothing is left."""
+        async with self.database.transaction() as tx:
+            return await erase_next(tx, limit=ERASE_ROWS)
+
+    async def vacuum(self) -> None:
+        """Leave no erased bytes behind in files of our own."""
+        await self.database.vacuum()
+
+    async def add_item(self, item: StoreItem) -> StoreItem:
+        """Put an asset into a store, with the job that indexes it. One that is there already is returned as it is, and
+        indexed again if it had failed. Raises NotFound when the store or the asset is gone.
+        """
+        where = {"tenant_id": item.tenant_id, "store_id": item.store_id, "asset_id": item.asset_id}
+        async with self.database.transaction() as tx:
+            await hold_store(tx, item.tenant_id, item.store_id)
+            if await tx.fetch_one("hold_item_asset", where) is None:
+                raise NotFound("There is no such asset.", code="asset_not_found", param="asset_id")
+            if await tx.execute("add_store_item", write_item(item)):
+                await defer_job(tx, item.tenant_id, "item", item.id, run_at=item.created_at)
+                return item
+            row = await tx.fetch_one("find_item_of_asset", where)
+            assert row
+            return await requeue(tx, read_item(row), item)
+
+    async def retry_item(self, item: StoreItem) -> None:
+        """Have an item that failed indexed again, from ``updated_at`` on."""
+        async with self.database.transaction() as tx:
+            await requeue(tx, item, item)
+
+    async def find_item(self, tenant_id: UUID, store_id: UUID, item_id: UUID) -> StoreItem | None:
+        """Find an item of a store."""
+        found = await self.get_items(tenant_id, [item_id])
+        item = found.get(item_id)
+        return item if item and item.store_id == store_id else None
+
+    async def get_items(self, tenant_id: UUID, item_ids: Sequence[UUID]) -> Mapping[UUID, StoreItem]:
+        """Items by their ids, of whatever store; those that are there."""
+        found: dict[UUID, StoreItem] = {}
+        async with self.database.reading() as tx:
+            for item_id in dict.fromkeys(item_ids):
+                if row := await tx.fetch_one("find_store_item", {"tenant_id": tenant_id, "id": item_id}):
+                    found[item_id] = read_item(row)
+        return found
+
+    async def list_items(self, tenant_id: UUID, store_id: UUID, which: StoreItemFilter) -> Counted:
+        """A page of items."""
+        where = filter_items(tenant_id, store_id, which)
+        page: dict[str, Any] = {**where, **write_sorting(which.sorting)}
+        async with self.database.reading() as tx:
+            rows = await tx.fetch_all(item_query(which.sorting), page)
+            total = await tx.fetch_one("count_store_items", where)
+        return Counted(tuple(read_item(row) for row in rows), (total or (0,))[0])
+
+    async def save_item_metadata(self, item: StoreItem) -> bool:
+        """Store metadata and title of an item, and have searches know them; False when it is gone."""
+        where = {"tenant_id": item.tenant_id, "store_id": item.store_id, "id": item.id}
+        async with self.database.transaction() as tx:
+            if not await tx.execute("change_store_item", write_item(item)):
+                return False
+            if row := await tx.fetch_one("renew_knowledge_store", where):
+                await tx.execute("renew_item_segments", {**where, "version": row[0]})
+        return True
+
+    async def delete_item(self, tenant_id: UUID, store_id: UUID, item_id: UUID) -> bool:
+        """Delete an item with its index and its job; False when it is gone. ``erase_batch`` erases its text."""
+        where = {"tenant_id": tenant_id, "store_id": store_id, "id": item_id}
+        async with self.database.transaction() as tx:
+            await tx.execute("remove_job", {"tenant_id": tenant_id, "kind": "item", "subject_id": item_id})
+            row = await tx.fetch_one("remove_knowledge_item", where)
+            if row is None:
+                return False
+            await tx.execute("remove_knowledge_segments", where)
+            await tx.execute("shrink_knowledge_store", {**where, "chunks": row[0]})
+            await tx.execute("remove_item_members", where)
+            await begin_erasure(tx, tenant_id, item_id)
+        return True
+
+
+async def count_items(tx: Transaction, row: Row) -> KnowledgeStoreInfo:
+    """A store with its items counted by status."""
+    store = read_store(row)
+    where = {"tenant_id": store.tenant_id, "store_id": store.id}
+    rows = await tx.fetch_all("count_items_by_status", where)
+    return replace(store, items={row[0]: row[1] for row in rows})
+
+
+async def requeue(tx: Transaction, item: StoreItem, wanted: StoreItem) -> StoreItem:
+    """Have an item indexed again if it had failed, at the time of the one that is ``wanted``."""
+    now = wanted.updated_at
+    where = {"tenant_id": item.tenant_id, "id": item.id, "now": as_ms(now)}
+    if not await tx.execute("requeue_store_item", where):
+        return item
+    await defer_job(tx, item.tenant_id, "item", item.id, run_at=now)
+    return replace(item, status="queued", error=None, progress=0, updated_at=now)

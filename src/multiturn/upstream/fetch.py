@@ -1,0 +1,183 @@
+"""Fetches files by their URL: from the public Internet only, within limits, and with a reason when it cannot be."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from multiturn.errors import MultiturnError, Unavailable, UnreadableFile
+from multiturn.model.asset import Fetched
+from multiturn.model.filename import clean_filename, find_url_filename
+from multiturn.upstream.addresses import is_public
+from multiturn.upstream.http import NETWORK_ERRORS
+
+REDIRECTS_MAX = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+# Those after which it may go well another time: too many requests, and failures of the server itself.
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+READ_BUFFER_BYTES = 256 * 1024
+IsAllowed = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """How long a file may take to connect, in silence, and in all; and how slow it may be after ``slow_after_s``."""
+
+    connect_s: float = 15
+    idle_s: float = 60
+    total_s: float = 3600
+    slow_after_s: float = 60
+    bytes_per_s_min: int = 1024
+
+
+class PrivateAddress(OSError):
+    """An address that is not to be connected to."""
+
+    def __init__(self) -> None:
+        # Of several addresses that all fail with one text, aiohappyeyeballs raises the first as it is.
+        super().__init__("not a public address")
+
+
+class HttpFetcher:
+    """Fetches by HTTP and HTTPS. ``is_allowed`` tells of each address, as it is connected to, whether it may be."""
+
+    def __init__(self, limits: FetchLimits, *, is_allowed: IsAllowed = is_public) -> None:
+        self.limits = limits
+        self.is_allowed = is_allowed
+
+    @asynccontextmanager
+    async def fetch(self, url: str, *, bytes_max: int) -> AsyncGenerator[Fetched]:
+        """Begin to fetch a file, over at most five redirects, and close the connection."""
+        began = time.monotonic()
+        async with self._open_session() as session:
+            response = await self._follow(session, url, began)
+            async with response:
+                check_answer(response, bytes_max)
+                yield Fetched(
+                    filename=read_filename(response),
+                    mime="" if "Content-Type" not in response.headers else response.content_type,
+                    pieces=self._read(response, bytes_max, began),
+                )
+
+    async def _follow(self, session: aiohttp.ClientSession, url: str, began: float) -> aiohttp.ClientResponse:
+        """Ask for a URL, and for those that it is redirected to. The addresses of each are checked anew."""
+        for _ in range(REDIRECTS_MAX + 1):
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise UnreadableFile("The URL leads to an address that is neither http nor https.")
+            left_s = self.limits.total_s - (time.monotonic() - began)
+            timeout = aiohttp.ClientTimeout(
+                total=max(left_s, 0.001), sock_connect=self.limits.connect_s, sock_read=self.limits.idle_s
+            )
+            try:
+                response = await session.get(url, allow_redirects=False, timeout=timeout)
+            except (*NETWORK_ERRORS, ValueError) as error:
+                raise translate(error, url) from error
+            if response.status not in REDIRECTS or "Location" not in response.headers:
+                return response
+            response.close()
+            url = urljoin(url, response.headers["Location"])
+        raise UnreadableFile(f"The URL is redirected more than {REDIRECTS_MAX} times.")
+
+    async def _read(self, response: aiohttp.ClientResponse, bytes_max: int, began: float) -> AsyncIterator[bytes]:
+        """The bytes of an answer, within all limits."""
+        size = 0
+        try:
+            while piece := await response.content.readany():
+                size += len(piece)
+                if size > bytes_max:
+                    raise too_large(bytes_max)
+                self._check_pace(size, time.monotonic() - began)
+                yield piece
+        except NETWORK_ERRORS as error:
+            raise translate(error, str(response.url)) from error
+
+    def _check_pace(self, size: int, passed_s: float) -> None:
+        """Raises UnreadableFile for a file that comes by drops."""
+        if passed_s > self.limits.slow_after_s and size < passed_s * self.limits.bytes_per_s_min:
+            raise UnreadableFile(
+                f"The server of the URL is too slow: {size} bytes came in {passed_s:.0f} seconds, "
+                f"less than {self.limits.bytes_per_s_min} a second."
+            )
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """A session for one file: it keeps nothing, takes no proxy, and asks for the file as it is."""
+        connector = aiohttp.TCPConnector(force_close=True, use_dns_cache=False, socket_factory=self._open_socket)
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "multiturn", "Accept": "*/*", "Accept-Encoding": "identity"},
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER_BYTES,
+        )
+
+    def _open_socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """A socket for an address that is connected to right now, with no other look at the name's addresses between:
+        what a name leads to when it is checked is what it leads to.
+        """
+        family, type_, proto, _, address = info
+        if not self.is_allowed(str(address[0])):
+            raise PrivateAddress
+        return socket.socket(family, type_, proto)
+
+
+def check_answer(response: aiohttp.ClientResponse, bytes_max: int) -> None:
+    """Raises UnreadableFile for an answer that is no file or too large, Unavailable when it may be one later."""
+    if response.status != 200:
+        text = f"The server of the URL answered {response.status} {response.reason or ''}".rstrip() + "."
+        raise Unavailable(text, code="fetch_failed") if response.status in PASSING else UnreadableFile(text)
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding not in ("", "identity"):
+        raise UnreadableFile(f"The server of the URL sends the file compressed ({encoding[:40]}); it was asked not to.")
+    if (response.content_length or 0) > bytes_max:
+        raise too_large(bytes_max)
+
+
+def read_filename(response: aiohttp.ClientResponse) -> str:
+    """What a server calls a file, else what its URL does."""
+    disposition = response.content_disposition
+    if disposition and disposition.filename:
+        return clean_filename(disposition.filename)
+    return find_url_filename(str(response.url))
+
+
+def too_large(bytes_max: int) -> UnreadableFile:
+    """The error of a file over the limit."""
+    return UnreadableFile(f"The file at the URL is too large: {bytes_max / 1024 / 1024:.4g} MiB are the most.")
+
+
+def translate(error: Exception, url: str) -> MultiturnError:
+    """Why a file cannot be fetched, for a person; what may pass is Unavailable. No address is told: a name's private
+    addresses are not everybody's business.
+    """
+    host = urlsplit(url).hostname or url[:80]
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return UnreadableFile(f"The host '{host}' is not known.")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return UnreadableFile(f"The connection to '{host}' is not secure: its certificate cannot be trusted.")
+        case aiohttp.ClientConnectorError(os_error=PrivateAddress()):
+            return UnreadableFile(
+                f"'{host}' is not on the public Internet: files are not fetched from this machine or its network "
+                "(MULTITURN_FETCH_PRIVATE)."
+            )
+        case aiohttp.ConnectionTimeoutError():
+            return Unavailable(f"The host '{host}' could not be connected to in time.", code="fetch_failed")
+        case aiohttp.ClientConnectorError():
+            return UnreadableFile(f"The host '{host}' cannot be reached.")
+        case aiohttp.SocketTimeoutError():
+            return Unavailable(f"The host '{host}' was silent for too long.", code="fetch_failed")
+        case TimeoutError():
+            return UnreadableFile(f"The file at '{host}' took too long.")
+        case aiohttp.InvalidURL() | ValueError():
+            return UnreadableFile("The URL, or one that it is redirected to, is not valid.")
+        case aiohttp.ClientResponseError():
+            return UnreadableFile(f"The host '{host}' does not speak HTTP.")
+        case _:
+            return Unavailable(f"The host '{host}' broke off.", code="fetch_failed")

@@ -1,0 +1,163 @@
+"""An answer over a knowledge store while it is made: steps, tools, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from msgspec import Raw
+
+from multiturn.engine.answer import fold
+from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
+from multiturn.engine.grounding.citer import Citer
+from multiturn.engine.grounding.sources import Sources
+from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
+from multiturn.engine.schema_answers import SchemaAnswer
+from multiturn.engine.search.terms import TermReader
+from multiturn.engine.window.question import StoreChoice
+from multiturn.errors import UpstreamError, UpstreamRefused
+from multiturn.model.completion import Completion, Delta, ModelRequest
+from multiturn.model.content import FunctionCall, FunctionCallOutput, Message
+from multiturn.upstream import openai_wire
+from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
+from tests.unit.shelves import STORE, TENANT, Shelf, ask
+
+REQUEST = ModelRequest(model="m", messages=Raw(b'[{"role":"user","content":"Who eats krill?"}]'))
+LOOK = ScriptedCall("search_knowledge", '{"query": "iron bridge"}')
+WHERE = ScriptedCall("get_weather", '{"city": "Oslo"}', id="call_2")
+SCHEMA = {
+    "type": "object",
+    "properties": {"eats": {"type": "string"}},
+    "required": ["eats"],
+    "additionalProperties": False,
+}
+
+
+class Told:
+    """What was told of an answer."""
+
+    def __init__(self, scripts: Sequence[Script]) -> None:
+        self.upstream = ScriptedUpstream(list(scripts))
+        self.deltas: list[Delta] = []
+        self.completion: Completion | None = None
+        self.voice = Voice(
+            upstream=self.upstream, wire=cast(Any, openai_wire), speak=self.deltas.extend, reply=self.take
+        )
+
+    def take(self, completion: Completion) -> None:
+        self.completion = completion
+
+    @property
+    def text(self) -> str:
+        """The text that a client has."""
+        return (self.completion.text or "") if self.completion else "".join(delta.text for delta in self.deltas)
+
+    @property
+    def calls(self) -> list[str]:
+        """The tools that a client is told to run."""
+        if self.completion:
+            return [call.name or "" for call in self.completion.tool_calls]
+        return ["".join(piece.name or "" for piece in call) for call in fold(self.deltas).calls]
+
+
+async def answer(*scripts: Script, is_streamed: bool, with_tools: bool = True) -> tuple[Told, GroundedAnswer]:
+    """Ask over the store."""
+    shelf, told = Shelf(), Told(scripts)
+    question = ask("Who eats krill?")
+    sources = Sources(shelf, cast(Any, shelf))
+    assert question.plan.stores
+    shown = (await sources.find(question, question.plan.stores, "krill", tokens_max=40)).snippets
+    searchable = Searchable(knowledge=shelf, registry=cast(Any, shelf), parts=cast(Any, shelf))
+    tools = KnowledgeTools(searchable, TENANT, StoreChoice(store_ids=(STORE,)), shown) if with_tools else None
+    made = GroundedAnswer(told.voice, Citer(shown, TermReader()), tools, tokens_max=400)
+    await made.ask(REQUEST, is_streamed=is_streamed)
+    return told, made
+
+
+both = pytest.mark.parametrize("is_streamed", [True, False])
+
+
+@both
+async def test_told_text_is_the_checked_text(is_streamed: bool) -> None:
+    told, made = await answer(Script("They eat krill and fish. Nobody says [9] this."), is_streamed=is_streamed)
+    assert told.text == "They eat krill and fish [1]. Nobody says this."
+    (message,) = made.contents([Message("assistant", told.text)])
+    assert isinstance(message, Message)
+    assert [told.text[one.start : one.end] for one in message.citations] == ["[1]"]
+
+
+@both
+async def test_our_tools_are_run_and_told_to_nobody(is_streamed: bool) -> None:
+    told, made = await answer(
+        Script("Let me see.", tool_calls=[LOOK]),
+        Script("The first iron bridge opened in 1781."),
+        is_streamed=is_streamed,
+    )
+    assert told.calls == []
+    assert told.text.startswith("Let me see.\n\nThe first iron bridge opened in 1781 [")
+    call, output = made.items
+    assert isinstance(call, FunctionCall)
+    assert isinstance(output, FunctionCallOutput)
+    assert call.name == "search_knowledge"
+    again = told.upstream.requests[1]["messages"]
+    assert [message["role"] for message in again] == ["user", "assistant", "tool"]
+    assert again[-1]["content"] == output.output
+    assert len(made.spent) == 1
+    assert (join_usage(made.spent, None) or made.spent[0]).input_tokens == made.spent[0].input_tokens
+
+
+@both
+async def test_calls_for_the_client_end_the_answer(is_streamed: bool) -> None:
+    told, made = await answer(Script("One moment.", tool_calls=[WHERE]), is_streamed=is_streamed)
+    assert told.calls == ["get_weather"]
+    assert told.text == "One moment."
+    assert not made.items
+
+
+@both
+async def test_a_model_that_only_looks_up_has_to_answer_at_last(is_streamed: bool) -> None:
+    scripts = [Script(tool_calls=[LOOK]) for _ in range(8)]
+    told, made = await answer(*scripts, Script("They eat krill and fish."), is_streamed=is_streamed)
+    assert told.text.endswith("They eat krill and fish [1].")
+    assert "tools" not in told.upstream.requests[-1]
+    assert len(made.items) == 16
+
+
+@both
+async def test_without_tools_none_are_offered(is_streamed: bool) -> None:
+    told, _ = await answer(Script("Krill."), is_streamed=is_streamed, with_tools=False)
+    assert "tools" not in told.upstream.requests[0]
+
+
+async def by_schema(*scripts: Script, is_streamed: bool = False) -> tuple[Told, SchemaAnswer]:
+    """Ask for an answer that fits the schema."""
+    told = Told(scripts)
+    made = SchemaAnswer(told.voice, SCHEMA)
+    await made.ask(REQUEST, is_streamed=is_streamed)
+    return told, made
+
+
+@both
+async def test_answer_by_a_schema_is_told_when_it_fits(is_streamed: bool) -> None:
+    told, made = await by_schema(
+        Script("I do not know."), Script('```json\n{"eats": "krill", "more": 1}\n```'), is_streamed=is_streamed
+    )
+    assert json.loads(told.text) == {"eats": "krill"}
+    assert len(made.spent) == 1
+    assert told.upstream.requests[0]["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert told.upstream.requests[1]["messages"][-2]["content"] == "I do not know."
+
+
+async def test_answer_that_never_fits_fails() -> None:
+    with pytest.raises(UpstreamError) as caught:
+        await by_schema(*[Script("No.")] * 3)
+    assert caught.value.code == "schema_not_met"
+
+
+async def test_provider_without_schemas_is_told_in_words() -> None:
+    refused = UpstreamRefused("response_format is not supported", status=400, body=b"{}")
+    told, _ = await by_schema(Script(error=refused), Script('{"eats": "krill"}'))
+    assert "response_format" not in told.upstream.requests[1]
+    assert '"eats"' in told.upstream.requests[1]["messages"][-1]["content"]
