@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,9 @@ from multiturn.model.ids import new_id
 from multiturn.observe import Metrics, log_context
 
 log = logging.getLogger("multiturn.access")
+
+# A link to a file is as good as a key for it.
+LINK = re.compile(r"^/media/[^/]*")
 
 
 class Edge:
@@ -46,11 +50,11 @@ class Edge:
             # The web server ends what outlasts its stop; the turns have been ended, and stored, before that.
             log.warning("a request was cut off: the server stops")
         except Exception:
-            log.exception("a bug: %s %s", scope["method"], scope["path"])
+            log.exception("a bug: %s %s", scope["method"], LINK.sub("/media/…", scope["path"]))
             if not status:
                 await write_internal(scope["path"])(scope, receive, send_with_id)
         finally:
             self.metrics.requests.labels(str(status)).inc()
             if log.isEnabledFor(logging.INFO):
                 facts = {"status": status, "ms": round(1000 * (time.perf_counter() - began), 1)}
-                log.info("%s %s", scope["method"], scope["path"], extra={"facts": facts})
+                log.info("%s %s", scope["method"], LINK.sub("/media/…", scope["path"]), extra={"facts": facts})

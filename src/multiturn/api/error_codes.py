@@ -7,18 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class ErrorCode:
-    """A code, which is stable, and its text for people. Without a status it is seen on the command line only."""
-
-    name: str
-    status: int | None
-    meaning: str
-    advice: str
-
+from multiturn.api.error_code import ErrorCode
+from multiturn.api.knowledge_error_codes import KNOWLEDGE
 
 REQUEST = (
     ErrorCode(
@@ -87,6 +78,24 @@ REQUEST = (
         400,
         "A turn names an agent that does not take part in its session.",
         "Name one of the session's agents, or none: then the first answers.",
+    ),
+    ErrorCode(
+        "unknown_session",
+        400,
+        "In Jockey's dialect, a question names a session that is not there.",
+        "Leave `session_id` out: a new session begins.",
+    ),
+    ErrorCode(
+        "session_store_mismatch",
+        400,
+        "In Jockey's dialect, a question asks another knowledge store than the one that its session belongs to.",
+        "Ask the session's knowledge store, or leave `session_id` out.",
+    ),
+    ErrorCode(
+        "page_token_expired",
+        400,
+        "A token of a page of search results is older than an hour. In Jockey's dialect the status is 410.",
+        "Search anew.",
     ),
     ErrorCode(
         "invalid_participant",
@@ -368,7 +377,7 @@ COMMAND_LINE = (
     ErrorCode("disk_full", None, "There is no room for the model's file.", "Make room, or take a smaller model."),
 )
 
-CODES: Mapping[str, ErrorCode] = {code.name: code for code in (*REQUEST, *SERVER, *COMMAND_LINE)}
+CODES: Mapping[str, ErrorCode] = {code.name: code for code in (*REQUEST, *KNOWLEDGE, *SERVER, *COMMAND_LINE)}
 
 PAGE = """# Errors
 
@@ -398,6 +407,7 @@ def write_page() -> str:
     parts = [
         PAGE,
         write_section("The request", REQUEST),
+        write_section("Files and knowledge", KNOWLEDGE),
         write_section("The server, and the model's provider", SERVER),
         write_section("The command line", COMMAND_LINE),
     ]

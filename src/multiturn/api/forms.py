@@ -159,11 +159,6 @@ def unescape(name: str) -> str:
     return name
 
 
-def is_multipart(request: Request) -> bool:
-    """Whether the body says that it is a form."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM
-
-
 def broken_off() -> InvalidRequest:
     """The error of a form that ends before its end."""
     return InvalidRequest("The body broke off.", code="incomplete_body")

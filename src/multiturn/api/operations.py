@@ -5,9 +5,12 @@ from __future__ import annotations
 from multiturn.api.admin.operations import OPERATIONS as ADMIN
 from multiturn.api.chat.operations import OPERATIONS as CHAT
 from multiturn.api.description import BUG, Operation, Reply
+from multiturn.api.jockey.described import TAGS as JOCKEY_TAGS
+from multiturn.api.jockey.operations import OPERATIONS as JOCKEY
 from multiturn.api.julep.described import TAGS as JULEP_TAGS
 from multiturn.api.julep.operations import OPERATIONS as JULEP
 from multiturn.api.native.agents_operations import OPERATIONS as AGENTS
+from multiturn.api.native.assets_operations import OPERATIONS as ASSETS
 from multiturn.api.native.chat_operations import OPERATIONS as NATIVE_CHAT
 from multiturn.api.native.contexts_operations import OPERATIONS as CONTEXTS
 from multiturn.api.native.documents_operations import OPERATIONS as DOCUMENTS
@@ -25,10 +28,13 @@ TAGS = {
     "Runs": "A run is one execution of a turn. It is kept whatever became of it, and tells its events for an hour.",
     "Contexts": "What a model was, or would be, shown: part by part, with what was recalled for it and why.",
     "Documents": "What a session, an agent or a user is to know besides the conversation; each turn searches in it.",
+    "Assets": "Files that are put in: documents, recordings, video, pictures. Knowledge stores are made of them.",
+    "Links to files": "Open to everybody who has the link, for some days: the server signed it for one file.",
     "Agents": "Who answers in sessions: what it is, what it is told, how it is asked; version by version.",
     "Users": "Who owns sessions or takes part in them, and what agents are to know of them.",
     "Tenant": "What counts for the contexts of all sessions, unless an agent, a session or a turn says otherwise.",
     "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
+    **JOCKEY_TAGS,
     **JULEP_TAGS,
     "Server": "Open to everybody; they tell nothing of anybody's data.",
 }
@@ -97,10 +103,12 @@ OPERATIONS: tuple[Operation, ...] = (
     *RUNS,
     *CONTEXTS,
     *DOCUMENTS,
+    *ASSETS,
     *AGENTS,
     *USERS,
     *TENANT,
     *ADMIN,
+    *JOCKEY,
     *JULEP,
     *SERVER,
 )

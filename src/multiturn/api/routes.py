@@ -7,11 +7,14 @@ from starlette.routing import BaseRoute, Route
 from multiturn.api.admin.routes import AdminRoutes
 from multiturn.api.chat.routes import ChatRoutes
 from multiturn.api.health import HealthRoutes
+from multiturn.api.jockey.routes import JockeyRoutes
 from multiturn.api.julep.routes import JulepRoutes
 from multiturn.api.native.agents import AgentRoutes
+from multiturn.api.native.assets import AssetRoutes
 from multiturn.api.native.chat import ChatRoutes as NativeChatRoutes
 from multiturn.api.native.contexts import ContextRoutes
 from multiturn.api.native.documents import DocumentRoutes
+from multiturn.api.native.media import MediaRoutes
 from multiturn.api.native.routes import NativeRoutes
 from multiturn.api.native.tenant import TenantRoutes
 from multiturn.api.native.transfer import TransferRoutes
@@ -33,10 +36,13 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *NativeRoutes(services).below("/v1"),
         *ContextRoutes(services).below("/v1"),
         *DocumentRoutes(services).below("/v1"),
+        *AssetRoutes(services).below("/v1"),
+        *MediaRoutes(services).routes(),
         *AgentRoutes(services).below("/v1"),
         *UserRoutes(services).below("/v1"),
         *TenantRoutes(services).below("/v1"),
         *AdminRoutes(services).below("/v1"),
+        *JockeyRoutes(services).below("/v1.3"),
         *JulepRoutes(services).below("/julep/api"),
         *HealthRoutes(services).routes(),
         *DocsRoutes().routes(),

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiturn.engine.agents import Agents
+from multiturn.engine.assets import Assets
 from multiturn.engine.contexts import Contexts
 from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
+from multiturn.engine.links import Links
 from multiturn.engine.ports import Upstream
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
+from multiturn.engine.speech import Speech
+from multiturn.engine.stores import KnowledgeStores
 from multiturn.engine.tenants import Tenants
 from multiturn.engine.transfer import Exports
 from multiturn.engine.transfer_import import Imports
 from multiturn.engine.turns import Turns
+from multiturn.engine.uploads import Uploads
 from multiturn.engine.users import Users
 from multiturn.model.tenant import Caller
 from multiturn.observe import Metrics
@@ -41,6 +46,11 @@ class Services:
     users: Users
     tenants: Tenants
     knowledge: Knowledge
+    assets: Assets
+    uploads: Uploads
+    links: Links
+    speech: Speech
+    stores: KnowledgeStores
     upstream: Upstream
     metrics: Metrics
     default_model: str | None

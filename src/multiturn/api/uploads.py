@@ -10,7 +10,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from multiturn.api.forms import FIELDS_BYTES_MAX, FormReader, Part, read_text
+from multiturn.api.forms import FIELDS_BYTES_MAX, FORM, FormReader, Part, read_text
 from multiturn.engine.assets import Assets, ReceivedFile
 from multiturn.errors import InvalidRequest
 
@@ -26,7 +26,7 @@ class UploadedFile(NamedTuple):
 
 
 @dataclass(slots=True)
-class UploadForm:
+class Form:
     """What a form held: its fields by name, each with its values, and its file."""
 
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -46,12 +46,12 @@ class UploadForm:
 @asynccontextmanager
 async def read_upload(
     request: Request, assets: Assets, tenant_id: UUID, *, bytes_max: int | None = None
-) -> AsyncGenerator[UploadForm]:
+) -> AsyncGenerator[Form]:
     """Read a form whose part ``file`` is a file. When reading it, or the block, raises, the file is taken away again.
 
     Raises InvalidRequest for a body that is no form, breaks off, or has two files; TooLarge.
     """
-    form, is_taken = UploadForm(), False
+    form, is_taken = Form(), False
     try:
         await read_form(FormReader(request), form, assets, tenant_id, bytes_max)
         yield form
@@ -61,9 +61,7 @@ async def read_upload(
             await assets.discard(tenant_id, form.file.received)
 
 
-async def read_form(
-    reader: FormReader, form: UploadForm, assets: Assets, tenant_id: UUID, bytes_max: int | None
-) -> None:
+async def read_form(reader: FormReader, form: Form, assets: Assets, tenant_id: UUID, bytes_max: int | None) -> None:
     """Read every part."""
     left = FIELDS_BYTES_MAX
     while part := await reader.find_part():
@@ -78,9 +76,14 @@ async def read_form(
             form.fields.setdefault(part.name, []).append(read_text(value))
 
 
-def require_file(part: Part, form: UploadForm) -> None:
+def require_file(part: Part, form: Form) -> None:
     """Raises InvalidRequest for a file that is not the one file of the form."""
     if part.name != FILE:
         raise InvalidRequest(f"A file must be in the part 'file'; '{part.name[:40]}' is one.", param=part.name[:40])
     if form.file:
         raise InvalidRequest("The form has two files; send one at a time.", param=FILE)
+
+
+def is_multipart(request: Request) -> bool:
+    """Whether the body says that it is a form."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM

@@ -4,5 +4,15 @@ from multiturn.app.models import Models, model_files, open_models
 from multiturn.app.server import Server, open_server
 from multiturn.app.services import open_caller
 from multiturn.app.stores import open_database
+from multiturn.app.worker import open_worker
 
-__all__ = ["Models", "Server", "model_files", "open_caller", "open_database", "open_models", "open_server"]
+__all__ = [
+    "Models",
+    "Server",
+    "model_files",
+    "open_caller",
+    "open_database",
+    "open_models",
+    "open_server",
+    "open_worker",
+]

@@ -52,6 +52,7 @@ class Engine:
     """The engine, put together over its stores and models."""
 
     def __init__(self, settings: Settings, stores: Stores, models: Models, crews: Crews) -> None:
+        self.models = models
         self.metrics = metrics = Metrics()
         self.tracer = make_tracer(settings.traces_url)
         self.runs = Runs(stores.runs, stores.items, openai_wire, read_clock)

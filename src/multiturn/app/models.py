@@ -24,7 +24,9 @@ from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 from multiturn.upstream.openai_chat import OpenAIChatUpstream
 from multiturn.upstream.openai_embeddings import OpenAIEmbedder
 from multiturn.upstream.router import RetryLimits, Route, Router
+from multiturn.upstream.speech_model import SpeechModel
 
+NONE = "none"
 SUMMARY_CONNECTIONS_MAX = 16
 # The embedded model reads some 50 to 90 tokens a second where nothing is cached (docs/decisions/embedded-model.md).
 EMBEDDED_CONTEXT_TOKENS = 2048
@@ -47,13 +49,15 @@ class Models:
     embedder: Embedder | None = None
     other_embedders: Sequence[Embedder] = ()
     summariser: Upstream | None = None
+    speech: SpeechModel | None = None
 
     def states(self) -> Sequence[dict[str, Any]]:
         """How each upstream is, for ``/healthz``."""
-        embedder = [asdict(self.embedder.state())] if isinstance(self.embedder, EmbeddedEmbedder) else []
+        beside = [asdict(self.embedder.state())] if isinstance(self.embedder, EmbeddedEmbedder) else []
+        beside += [asdict(self.speech.state())] if self.speech else []
         if self.embedded:
-            return [asdict(self.embedded.state()), *embedder]
-        return [*(asdict(state) for state in self.router.states()), *embedder] if self.router else embedder
+            return [asdict(self.embedded.state()), *beside]
+        return [*(asdict(state) for state in self.router.states()), *beside] if self.router else beside
 
 
 async def open_models(settings: Settings, stack: AsyncExitStack) -> Models:
@@ -109,6 +113,16 @@ async def open_summariser(settings: Settings, stack: AsyncExitStack) -> Upstream
     session = await stack.enter_async_context(open_session(connections_max=SUMMARY_CONNECTIONS_MAX))
     limits = CallLimits(connect_s=settings.connect_s, first_token_s=settings.first_token_s, idle_s=settings.idle_s)
     return OpenAIChatUpstream(settings.summary_url, settings.summary_key, session, limits=limits)
+
+
+async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechModel | None:
+    """Have the embedded speech model fetched, unless speech is turned into text elsewhere, or not at all."""
+    if settings.speech_url is not None or settings.speech_model == NONE:
+        return None
+    speech = SpeechModel(model_files(settings.data_dir), settings.speech_model)
+    await speech.start()
+    stack.push_async_callback(speech.close)
+    return speech
 
 
 async def open_embedded(settings: Settings, stack: AsyncExitStack) -> Models:

@@ -21,7 +21,8 @@ from multiturn.api.errors import handle_bug, handle_error, handle_http
 from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from multiturn.app.engine import Crews, Engine, turn_limits
-from multiturn.app.models import Models, open_embeddings, open_models, open_others, open_summariser
+from multiturn.app.library import ReadingModels, make_extractor, open_library
+from multiturn.app.models import Models, open_embeddings, open_models, open_others, open_speech, open_summariser
 from multiturn.app.services import make_services
 from multiturn.app.stores import open_database, open_stores, read_clock
 from multiturn.config import Settings
@@ -85,6 +86,8 @@ async def open_server(
                 embedder=await open_embeddings(settings, stack),
                 summariser=await open_summariser(settings, stack),
             )
+        if not upstream or settings.speech_model:
+            models = replace(models, speech=await open_speech(settings, stack))
         if models.embedder and not upstream:
             models = replace(
                 models, other_embedders=await open_others(settings, database, models.embedder.model, stack)
@@ -99,6 +102,12 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     stack.callback(engine.tracer.close)
     if embedded := models.embedded:
         engine.metrics.model_queue.set_function(lambda: embedded.state().queue_length)
+    reading = ReadingModels(
+        embedder=models.embedder,
+        speech=models.speech,
+        extractor=make_extractor(settings, models.summariser or models.upstream, models.default_model),
+    )
+    library = await open_library(settings, stores, reading, engine.metrics)
     turns = Turns(server_id, engine.parts, turn_limits(settings))
     database.listen(Ear(turns, engine.runs, engine.keys, engine.tenants))
     recovery = Recovery(server_id, stores.servers, stores.turns, engine.runs, read_clock)
@@ -108,9 +117,11 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     rounds = Rounds(recovery, retention, engine.runs, embeds, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
+    await library.indexers.begin()
+    stack.push_async_callback(library.indexers.end)
     finish_turns = partial(finish, crews, engine.runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
-    services = await make_services(settings, stores, models, engine, turns, lambda: rounds.is_beating)
+    services = await make_services(settings, stores, engine, library, turns, lambda: rounds.is_beating)
     return Server(app=make_app(services, settings), keys=engine.keys, models=models, finish_turns=finish_turns)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from multiturn.api.services import Services
 from multiturn.app.engine import Engine
-from multiturn.app.models import Models
+from multiturn.app.library import Library
 from multiturn.app.stores import Stores, read_clock
 from multiturn.config import Settings
 from multiturn.engine.agents import Agents
@@ -22,10 +22,10 @@ from multiturn.model.tenant import Caller
 
 
 async def make_services(
-    settings: Settings, stores: Stores, models: Models, engine: Engine, turns: Turns, is_ready: Callable[[], bool]
+    settings: Settings, stores: Stores, engine: Engine, library: Library, turns: Turns, is_ready: Callable[[], bool]
 ) -> Services:
     """The engine as the handlers see it."""
-    check = engine.templates.check
+    check, models = engine.templates.check, engine.models
     session_stores = SessionStores(
         sessions=stores.sessions,
         items=stores.items,
@@ -46,6 +46,11 @@ async def make_services(
         users=Users(stores.users, read_clock),
         tenants=engine.tenants,
         knowledge=engine.knowledge,
+        assets=library.assets,
+        uploads=library.uploads,
+        links=library.links,
+        speech=library.speech,
+        stores=library.stores,
         upstream=models.upstream,
         metrics=engine.metrics,
         default_model=models.default_model,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Console
 
 from multiturn.cli.client import Client, path_of
@@ -19,7 +20,7 @@ from multiturn.cli.progress import follow_model
 from multiturn.cli.reach import reach
 from multiturn.cli.screen import Screen
 from multiturn.cli.tables import JsonOption, print_json, without_controls
-from multiturn.cli.talk import Piece, Talk, read_frames
+from multiturn.cli.talk import Piece, Talk, find_model, read_frames
 from multiturn.errors import MultiturnError, Unavailable
 
 QUOTE_CHARS_MAX = 120
@@ -37,10 +38,10 @@ ModelOption = Annotated[
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked of which store, in which session."""
+    """What is asked of which store, in which session; a session that has the store needs not be told again."""
 
     text: str
-    store: str
+    store: str | None
     session: str
     model: str | None = None
 
@@ -78,8 +79,8 @@ async def ask_once(place: Place, question: Question, *, as_json: bool) -> None:
     screen = Screen(is_person=is_person, has_color=is_person and "NO_COLOR" not in os.environ)
     async with reach(place, takes_turns=True) as client:
         await wait_for_model(client, question, Console(stderr=True, highlight=False))
-        await open_store_session(client, question.store, question.session)
-        answer = await put_question(client, question, None if as_json else screen)
+        named = await open_store_session(client, question)
+        answer = await put_question(client, named, None if as_json else screen)
     if as_json:
         print_json(answer)
         return
@@ -98,8 +99,18 @@ async def wait_for_model(client: Client, question: Question, console: Console) -
 
 async def put_question(client: Client, question: Question, screen: Screen | None) -> dict[str, Any]:
     """Ask, show the answer on the screen as it comes, and return it whole. Raises MultiturnError."""
+    try:
+        return await put_once(client, question, screen)
+    except MultiturnError as error:
+        if question.model or error.param != "model" or error.code == "model_not_found":
+            raise  # Else the server has no default model: the first of its list will do.
+    return await put_once(client, replace(question, model=await find_model(client)), screen)
+
+
+async def put_once(client: Client, question: Question, screen: Screen | None) -> dict[str, Any]:
+    """Ask with the model that the question names, or none."""
     body: dict[str, Any] = {"messages": [{"role": "user", "content": question.text}], "stream": True}
-    body |= {"store": question.store} | ({"model": question.model} if question.model else {})
+    body |= {name: value for name in ("store", "model") if (value := getattr(question, name)) is not None}
     if screen:
         screen.begin_answer()
     answer: dict[str, Any] = {}
@@ -121,15 +132,19 @@ def show_delta(event: Mapping[str, Any], screen: Screen) -> None:
         screen.write(Piece(text))
 
 
-async def open_store_session(client: Client, store: str, session: str) -> None:
-    """Make the session of this name, where there is none. Raises MultiturnError when there is no such store."""
-    await client.get(path_of("stores", store))
+async def open_store_session(client: Client, question: Question) -> Question:
+    """Make the session of a question with its store, where there is none; the question as it is to be put there.
+
+    Raises MultiturnError when there is no such store.
+    """
+    store = await client.get(path_of("stores", question.store or ""))
     try:
-        await client.get(path_of("sessions", session))
+        session = await client.get(path_of("sessions", question.session))
     except MultiturnError as error:
         if error.code != "session_not_found":
             raise
-        await client.post(path_of("sessions"), {"external_id": session})
+        session = await client.post(path_of("sessions"), {"external_id": question.session, "stores": [store["id"]]})
+    return replace(question, store=None if store["id"] in session["stores"] else store["id"])
 
 
 def write_citations(citations: list[dict[str, Any]]) -> list[str]:

@@ -71,9 +71,9 @@ async def ask_all(client: Client) -> None:
     """Ask the three questions in one conversation, and print what was answered."""
     talk = Talk(client, session=SESSION, model=None, system=None)
     await follow_model(talk.read_state, Console(quiet=True), is_patient=True)
-    await open_store_session(client, STORE, SESSION)
     for text in QUESTIONS:
         print(f"\n> {text}", flush=True)
-        answer = await put_question(client, Question(text=text, store=STORE, session=SESSION), None)
+        question = await open_store_session(client, Question(text=text, store=STORE, session=SESSION))
+        answer = await put_question(client, question, None)
         print("\n".join([answer.get("text") or "", *write_citations(answer["citations"])]), flush=True)
     print(flush=True)

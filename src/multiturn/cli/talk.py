@@ -43,8 +43,7 @@ class Talk:
         except MultiturnError as error:
             if self.model or error.param != "model" or error.code == "model_not_found":
                 raise  # Else the server has no default model: the first of its list will do.
-        models = (await self.client.get(path_of("models")))["data"]
-        self.model = models[0]["id"] if models else "default"
+        self.model = await find_model(self.client)
         return await self._say(text, hear)
 
     async def _say(self, text: str, hear: Callable[[Piece], None]) -> str:
@@ -105,6 +104,12 @@ class Talk:
         told = await self.client.get("/healthz")
         own = [model for model in told.get("models", ()) if "detail" in model]
         return msgspec.convert(own[0], ModelState) if own else None
+
+
+async def find_model(client: Client) -> str:
+    """The first model of a server that has no default one."""
+    models = (await client.get(path_of("models")))["data"]
+    return str(models[0]["id"]) if models else "default"
 
 
 def name_session() -> str:

@@ -11,16 +11,19 @@ from uuid import UUID
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.metadata import check_object
 from multiturn.engine.places import narrow
-from multiturn.engine.ports_knowledge import KnowledgeStore
+from multiturn.engine.ports_knowledge import KnowledgeStore, Reranker
 from multiturn.engine.search.index import Query, SearchOptions
+from multiturn.engine.search.ranking import weigh_terms
 from multiturn.engine.search.terms import TermReader
-from multiturn.engine.store_index import StoreIndex, StoreIndexes
-from multiturn.engine.store_search import Found, read_vectors, search_stores
+from multiturn.engine.store_index import INLINE_CHUNKS_MAX, StoreIndexes, run
+from multiturn.engine.store_search import Found, StoreSearch, find_models, read_vectors, search_stores
+from multiturn.engine.store_view import StoreView, limits_of
 from multiturn.errors import InvalidRequest, MultiturnError, Unavailable, UpstreamError
 from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, Piece, SearchOrder
 from multiturn.model.policy import RecallOptions, SearchMode
@@ -38,31 +41,51 @@ TURN_S = 1.0
 # A chunk that shares no word with a turn and is no nearer than this was found only because nothing else was there:
 # with the embedded model texts about different things have cosines up to about here.
 RELATED_MIN = 0.2
+# So many of the best are looked at again by a reranker; a turn waits for it no longer than for the embedder.
+RERANKED_MAX = 30
+RERANK_S = 10.0
+TURN_RERANK_S = 0.6
+# What the meaning of a question behind the one before it weighs beside that of the question alone
+# (docs/decisions/retrieval.md), and how much of the former is read.
+BEHIND_SHARE = 0.5
+EARLIER_CHARS_MAX = 500
+# Who says what the stores said before is not asked again.
+MACHINES = ("assistant", "tool", "system")
 
 Vector = NDArray[np.float32]
 
 
 class Ask(Struct, frozen=True, kw_only=True):
-    """A search: ``words`` are looked for, ``meaning`` is embedded, for at most ``embed_s``.
+    """A search: the order's text is looked for, and embedded for at most ``embed_s``.
 
     ``is_strict``: a search by vectors that has none fails; another goes by words.
     """
 
     order: SearchOrder
-    words: str
-    meaning: str
     embed_s: float
     is_strict: bool
+
+    @property
+    def text(self) -> str:
+        """What is looked for."""
+        return self.order.text or ""
 
 
 class DocumentSearch:
     """Searches in the stores of documents."""
 
-    def __init__(self, store: KnowledgeStore, indexes: StoreIndexes, reader: TermReader, embedders: Embedders) -> None:
+    def __init__(
+        self,
+        store: KnowledgeStore,
+        indexes: StoreIndexes,
+        embedders: Embedders,
+        reranker: Reranker | None = None,
+    ) -> None:
         self.store = store
         self.indexes = indexes
-        self.reader = reader
+        self.reader = TermReader()
         self.embedders = embedders
+        self.reranker = reranker
         self.model = embedders.current.model if embedders.current else None
 
     async def search(self, tenant_id: UUID, owners: Sequence[Owner], order: SearchOrder) -> DocumentHits:
@@ -70,9 +93,7 @@ class DocumentSearch:
         check_order(order)
         if order.mode == "vector" and order.vector is None and self.model is None:
             raise embeddings_unavailable("they are switched off")
-        text = order.text or ""
-        ask = Ask(order=order, words=text, meaning=text, embed_s=SEARCH_EMBED_S, is_strict=True)
-        return await self._answer(tenant_id, owners, ask)
+        return await self._answer(tenant_id, owners, Ask(order=order, embed_s=SEARCH_EMBED_S, is_strict=True))
 
     async def retrieve(
         self, tenant_id: UUID, owners: Sequence[Owner], messages: Sequence[tuple[str, str]], options: RecallOptions
@@ -81,13 +102,7 @@ class DocumentSearch:
         spoken = [(speaker, text) for speaker, text in messages if text.strip()][-options.messages :]
         if not spoken:
             return ()
-        ask = Ask(
-            order=order_of(options),
-            words=spoken[-1][1][: options.query_chars_max],
-            meaning="\n\n".join(f"{speaker}: {text}" for speaker, text in spoken)[-options.query_chars_max :],
-            embed_s=TURN_EMBED_S,
-            is_strict=False,
-        )
+        ask = Ask(order=order_of(options, spoken), embed_s=TURN_EMBED_S, is_strict=False)
         try:
             async with asyncio.timeout(TURN_S):
                 found = await self._answer(tenant_id, owners, ask)
@@ -100,37 +115,75 @@ class DocumentSearch:
         began = time.perf_counter()
         states = [state for state in await self.store.find_stores(tenant_id, owners) if state.chunks]
         stores = [await self.indexes.open(tenant_id, state) for state in states]
-        vectors = await self._find_vectors(ask, stores) if stores else {}
+        views = [store.view for store in stores]
+        vectors = await self._find_vectors(ask, views) if stores else {}
         mode = resolve_mode(ask, vectors)
-        terms = dict.fromkeys(self.reader.read(ask.words), 1.0) if mode != "vector" else {}
-        found = (
-            search_stores(stores, Query(terms=terms, vectors=vectors), options_of(ask, mode), ask.order.metadata)
-            if stores
-            else []
+        terms = weigh_terms(self.reader, ask.text, ask.order.earlier) if mode != "vector" else {}
+        search = StoreSearch(
+            stores=views,
+            query=Query(terms=terms, vectors=vectors),
+            options=self._options_of(ask, mode),
+            limits=limits_of(ask.order),
         )
+        # A thread keeps nobody waiting while much is looked through.
+        is_long = sum(len(view.index) for view in views) > INLINE_CHUNKS_MAX
+        found = await run(search_stores, search, is_long=is_long) if stores else []
         hits = await self._describe(tenant_id, found, ask.order)
-        return DocumentHits(hits=hits, mode=mode, query=ask.words, took_ms=1000 * (time.perf_counter() - began))
+        if self._reranks(ask.order):
+            hits = await self._rerank(ask, hits)
+        return DocumentHits(hits=hits, mode=mode, query=ask.text, took_ms=1000 * (time.perf_counter() - began))
 
-    async def _find_vectors(self, ask: Ask, stores: Sequence[StoreIndex]) -> dict[str, Vector]:
+    def _reranks(self, order: SearchOrder) -> bool:
+        return self.reranker is not None and order.reranks and bool((order.text or "").strip())
+
+    def _options_of(self, ask: Ask, mode: SearchMode) -> SearchOptions:
+        """How the stores are searched for this."""
+        order = ask.order
+        return SearchOptions(
+            limit=max(order.limit, RERANKED_MAX) if self._reranks(order) else order.limit,
+            alpha={"text": 0.0, "vector": 1.0, "hybrid": order.alpha}[mode],
+            similarity_min=order.confidence,
+            mmr_strength=order.mmr_strength,
+        )
+
+    async def _rerank(self, ask: Ask, hits: tuple[DocumentHit, ...]) -> tuple[DocumentHit, ...]:
+        """The best hits as the reranker orders them; as they are when it does not answer in time."""
+        if self.reranker is None or not hits:
+            return hits
+        best, limit = hits[:RERANKED_MAX], ask.order.limit
+        try:
+            async with asyncio.timeout(RERANK_S if ask.is_strict else TURN_RERANK_S):
+                scores = await self.reranker.rerank(ask.text, [f"{hit.item.title}\n{hit.text}" for hit in best])
+        except (Unavailable, UpstreamError, TimeoutError) as error:
+            log.warning("a search goes on without the reranker: %s", error or "it takes its time")
+            return hits[:limit]
+        scored = [replace(hit, reranked=score) for hit, score in zip(best, scores, strict=True)]
+        scored.sort(key=lambda hit: -(hit.reranked or 0.0))
+        return (*scored, *hits[RERANKED_MAX:])[:limit]
+
+    async def _find_vectors(self, ask: Ask, stores: Sequence[StoreView]) -> dict[str, Vector]:
         """The vectors of a search, one for each embedding model in the stores that can be asked or is given one."""
         order = ask.order
-        models = {model: table.vectors.view.shape[1] for store in stores for model, table in store.index.tables.items()}
+        models = find_models(stores)
         if order.mode == "text" or not models:
             return {}
         if order.vector is not None:
             return self._take_vector(order.vector, models)
+        forms = list_forms(ask.text, order.earlier)
+        texts = [text for text, _ in forms]
         if not ask.is_strict:
-            vectors = await self.embedders.embed_query(ask.meaning, models, wait_s=ask.embed_s)
+            rows = await self.embedders.embed_queries(texts, models, wait_s=ask.embed_s)
         else:
-            vectors = await self._embed_patiently(ask, models)
-        return {model: vector for model, vector in vectors.items() if len(vector) == models[model]}
+            rows = await self._embed_patiently(texts, ask, models)
+        shares = [share for _, share in forms]
+        return {model: mix(found, shares) for model, found in rows.items() if found.shape[1] == models[model]}
 
-    async def _embed_patiently(self, ask: Ask, models: Collection[str]) -> dict[str, Vector]:
+    async def _embed_patiently(self, texts: Sequence[str], ask: Ask, models: Collection[str]) -> dict[str, Vector]:
         """The vectors of a search that somebody waits for. Raises Unavailable where it cannot go by words alone."""
         try:
             async with asyncio.timeout(ask.embed_s):
                 return {
-                    model: (await embedder.embed([ask.meaning], is_query=True))[0]
+                    model: await embedder.embed(texts, is_query=True)
                     for model in models
                     if (embedder := self.embedders.find(model))
                 }
@@ -160,20 +213,24 @@ class DocumentSearch:
 
     async def _describe(self, tenant_id: UUID, found: Sequence[Found], order: SearchOrder) -> tuple[DocumentHit, ...]:
         """What was found, with its text; a document that was deleted meanwhile is left out."""
-        spans = [(document_id(one), one.hit.start, one.hit.end) for one in found]
+        spans = [(one.document.item.id, one.start, one.end) for one in found]
         pieces = await self.store.load_pieces(tenant_id, spans) if spans else []
         vectors = read_vectors(found) if order.with_vectors else [None] * len(found)
         return tuple(
-            describe(one, piece, vector[1] if vector else None)
+            describe(one, piece, vector)
             for one, piece, vector in zip(found, pieces, vectors, strict=True)
             if piece is not None
         )
 
 
-def order_of(options: RecallOptions) -> SearchOrder:
-    """The search of a turn."""
+def order_of(options: RecallOptions, spoken: Sequence[tuple[str, str]]) -> SearchOrder:
+    """The search of a turn: the last message, and those of people before it."""
+    chars_max = options.query_chars_max
+    said = [text for speaker, text in spoken[:-1] if speaker not in MACHINES]
     return SearchOrder(
         mode=options.mode,
+        text=spoken[-1][1][:chars_max],
+        earlier=tuple(text[-chars_max:] for text in said),
         limit=options.limit,
         confidence=options.confidence,
         alpha=options.alpha,
@@ -186,47 +243,42 @@ def resolve_mode(ask: Ask, vectors: Mapping[str, Vector]) -> SearchMode:
     """How it is searched with what there is."""
     mode = ask.order.mode
     if vectors:
-        return mode if ask.words.strip() else "vector"
+        return mode if ask.text.strip() else "vector"
     return "vector" if mode == "vector" and ask.is_strict else "text"
 
 
-def options_of(ask: Ask, mode: SearchMode) -> SearchOptions:
-    """How an index is searched for this."""
-    order = ask.order
-    return SearchOptions(
-        limit=order.limit,
-        alpha={"text": 0.0, "vector": 1.0, "hybrid": order.alpha}[mode],
-        similarity_min=order.confidence,
-        mmr_strength=order.mmr_strength,
-    )
+def list_forms(text: str, earlier: Sequence[str]) -> list[tuple[str, float]]:
+    """What is embedded of a question, with what each weighs: it alone, and behind what was said before it."""
+    forms = [(text, 1.0)]
+    if earlier:
+        forms.append((f"{earlier[-1][-EARLIER_CHARS_MAX:]}\n{text}", BEHIND_SHARE))
+    return forms
 
 
-def document_id(found: Found) -> UUID:
-    """The document of a chunk: the first of its segment's key."""
-    key = found.hit.key
-    assert isinstance(key, tuple)
-    id_: UUID = key[0]
-    return id_
+def mix(rows: NDArray[np.float32], shares: Sequence[float]) -> Vector:
+    """The mean of vectors by their shares, of unit length."""
+    mixed: Vector = np.array(shares, np.float32) @ rows
+    length = float(np.linalg.norm(mixed))
+    return mixed / np.float32(length) if length > 0 else rows[0]
 
 
 def describe(found: Found, piece: Piece, vector: Vector | None) -> DocumentHit:
     """A chunk that was found."""
-    hit = found.hit
-    document = found.store.documents[document_id(found)]
-    part, begin = document.locate(hit.start)
+    document, start, end = found.document, found.start, found.end
+    part, begin = document.locate(start)
     return DocumentHit(
         item=document.item,
-        chunk=hit.number,
+        chunk=found.chunk,
         part=part,
         text=piece.text,
-        start=hit.start - begin,
-        end=hit.end - begin,
-        score=hit.score,
-        lexical=hit.lexical,
-        similarity=hit.similarity,
+        start=start - begin,
+        end=end - begin,
+        score=found.score,
+        lexical=found.lexical,
+        similarity=found.similarity,
         vector=None if vector is None else tuple(vector.tolist()),
         modality=piece.modality,
-        place=narrow(piece.place, piece.start, hit.end - hit.start),
+        place=narrow(piece.place, piece.start, end - start),
     )
 
 

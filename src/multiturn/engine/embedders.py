@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,16 +52,21 @@ class Embedders:
         """The vector of a turn's query for each of these models, all asked at once; one that cannot answer now, or was
         too slow a moment ago, is left out.
         """
-        embedders = [embedder for model in models if (embedder := self.find(model)) and not self._is_paused(model)]
-        found = await asyncio.gather(*(self._embed(text, embedder, wait_s) for embedder in embedders))
-        pairs = zip(embedders, found, strict=True)
-        return {embedder.model: vector for embedder, vector in pairs if vector is not None}
+        return {model: rows[0] for model, rows in (await self.embed_queries([text], models, wait_s=wait_s)).items()}
 
-    async def _embed(self, text: str, embedder: Embedder, wait_s: float) -> NDArray[np.float32] | None:
+    async def embed_queries(
+        self, texts: Sequence[str], models: Collection[str], *, wait_s: float = QUERY_WAIT_S
+    ) -> dict[str, NDArray[np.float32]]:
+        """The same of several texts, in rows."""
+        embedders = [embedder for model in models if (embedder := self.find(model)) and not self._is_paused(model)]
+        found = await asyncio.gather(*(self._embed(texts, embedder, wait_s) for embedder in embedders))
+        pairs = zip(embedders, found, strict=True)
+        return {embedder.model: rows for embedder, rows in pairs if rows is not None}
+
+    async def _embed(self, texts: Sequence[str], embedder: Embedder, wait_s: float) -> NDArray[np.float32] | None:
         try:
             async with asyncio.timeout(wait_s):
-                vector: NDArray[np.float32] = (await embedder.embed([text], is_query=True))[0]
-                return vector
+                return await embedder.embed(texts, is_query=True)
         except TimeoutError:
             self._pause(embedder.model, wait_s)
         except MultiturnError as error:

@@ -17,7 +17,7 @@ from multiturn.engine.embedders import Embedders
 from multiturn.engine.indexing import build_segments, embed_segment, embed_stored, list_parts, store_segment
 from multiturn.engine.metadata import check_object, check_text
 from multiturn.engine.ports import Clock
-from multiturn.engine.ports_knowledge import KnowledgeStore
+from multiturn.engine.ports_knowledge import KnowledgeStore, Reranker
 from multiturn.engine.search.segment import IndexSegment
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.store_index import StoreIndexes
@@ -43,7 +43,7 @@ CONTENT_CHARS_MAX = 1_000_000
 PARTS_MAX = 10_000
 # All documents of one owner: what its index takes fits into the memory for all of them.
 STORE_CHUNKS_MAX = 50_000
-INDEX_BYTES_MAX = 64 * 1024 * 1024
+INDEX_BYTES_MAX = 512 * 1024 * 1024
 # A document of so many chunks has its vectors when it is stored, if they come in time.
 PROMPT_CHUNKS_MAX = 16
 PROMPT_S = 1.0
@@ -57,14 +57,22 @@ class Knowledge:
     Without an embedding model they are found by their words.
     """
 
-    def __init__(self, store: KnowledgeStore, clock: Clock, embedders: Embedders) -> None:
+    def __init__(
+        self,
+        store: KnowledgeStore,
+        clock: Clock,
+        embedders: Embedders,
+        *,
+        reranker: Reranker | None = None,
+        index_bytes_max: int = INDEX_BYTES_MAX,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.embedder = embedders.current
         self.model = self.embedder.model if self.embedder else None
         self.reader = TermReader()
-        indexes = StoreIndexes(store, bytes_max=INDEX_BYTES_MAX)
-        self.searching = DocumentSearch(store, indexes, self.reader, embedders)
+        indexes = StoreIndexes(store, bytes_max=index_bytes_max)
+        self.searching = DocumentSearch(store, indexes, embedders, reranker)
 
     async def add(
         self, tenant_id: UUID, owner: Owner, *, title: str, content: str | Sequence[str], metadata: dict[str, Any]

@@ -23,14 +23,14 @@ def merge(metadata: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in {**metadata, **change}.items() if value is not None}
 
 
-def check_object(value: Mapping[str, Any], param: str) -> None:
+def check_object(value: Mapping[str, Any], param: str, *, bytes_max: int = JSON_BYTES_MAX) -> None:
     """Raise InvalidRequest when an object is over the limit of what is kept as JSON, or holds a NUL character."""
     written = msgspec.json.encode(value)
     size = len(written)
     if NUL.search(written):
         raise InvalidRequest(f"'{param}' must not hold a NUL character.", param=param)
-    if size > JSON_BYTES_MAX:
-        raise InvalidRequest(f"'{param}' must be at most {JSON_BYTES_MAX} bytes of JSON; it is {size}.", param=param)
+    if size > bytes_max:
+        raise InvalidRequest(f"'{param}' must be at most {bytes_max} bytes of JSON; it is {size}.", param=param)
 
 
 def check_text(value: str | None, param: str, *, chars_max: int) -> None:

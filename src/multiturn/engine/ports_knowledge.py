@@ -1,4 +1,4 @@
-"""What knowledge needs from the store: an interface that the store fits by shape."""
+"""What knowledge needs from the store, and of a reranker: interfaces that they fit by shape."""
 
 from __future__ import annotations
 
@@ -16,8 +16,17 @@ from multiturn.model.knowledge import (
     Piece,
     SegmentChange,
     StoreState,
+    StoreSurvey,
 )
 from multiturn.model.page import Page
+
+
+class Reranker(Protocol):
+    """Looks again at what a search found: better than vectors can, and slower."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers the query, the higher the better. Raises Unavailable, UpstreamError."""
+        ...
 
 
 class KnowledgeStore(Protocol):
@@ -60,6 +69,12 @@ class KnowledgeStore(Protocol):
         self, tenant_id: UUID, store: StoreState, *, after: tuple[int, UUID, int], limit: int
     ) -> Sequence[SegmentChange]:
         """List what was written in a store behind (version, document, segment), in that order."""
+        ...
+
+    async def survey(self, tenant_id: UUID, store: StoreState) -> StoreSurvey:
+        """What a store holds now: what somebody has in memory of it is compared with that when something was taken away
+        or its documents are called otherwise.
+        """
         ...
 
     async def load_pieces(self, tenant_id: UUID, spans: Sequence[tuple[UUID, int, int]]) -> Sequence[Piece | None]:

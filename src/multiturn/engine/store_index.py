@@ -3,118 +3,123 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 import numpy as np
-from msgspec import Struct
-from numpy.typing import NDArray
 
 from multiturn.engine.ports_knowledge import KnowledgeStore
+from multiturn.engine.search.columns import Column
 from multiturn.engine.search.index import SearchIndex
 from multiturn.engine.search.segment import IndexSegment, decode_segment
-from multiturn.model.knowledge import KnowledgeItem, SegmentChange, StoreState
-from multiturn.model.metadata import contains
+from multiturn.engine.store_view import MODALITIES, Document, StoreView
+from multiturn.model.knowledge import KnowledgeItem, SegmentChange, StoreState, StoreSurvey
 
 SEGMENTS_PER_PAGE = 64
-# Turns with the same filter ask again and again: so many masks are kept until the store changes.
-MASKS_MAX = 8
 # What a store takes whatever is in it, about.
 STORE_BYTES = 6000
 # What a document takes besides its title and its metadata, about.
 DOCUMENT_BYTES = 1000
+# An index of more chunks is searched and changed in threads, so that turns are not kept waiting.
+INLINE_CHUNKS_MAX = 20_000
 LAST_ID, LAST_NUMBER = UUID(int=2**128 - 1), 2**31 - 1
 
 SegmentKey = tuple[UUID, int]
-
-
-class Document(Struct, frozen=True):
-    """A document of an index, without its content, and where its parts begin in that."""
-
-    item: KnowledgeItem
-    starts: tuple[int, ...] = ()
-
-    def locate(self, place: int) -> tuple[int, int]:
-        """The part of a character of the content, and where that part begins."""
-        if not self.starts:
-            return 0, 0
-        part = bisect_right(self.starts, place) - 1
-        return part, self.starts[part]
+What = TypeVar("What")
+Found = TypeVar("Found")
 
 
 class StoreIndex:
     """What the documents of a store are searched by, as of ``version``.
 
-    ``segments`` are those that it has, by document and number, and whether they have vectors. ``place`` is the last
-    that was read of the store, by version, document and number: what is written later stands behind it.
+    ``segments`` are those that it has, by document and number, with the version that each came with. ``place`` is the
+    last that was read of the store, by version, document and number: what is written later stands behind it. ``view``
+    is what is searched; it is made anew by ``publish``.
     """
 
     def __init__(self) -> None:
         self.version = 0
         self.place = (0, LAST_ID, LAST_NUMBER)
-        self.masks: dict[bytes, NDArray[np.bool_]] = {}
         self.index = SearchIndex()
-        self.documents: dict[UUID, Document] = {}
-        self.segments: dict[SegmentKey, bool] = {}
+        self.documents: list[Document] = []
+        self.places: dict[UUID, int] = {}
+        self.segments: dict[SegmentKey, int] = {}
+        self.segment_documents = Column(np.int32)
+        self.segment_modalities = Column(np.int8)
         self.documents_bytes = 0
         self.counted_bytes = 0
         self.lock = asyncio.Lock()
+        self.view = self.look()
+
+    def __len__(self) -> int:
+        return len(self.index)
 
     @property
     def size_bytes(self) -> int:
         """The memory that it takes."""
         return STORE_BYTES + self.index.size_bytes + self.documents_bytes
 
+    def look(self) -> StoreView:
+        """The index as it is now."""
+        return StoreView(self.index.view, self.documents, self.segment_documents.view, self.segment_modalities.view)
+
+    def publish(self) -> None:
+        """Have what was taken over searched."""
+        self.view = self.look()
+
     def apply(self, changes: Sequence[SegmentChange]) -> None:
         """Take over segments that were written: new ones, and new vectors of those that it has."""
         new: dict[Hashable, IndexSegment] = {}
+        renewed: dict[Hashable, IndexSegment] = {}
+        documents: list[int] = []
+        modalities: list[int] = []
         for change in changes:
-            key = (change.segment.item_id, change.segment.number)
-            segment = decode_segment(change.segment.body)
+            written = change.segment
+            key = (written.item_id, written.number)
+            segment = decode_segment(written.body)
             if key in self.segments:
-                self._renew(key, segment)
+                renewed[key] = segment
             else:
                 new[key] = segment
-            self.segments[key] = segment.vectors is not None
-            if change.item.id not in self.documents:
-                self._add_document(change)
-        if new:
-            self.index.add_all(new)
+                documents.append(self._place(change.item, change.parts))
+                modalities.append(MODALITIES.index(written.modality))
+            self.segments[key] = written.version
+        self.index.add_all(new)
+        self.segment_documents.append(np.array(documents, np.int32))
+        self.segment_modalities.append(np.array(modalities, np.int8))
+        self.index.attach_all(renewed)
         if changes:
             last = changes[-1].segment
             self.place = (last.version, last.item_id, last.number)
-            self.masks.clear()
 
-    def _renew(self, key: SegmentKey, segment: IndexSegment) -> None:
-        if self.segments[key]:
-            self.index.attach(key, segment)
-        else:
-            self.index.add_vectors(segment, int(self.index.rows_of(key)[0]))
+    def _place(self, item: KnowledgeItem, parts: Sequence[int]) -> int:
+        """The place of a document; a new one is put behind the others."""
+        place = self.places.get(item.id)
+        if place is None:
+            place = self.places[item.id] = len(self.documents)
+            self.documents.append(Document(item, tuple(accumulate(parts[:-1], initial=0)) if parts else ()))
+            self.documents_bytes += DOCUMENT_BYTES + len(item.title) + len(msgspec.json.encode(item.metadata))
+        return place
 
-    def _add_document(self, change: SegmentChange) -> None:
-        item = change.item
-        starts = tuple(accumulate(change.parts[:-1], initial=0)) if change.parts else ()
-        self.documents[item.id] = Document(item, starts)
-        self.documents_bytes += DOCUMENT_BYTES + len(item.title) + len(msgspec.json.encode(item.metadata))
-
-    def allow(self, metadata: dict[str, object]) -> NDArray[np.bool_] | None:
-        """Which entries are of documents whose metadata contain ``metadata``; None when all are."""
-        if not metadata:
-            return None
-        wanted = msgspec.json.encode(metadata)
-        mask = self.masks.get(wanted)
-        if mask is None:
-            kept = {id_ for id_, document in self.documents.items() if contains(document.item.metadata, metadata)}
-            allowed = np.zeros(self.index.next_owner, np.bool_)
-            allowed[[self.index.keys[key] for key in self.segments if key[0] in kept]] = True
-            if len(self.masks) >= MASKS_MAX:
-                self.masks.clear()
-            mask = self.masks[wanted] = allowed[self.index.columns["owners"].view]
-        return mask
+    def reconcile(self, survey: StoreSurvey) -> None:
+        """Let go of what is gone or was written anew, and take over what documents are called now."""
+        gone = [key for key, version in self.segments.items() if survey.segments.get(key) != version]
+        if gone:
+            self.index.remove_all(gone)
+        for key in gone:
+            del self.segments[key]
+        # Who searches at this moment goes on with the list as it was.
+        self.documents = list(self.documents)
+        for item, parts in survey.items:
+            place = self.places.get(item.id)
+            if place is not None:
+                self.documents[place] = Document(item, tuple(accumulate(parts[:-1], initial=0)) if parts else ())
+        present = {item.id for item, _ in survey.items}
+        self.places = {id_: place for id_, place in self.places.items() if id_ in present}
 
 
 class StoreIndexes:
@@ -129,8 +134,7 @@ class StoreIndexes:
     async def open(self, tenant_id: UUID, state: StoreState) -> StoreIndex:
         """The index of a store as it stands: what changed since it was last used, by whatever server, is read."""
         held = self.held.get(state.id)
-        if held is None or held.version < state.erased:
-            self._drop(held)
+        if held is None:
             held = self.held[state.id] = StoreIndex()
         self.held.move_to_end(state.id)
         if held.version < state.version:
@@ -140,13 +144,17 @@ class StoreIndexes:
         return held
 
     async def _refresh(self, tenant_id: UUID, state: StoreState, held: StoreIndex) -> None:
+        if held.version < state.erased and held.segments:
+            survey = await self.store.survey(tenant_id, state)
+            await run(held.reconcile, survey, is_long=len(held) > INLINE_CHUNKS_MAX)
         while held.version < state.version:
             changes = await self.store.list_changes(tenant_id, state, after=held.place, limit=SEGMENTS_PER_PAGE)
-            held.apply(changes)
+            await run(held.apply, changes, is_long=len(held) > INLINE_CHUNKS_MAX)
             if len(changes) < SEGMENTS_PER_PAGE:
                 held.version = state.version
             # Turns pass between two pages of a long store. Who does not wait to the end leaves what was read.
             await asyncio.sleep(0)
+        held.publish()
 
     def _count(self, store_id: UUID, held: StoreIndex) -> None:
         """Note what an index takes now, and let go of those that were not used for longest."""
@@ -162,3 +170,17 @@ class StoreIndexes:
         if held is not None:
             self.held_bytes -= held.counted_bytes
             held.counted_bytes = 0
+
+
+async def run(do: Callable[[What], Found], what: What, *, is_long: bool) -> Found:
+    """Do something here, or in a thread when it takes long. It is done when this ends, also by a cancellation: nobody
+    else may be at work on the same index.
+    """
+    if not is_long:
+        return do(what)
+    task = asyncio.create_task(asyncio.to_thread(do, what))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

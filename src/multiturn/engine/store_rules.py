@@ -11,10 +11,9 @@ from multiturn.errors import InvalidRequest
 
 # The numbers that JavaScript's clients can hold (contracts/twelvelabs.md 6.1).
 INTEGER_MAX = 2**53 - 1
-KEYWORDS = frozenset(
-    "type title description enum properties required additionalProperties items prefixItems minItems maxItems minimum "
-    "maximum format".split()
-)
+SHAPES = ("type", "properties", "required", "additionalProperties", "items", "prefixItems")
+BOUNDS = ("enum", "minItems", "maxItems", "minimum", "maximum", "format")
+KEYWORDS = frozenset((*SHAPES, *BOUNDS, "title", "description"))
 TYPES = frozenset(("object", "array", "string", "number", "integer", "boolean"))
 DEPTH_MAX = 10
 DESCRIPTION_CHARS_MAX = 10_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -14,11 +15,10 @@ from multiturn.ingest.refusal import Refusal
 
 # A playlist (HLS, DASH, concat) would have FFmpeg open other files, or addresses in the network.
 FORMATS = (
-    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "ogg",
-    "mxf", "nut", "rm", "ivf", "m4v", "h264", "hevc", "obu", "dv", "wav", "w64", "rf64", "mp3", "aac", "ac3", "eac3", "flac",
-    "aiff", "amr", "amrnb", "amrwb", "caf", "au", "ape", "tta", "wv", "mpc", "mpc8", "dts", "truehd", "loas", "gif",
-)  # fmt: skip
-OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,nut,rm,ivf,m4v,h264,hevc,obu,dv,gif,"
+    "wav,w64,rf64,mp3,aac,ac3,eac3,flac,aiff,amr,amrnb,amrwb,caf,au,ape,tta,wv,mpc,mpc8,dts,truehd,loas"
+)
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 # Damaged packets are passed over, up to so many one behind the other.
 BROKEN_MAX = 2000
 MARKS_BYTES = 1 << 20
@@ -80,7 +80,7 @@ def is_protected(path: Path) -> bool:
     return begin[4:8] == b"ftyp" and b"sinf" in ends and any(mark in ends for mark in DRM_MARKS)
 
 
-def list_packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[Packet]:
+def list_packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[Packet[Any]]:
     """The packets of some streams, over places that are damaged, to the end or to where nothing more can be read."""
     packets = container.demux(*streams)
     broken = 0
@@ -127,7 +127,7 @@ def find_audio(container: InputContainer) -> av.AudioStream | None:
     """The stream of sound that players choose."""
     streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
     chosen = [stream for stream in streams if av.stream.Disposition.default in stream.disposition]
-    return (chosen or streams or [None])[0]
+    return next(iter(chosen or streams), None)
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

@@ -93,6 +93,8 @@ def _probe_media(path: Path, container: InputContainer) -> Probe:
     }
     if video is not None:
         technical |= _describe_video(video, frame, duration_s) | {"is_variable_frame_rate": seen.is_uneven}
+        # The whole file's rate is all that there is where a stream does not tell its own.
+        technical.setdefault("video_bitrate_bps", container.bit_rate)
     if audio is not None:
         technical |= _describe_audio(audio)
     return Probe(kind="video" if video else "audio", mime=mime, duration_s=round(duration_s, 3), technical=technical)
@@ -207,16 +209,11 @@ def _describe_video(stream: av.VideoStream, frame: av.VideoFrame | None, duratio
         "video_height": height,
         "video_fps": round(float(rate), 3) if rate else None,
         "video_duration_seconds": round(duration_s, 3),
-        "video_bitrate_bps": context.bit_rate or _find_rate(stream),
+        "video_bitrate_bps": context.bit_rate or None,
         "video_rotation": rotation,
         "is_hdr": transfer in HDR_TRANSFERS,
     }
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def _find_rate(stream: av.VideoStream) -> int | None:
-    """The bits per second of the whole file: all that there is where a stream does not tell its own."""
-    return stream.container.bit_rate or None
 
 
 def _describe_audio(stream: av.AudioStream) -> dict[str, Any]:

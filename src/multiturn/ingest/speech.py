@@ -28,10 +28,7 @@ DETECT_S_MIN = 3.0
 class Listener:
     """A speech model, loaded. A multilingual one is told the language once it has heard some seconds of it."""
 
-    def __init__(self, folder: str | None, *, threads: int) -> None:
-        """Load the model. Raises Refusal, a passing one, when its files are not there."""
-        if folder is None or not (Path(folder) / "model.bin").is_file():
-            raise Refusal("The speech model is not on this machine yet.", is_passing=True)
+    def __init__(self, folder: str, *, threads: int) -> None:
         self._model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
         self._language: str | None = None if self._model.model.is_multilingual else "en"
 
@@ -49,14 +46,25 @@ class Listener:
         yield from cut_words(words, piece.start_s)
 
     def _detect(self, samples: Samples) -> str:
+        language: str
         language, _, _ = self._model.detect_language(samples)
         if len(samples) >= DETECT_S_MIN * RATE:
             self._language = language
         return language
 
 
+def open_listener(folder: str | None, *, threads: int) -> Listener | None:
+    """Load a speech model; None when there is none. Raises Refusal when it is damaged."""
+    if folder is None or not (Path(folder) / "model.bin").is_file():
+        return None
+    try:
+        return Listener(folder, threads=threads)
+    except (RuntimeError, ValueError) as error:
+        raise Refusal(f"The speech model cannot be loaded: {error}", is_passing=True) from error
+
+
 def _is_noise(segment: Spoken) -> bool:
-    return (
+    return bool(
         segment.compression_ratio > COMPRESSION_MAX
         or segment.avg_logprob < LOGPROB_MIN
         or (segment.no_speech_prob > NO_SPEECH_MAX and segment.avg_logprob < LOGPROB_MIN / 2)
@@ -78,7 +86,7 @@ def cut_words(words: Iterable[Word], start_s: float) -> Iterator[Phrase]:
 def _is_apart(held: list[Word], word: Word) -> bool:
     """Whether a word begins a new phrase."""
     last, length_s = held[-1].word.rstrip(), held[-1].end - held[0].start
-    return (
+    return bool(
         word.start - held[-1].end > PAUSE_S
         or word.end - held[0].start > PHRASE_S_MAX
         or last.endswith(SENTENCE_ENDS if length_s < CLAUSE_S else SENTENCE_OR_CLAUSE_ENDS)

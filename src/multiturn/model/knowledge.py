@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -159,6 +160,15 @@ class SegmentChange(Struct, frozen=True, kw_only=True):
     segment: DocumentSegment
     item: KnowledgeItem
     parts: tuple[int, ...] = ()
+
+
+class StoreSurvey(Struct, frozen=True):
+    """What a store holds now: its documents without their contents, each with the characters of its parts, and its
+    segments by document and number, with the version that each was written with.
+    """
+
+    items: tuple[tuple[KnowledgeItem, tuple[int, ...]], ...]
+    segments: Mapping[tuple[UUID, int], int]
 
 
 class DueItem(Struct, frozen=True, kw_only=True):

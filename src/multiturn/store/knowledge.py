@@ -22,6 +22,7 @@ from multiturn.model.knowledge import (
     Piece,
     SegmentChange,
     StoreState,
+    StoreSurvey,
 )
 from multiturn.model.page import Page
 from multiturn.model.segment import Place
@@ -119,6 +120,19 @@ class SqlKnowledgeStore:
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("list_knowledge_changes", {"tenant_id": tenant_id, "store_id": store.id, **place})
         return [read_change(tenant_id, store, row) for row in rows]
+
+    async def survey(self, tenant_id: UUID, store: StoreState) -> StoreSurvey:
+        """What a store holds now: what somebody has in memory of it is compared with that when something was taken away
+        or its documents are called otherwise.
+        """
+        where = {"tenant_id": tenant_id, "store_id": store.id}
+        async with self.database.reading() as tx:
+            heads = await tx.fetch_all("list_knowledge_heads", where)
+            segments = await tx.fetch_all("list_knowledge_versions", where)
+        return StoreSurvey(
+            tuple(read_head(tenant_id, store, row) for row in heads),
+            {(as_id(item_id), number): version for item_id, number, version in segments},
+        )
 
     async def load_pieces(self, tenant_id: UUID, spans: Sequence[tuple[UUID, int, int]]) -> Sequence[Piece | None]:
         """Load the characters start to end of documents; None for one that is gone."""
@@ -263,8 +277,17 @@ def read_state(row: Row) -> StoreState:
 
 def read_change(tenant_id: UUID, store: StoreState, row: Row) -> SegmentChange:
     """A row of a segment and its document as ``list_knowledge_changes`` selects it."""
-    version, item_id, number, model, body, modality, *document = row
-    created, title, metadata, language, chunks, parts, asset_id, kind = document
+    version, number, model, body, modality, *head = row
+    item, parts = read_head(tenant_id, store, head)
+    segment = DocumentSegment(
+        item_id=item.id, number=number, model=model, body=bytes(body), version=version, modality=modality
+    )
+    return SegmentChange(segment=segment, item=item, parts=parts)
+
+
+def read_head(tenant_id: UUID, store: StoreState, row: Row) -> tuple[KnowledgeItem, tuple[int, ...]]:
+    """A document without its content, and the characters of its parts, as the queries select them."""
+    item_id, created, title, metadata, language, chunks, parts, asset_id, kind = row
     item = KnowledgeItem(
         id=as_id(item_id),
         tenant_id=tenant_id,
@@ -279,10 +302,7 @@ def read_change(tenant_id: UUID, store: StoreState, row: Row) -> SegmentChange:
         asset_id=as_id(asset_id) if asset_id else None,
         kind=kind,
     )
-    segment = DocumentSegment(
-        item_id=item.id, number=number, model=model, body=bytes(body), version=version, modality=modality
-    )
-    return SegmentChange(segment=segment, item=item, parts=read_lengths(parts) if parts else ())
+    return item, read_lengths(parts) if parts else ()
 
 
 def read_piece(row: Row, start: int) -> Piece:

@@ -138,6 +138,7 @@ class SqlStoreRegistry(SqlCollectionStore):
         async with self.database.transaction() as tx:
             if not await tx.execute("change_store_item", write_item(item)):
                 return False
+            await tx.execute("shrink_knowledge_store", {**where, "chunks": 0})
             if row := await tx.fetch_one("renew_knowledge_store", where):
                 await tx.execute("renew_item_segments", {**where, "version": row[0]})
         return True

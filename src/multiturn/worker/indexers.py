@@ -112,9 +112,11 @@ class Indexers:
         keeping = asyncio.create_task(self._keep(job, working))
         try:
             await asyncio.wait([working])
+            if not working.cancelled() and (error := working.exception()):
+                log.error("job %s is left until its claim runs out", job.id, exc_info=error)
         except asyncio.CancelledError:
             working.cancel()
-            await asyncio.wait([working])
+            await asyncio.gather(working, return_exceptions=True)
             await self.jobs.retry(job, job.created_at, counts=False)
             raise
         finally:

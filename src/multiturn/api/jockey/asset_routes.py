@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, get_args
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw
@@ -18,7 +19,7 @@ from multiturn.api.jockey.reading import read_pages, read_request, read_truth, r
 from multiturn.api.jockey.render_assets import render_asset, render_transcription
 from multiturn.api.limits import read_body, read_field, read_json_object
 from multiturn.api.services import Services
-from multiturn.api.uploads import Form, is_multipart, read_upload
+from multiturn.api.uploads import Form, UploadedFile, is_multipart, read_upload
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetKind, AssetOrder
 
@@ -49,23 +50,23 @@ class AssetRoutes:
     async def create_asset(self, request: Request) -> Response:
         """Put a file in, by a form or by its URL."""
         caller = await authenticate(self.services, request.headers)
-        assets = self.services.assets
         if is_multipart(request):
-            async with read_upload(request, assets, caller.tenant_id) as form:
-                order = read_order(read_form(form), has_file=form.file is not None)
-                if order.method == "direct" and form.file:
-                    order = msgspec.structs.replace(
-                        order, filename=order.filename or form.file.filename, mime=form.file.mime
-                    )
-                received = form.file.received if form.file and order.method == "direct" else None
-                asset = await assets.add(caller.tenant_id, order, received)
-                if form.file and received is None:
-                    await assets.discard(caller.tenant_id, form.file.received)
+            async with read_upload(request, self.services.assets, caller.tenant_id) as form:
+                asset = await self._add(caller.tenant_id, form)
         else:
             body = read_json_object(await read_body(request, bytes_max=self.services.body_bytes_max))
-            order = read_order(read_wire(body, JockeyAssetFormBody), has_file=False)
-            asset = await assets.add(caller.tenant_id, order, None)
+            order = read_order(read_wire(body, JockeyAssetFormBody), None)
+            asset = await self.services.assets.add(caller.tenant_id, order, None)
         return write_response(self._render(request, asset), status=201)
+
+    async def _add(self, tenant_id: UUID, form: Form) -> Asset:
+        """Put in what a form brings; a file that it brings beside a URL is taken away."""
+        order = read_order(read_form(form), form.file)
+        if order.method == "direct":
+            return await self.services.assets.add(tenant_id, order, form.received)
+        if form.received:
+            await self.services.assets.discard(tenant_id, form.received)
+        return await self.services.assets.add(tenant_id, order, None)
 
     async def list_assets(self, request: Request) -> Response:
         """List assets, newest first."""
@@ -142,15 +143,16 @@ def read_form(form: Form) -> JockeyAssetFormBody:
     return read_wire({name: Raw(msgspec.json.encode(value)) for name, value in fields.items()}, JockeyAssetFormBody)
 
 
-def read_order(form: JockeyAssetFormBody, *, has_file: bool) -> AssetOrder:
+def read_order(form: JockeyAssetFormBody, file: UploadedFile | None) -> AssetOrder:
     """A file that is to be put in. Raises InvalidRequest where what its method needs is missing."""
-    if form.method == "direct" and not has_file:
+    if form.method == "direct" and file is None:
         raise InvalidRequest("'file' is missing: with method=direct the form has to bring it.", param="file")
     if form.method == "url" and not form.url:
         raise InvalidRequest("'url' is missing: with method=url it says where the file is.", param="url")
     return AssetOrder(
         method=form.method,
-        filename=form.filename or None,
+        filename=form.filename or (file.filename if file and form.method == "direct" else None),
+        mime=file.mime if file and form.method == "direct" else None,
         url=form.url if form.method == "url" else None,
         metadata=read_metadata(form.user_metadata),
         wants_hls=form.enable_hls,

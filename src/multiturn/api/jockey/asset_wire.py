@@ -24,9 +24,9 @@ class JockeyAssetFormBody(Struct, kw_only=True, omit_defaults=True):
     filename: Annotated[str | None, Meta(description="Left out: that of the file, or of its URL.")] = None
     enable_hls: Annotated[bool, Meta(description="Whether a video is to be playable as HLS.")] = True
     enable_thumbnail: Annotated[bool, Meta(description="Whether a still of it is to be made.")] = True
-    user_metadata: Annotated[
-        dict[str, Any] | str | None, Meta(description="In a form: a JSON object, as a text.")
-    ] = None
+    user_metadata: Annotated[dict[str, Any] | str | None, Meta(description="In a form: a JSON object, as a text.")] = (
+        None
+    )
 
 
 class JockeyHlsBody(Struct, kw_only=True, omit_defaults=True):

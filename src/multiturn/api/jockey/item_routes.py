@@ -140,7 +140,9 @@ class ItemRoutes:
     async def add_members(self, request: Request) -> Response:
         """Put items into a collection; those that are in it stay."""
         caller, body = await read_request(self.services, request, JockeyMembersBody)
-        changed = await self.services.stores.add_members(caller.tenant_id, *read_collection(request), read_members(body))
+        changed = await self.services.stores.add_members(
+            caller.tenant_id, *read_collection(request), read_members(body)
+        )
         return write_response(render_collection(changed))
 
     async def remove_members(self, request: Request) -> Response:

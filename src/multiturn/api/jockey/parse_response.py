@@ -84,7 +84,9 @@ def find_store(asked: JockeyResponseOrderBody) -> str:
 
 def read_selection(body: JockeySelectionBody, place: int) -> Selection:
     """A selection. Raises InvalidRequest for an id of another kind."""
-    return Selection(kind=body.kind, id=names.read_given(body.id, f"selections[{place}].id", prefix=PREFIXES[body.kind]))
+    return Selection(
+        kind=body.kind, id=names.read_given(body.id, f"selections[{place}].id", prefix=PREFIXES[body.kind])
+    )
 
 
 def check_selected(text: str, place: int, count: int) -> None:

@@ -40,9 +40,7 @@ class Pages(Struct, frozen=True):
     def write_info(self, total: int | None = None) -> JockeyPageInfoBody:
         """What a listing says of its pages; of one that does not count, no totals."""
         pages = None if total is None else -(-total // self.limit)
-        return JockeyPageInfoBody(
-            limit_per_page=self.limit, page=self.number, total_page=pages, total_results=total
-        )
+        return JockeyPageInfoBody(limit_per_page=self.limit, page=self.number, total_page=pages, total_results=total)
 
     def write(self, data: Sequence[T], total: int | None = None) -> JockeyPageBody[T]:
         """A page."""

@@ -66,9 +66,7 @@ def render_transcription(transcript: Transcript, wanted: Sequence[str]) -> Jocke
     """What is said in an asset, in the units that were asked for."""
     if transcript.status != "ready":
         error = JockeyReasonBody(message=transcript.error or "It was not read.")
-        return JockeyTranscriptionBody(
-            status=transcript.status, error=error if transcript.status == "failed" else None
-        )
+        return JockeyTranscriptionBody(status=transcript.status, error=error if transcript.status == "failed" else None)
     segments = transcript.segments
     return JockeyTranscriptionBody(
         status="ready",

@@ -16,7 +16,7 @@ from multiturn.model.asset import Asset, AssetKind
 from multiturn.model.store import Collection, KnowledgeStoreInfo, StoreItem
 
 # Kinds whose metadata clients can read; they fail at any other.
-KNOWN = ("video", "image")
+KNOWN: tuple[AssetKind, ...] = ("video", "image")
 
 
 def render_store(store: KnowledgeStoreInfo) -> JockeyStoreBody:

@@ -62,8 +62,9 @@ class SessionRoutes:
         caller = await authenticate(self.services, request.headers)
         query = request.query_params
         pages = read_pages(query)
-        by, option = read_word(query, "sort_by", ("created_at", "updated_at")), read_word(
-            query, "sort_option", ("desc", "asc")
+        by, option = (
+            read_word(query, "sort_by", ("created_at", "updated_at")),
+            read_word(query, "sort_option", ("desc", "asc")),
         )
         wanted = SessionFilter(sort=SORTS[by, option], offset=pages.offset)
         page = await self.services.sessions.list_sessions(caller, wanted, limit=pages.limit)

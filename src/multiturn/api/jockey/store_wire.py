@@ -178,9 +178,9 @@ class JockeySearchBody(Struct, kw_only=True, omit_defaults=True):
 
     query: JockeyQueryBody
     filter: JockeyFilterBody | None = None
-    search_options: Annotated[
-        JockeySearchOptionsBody | None, Meta(description="Left out: video by what is seen.")
-    ] = None
+    search_options: Annotated[JockeySearchOptionsBody | None, Meta(description="Left out: video by what is seen.")] = (
+        None
+    )
     group_by: Annotated[
         Literal["none", "item"] | None, Meta(description="`item`: all that matches in an item as one hit.")
     ] = None

@@ -1,11 +1,11 @@
-"""Responses as a stream: events in the order that Jockey's clients expect, in plain ASCII, one whole frame at a time."""
+"""Responses as a stream: events in the order that Jockey's clients expect, in plain ASCII, one whole frame a write."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -22,7 +22,6 @@ from multiturn.api.jockey.render_response import (
     render_ended,
     render_failed,
     render_message,
-    render_step,
 )
 from multiturn.api.jockey.response_wire import JockeyEventBody, JockeyOutputBody, JockeyPartBody
 from multiturn.errors import MultiturnError
@@ -48,6 +47,7 @@ class ResponseWriter:
         self.count = 0
         self.told: list[JockeyOutputBody] = []
         self.place: int | None = None
+        self.stepped = 0
         self.said = ""
 
     async def write(self, events: AsyncGenerator[Event | None]) -> AsyncGenerator[bytes]:
@@ -55,19 +55,23 @@ class ResponseWriter:
         begun = render_begun(self.frame)
         yield self._event("response.created", response=begun)
         yield self._event("response.in_progress", response=begun)
-        async for event in events:
-            if event is None:
-                yield self._event("keepalive")
-            elif isinstance(event, Spoke):
-                for frame in self._speak(event):
-                    yield frame
-            elif isinstance(event, Ended):
-                if event.error:
-                    raise event.error
-                shown = await self.find_shown(event)
-                for frame in self._end(event, shown):
+        async with aclosing(events):
+            async for event in events:
+                for frame in await self._tell(event):
                     yield frame
         yield DONE
+
+    async def _tell(self, event: Event | None) -> Iterable[bytes]:
+        """The frames of one event. Raises what the run failed with."""
+        if event is None:
+            return [self._event("keepalive")]
+        if isinstance(event, Spoke):
+            return self._speak(event)
+        if not isinstance(event, Ended):
+            return ()
+        if event.error:
+            raise event.error
+        return self._end(event, await self.find_shown(event))
 
     def write_error(self, error: MultiturnError) -> bytes:
         """The last frames of a stream that failed."""
@@ -84,20 +88,23 @@ class ResponseWriter:
         """Begin the answer, behind the steps that led to it."""
         if self.place is not None:
             return
-        if self.frame.with_steps:
-            yield from self._step(list_steps(self.frame, *self.find_steps()))
+        yield from self._step(*self.find_steps())
         self.place = len(self.told)
         part = JockeyPartBody(text="", annotations=[])
         self.told.append(open_message(self.frame, status="in_progress", part=part))
         yield self._event("response.output_item.added", output_index=self.place, item=self.told[-1])
         yield self._text("response.content_part.added", part=part)
 
-    def _step(self, steps: Sequence[JockeyOutputBody]) -> Iterator[bytes]:
-        """Tell steps that were not told yet."""
-        known = {item.id for item in self.told}
-        for step in steps:
-            if step.id in known:
-                continue
+    def _step(self, output: Sequence[Content], retrieved: RetrievedContext | None = None) -> Iterator[bytes]:
+        """Tell the steps of a run that were not told yet, where they are asked for; where there are none, what was
+        retrieved.
+        """
+        if not self.frame.with_steps:
+            return
+        steps = list_steps(self.frame, output, None)
+        new = steps[self.stepped :] or (list_steps(self.frame, (), retrieved) if not self.told else [])
+        self.stepped = len(steps)
+        for step in new:
             place = len(self.told)
             self.told.append(step)
             begun = msgspec.structs.replace(step, status="in_progress")
@@ -113,8 +120,8 @@ class ResponseWriter:
 
     def _end(self, ended: Ended, shown: Shown) -> Iterator[bytes]:
         """Tell the end: what was not told yet of the answer, its citations, and the whole response."""
-        if self.frame.with_steps and self.place is None:
-            yield from self._step(list_steps(self.frame, ended.output, self.find_steps()[1]))
+        if self.place is None:
+            yield from self._step(ended.output, self.find_steps()[1])
         yield from self._open()
         assert self.place is not None
         message = read_answer(ended.output)
@@ -127,8 +134,7 @@ class ResponseWriter:
         yield self._text("response.output_text.done", text=text)
         yield self._text("response.content_part.done", part=item.content[0])
         yield self._event("response.output_item.done", output_index=self.place, item=item)
-        if self.frame.with_steps:
-            yield from self._step([step for content in ended.output if (step := render_step(content))])
+        yield from self._step(ended.output)
         response = render_ended(self.frame, ended.run, self.told)
         yield self._event("response.completed", response=response)
 

@@ -117,17 +117,13 @@ class UploadRoutes:
         """Uploads that are not complete."""
         caller = await authenticate(self.services, request.headers)
         pages = read_pages(request.query_params)
-        found, total = await self.services.uploads.list_active(
-            caller.tenant_id, offset=pages.offset, limit=pages.limit
-        )
+        found, total = await self.services.uploads.list_active(caller.tenant_id, offset=pages.offset, limit=pages.limit)
         return write_response(pages.write([render_upload(upload) for upload in found], total))
 
     def _render_urls(self, request: Request, urls: Sequence[ChunkUrl]) -> list[JockeyChunkUrlBody]:
         media = Media(self.services.links, request)
         return [
-            JockeyChunkUrlBody(
-                chunk_index=url.number, url=media.write(url.url), expires_at=write_time(url.expires_at)
-            )
+            JockeyChunkUrlBody(chunk_index=url.number, url=media.write(url.url), expires_at=write_time(url.expires_at))
             for url in urls
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from multiturn.api.julep.wire import (
@@ -18,7 +19,7 @@ from multiturn.api.julep.wire import (
 )
 from multiturn.api.policy import render_recall_options
 from multiturn.model.agent import Agent, User
-from multiturn.model.knowledge import DocumentHit, DocumentHits, KnowledgeItem
+from multiturn.model.knowledge import DocumentHit, DocumentHits, KnowledgeItem, OwnerKind
 from multiturn.model.policy import SearchMode
 from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.session import Session
@@ -107,7 +108,7 @@ def render_hit(hit: DocumentHit, mode: SearchMode) -> JulepDocReferenceBody:
     return JulepDocReferenceBody(
         id=str(hit.item.id),
         title=hit.item.title,
-        owner=JulepOwnerBody(id=str(hit.item.owner.id), role=hit.item.owner.kind),
+        owner=JulepOwnerBody(id=str(hit.item.owner.id), role=write_role(hit.item.owner.kind)),
         snippet=JulepSnippetBody(index=hit.chunk, content=hit.text, embedding=list(hit.vector) if hit.vector else None),
         distance=write_distance(mode, hit.score, hit.similarity),
         metadata=hit.item.metadata,
@@ -131,12 +132,17 @@ def render_retrieved(retrieved: RetrievedContext | None) -> list[JulepDocReferen
     ]
 
 
+def write_role(kind: OwnerKind | None) -> Literal["user", "agent", "session"]:
+    """Whose a document is; what a session's knowledge store holds is the session's: there are no such stores here."""
+    return "session" if kind is None or kind == "store" else kind
+
+
 def render_snippet(snippet: Snippet) -> JulepDocReferenceBody:
     """A snippet of a document."""
     return JulepDocReferenceBody(
         id=str(snippet.item_id),
         title=snippet.title,
-        owner=JulepOwnerBody(id=str(snippet.owner_id), role=snippet.owner_kind or "session"),
+        owner=JulepOwnerBody(id=str(snippet.owner_id), role=write_role(snippet.owner_kind)),
         snippet=JulepSnippetBody(index=snippet.chunk or 0, content=snippet.text),
         distance=write_distance("hybrid", snippet.score, snippet.similarity),
         metadata=snippet.metadata,

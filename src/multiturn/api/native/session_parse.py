@@ -79,8 +79,8 @@ async def read_settings(services: Services, caller: Caller, body: SessionFields)
     if body.render_templates is not UNSET:
         settings["render_templates"] = bool(body.render_templates)
     if body.stores is not UNSET:
-        names = (check_id(name, "stores") for name in body.stores or ())
-        settings["store_ids"] = tuple([(await services.stores.get(caller.tenant_id, name)).id for name in names])
+        named = [check_id(name, "stores") for name in body.stores or ()]
+        settings["store_ids"] = tuple([(await services.stores.get(caller.tenant_id, name)).id for name in named])
     for name, one, find in (("agents", "agent_id", find_agent), ("users", "user_id", find_user)):
         if (names := read_names(body, name, one)) is not UNSET:
             found = [await find(services, caller, member) for member in names]

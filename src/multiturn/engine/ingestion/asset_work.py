@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from multiturn.engine.ingestion.equipment import Equipment, Stopped, Verdict, explain, find_verdict, is_passing
+from multiturn.engine.ingestion.equipment import LATER, Equipment, Stopped, Verdict, explain, find_verdict, is_passing
 from multiturn.errors import MultiturnError
 from multiturn.model.asset import Asset, Probe
 from multiturn.model.job import Job
@@ -44,9 +44,10 @@ class AssetWork:
             asset = self.asset = await self.equipment.files.fetch(asset)
             async with self.equipment.files.open_local(asset) as path:
                 await self._accept(path)
-        if self.asset.status != "ready" or (self.asset.thumbnail not in OPEN and self.asset.hls not in OPEN):
+        asset = self._get()
+        if asset.status != "ready" or (asset.thumbnail not in OPEN and asset.hls not in OPEN):
             return
-        async with self.equipment.files.open_local(self.asset) as path:
+        async with self.equipment.files.open_local(asset) as path:
             await self._make_thumbnail(path)
             await self._make_hls(path)
 
@@ -109,9 +110,10 @@ class AssetWork:
         if isinstance(error, Stopped):
             return None
         verdict = find_verdict(error, self.job.tries, self.equipment.tries_max)
-        if verdict is None and self.asset is not None:
-            reason = explain(error, "Looking at the file")
-            await self._give_up(reason)
+        if self.asset is None:
+            return verdict or LATER
+        if verdict is None:
+            await self._give_up(explain(error, "Looking at the file"))
         return verdict
 
     async def _give_up(self, reason: str) -> None:

@@ -35,6 +35,10 @@ class Verdict(NamedTuple):
     counts: bool = True
 
 
+# Nothing can be said of a subject that could not be read; it is not forgotten.
+LATER = Verdict(timedelta(seconds=BACK_OFF_MAX_S), counts=False)
+
+
 class Work(Protocol):
     """What a job is done by."""
 

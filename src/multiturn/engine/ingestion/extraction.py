@@ -1,5 +1,5 @@
-"""Facts of an item, as its store's ingestion configuration asks for them: found window by window, put together, and held
-to the schema.
+"""Facts of an item, as its store's ingestion configuration asks for them: found window by window, put together, and
+held to the schema.
 """
 
 from __future__ import annotations

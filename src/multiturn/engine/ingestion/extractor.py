@@ -27,8 +27,8 @@ EXTRACT = (
 )
 MAKE_SCHEMA = (
     "Somebody wants these facts extracted from each file of a collection:\n{description}\n\n"
-    'Write the JSON schema of one file\'s facts: an object with 1 to 12 properties, each with a "type" (string, number, '
-    'integer, boolean, or array with "items" of such a type) and a "description". Nothing is nested deeper. '
+    'Write the JSON schema of one file\'s facts: an object with 1 to 12 properties, each with a "type" (string, '
+    'number, integer, boolean, or array with "items" of such a type) and a "description". Nothing is nested deeper. '
     "Answer with the schema as JSON, and nothing else."
 )
 SUMMARISE = (
@@ -55,7 +55,7 @@ PROPERTIES_MAX = 12
 
 
 class ModelExtractor:
-    """Asks a model of an upstream, in the background: turns go first. ``summarises`` says whether it writes summaries."""
+    """Asks a model of an upstream, in the background: turns go first. ``summarises``: it writes summaries too."""
 
     def __init__(self, upstream: Upstream, model: str, *, summarises: bool) -> None:
         self.upstream = upstream

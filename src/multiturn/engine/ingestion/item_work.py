@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from multiturn.engine.ingestion.attempt import Attempt
-from multiturn.engine.ingestion.equipment import Equipment, Stopped, Verdict, explain, find_verdict
+from multiturn.engine.ingestion.equipment import LATER, Equipment, Stopped, Verdict, explain, find_verdict
 from multiturn.engine.ingestion.item_index import chunk_item, embed_item, publish_item
 from multiturn.engine.ingestion.reading import read_item
 from multiturn.engine.ingestion.steps import STEPS
@@ -57,8 +57,10 @@ class ItemWork:
     async def settle(self, error: Exception) -> Verdict | None:
         """Say why the item is not ready; None when it is not tried again."""
         attempt = self.attempt
-        if isinstance(error, Stopped) or attempt is None:
-            return None if isinstance(error, Stopped) else find_verdict(error, self.job.tries, len(STEPS))
+        if isinstance(error, Stopped):
+            return None
+        if attempt is None:
+            return find_verdict(error, self.job.tries, self.equipment.tries_max) or LATER
         verdict = find_verdict(error, attempt.tries, self.equipment.tries_max)
         reason = explain(error, f"The step '{attempt.item.step}'")
         try:

@@ -10,8 +10,8 @@ from multiturn.model.store import Step
 
 STEPS: tuple[Step, ...] = ("probe", "read", "chunk", "embed", "index", "summarise")
 
-# Shares of the time that it takes: a document's text is read in a moment and embedded for a while, a recording is listened
-# to for minutes and leaves little text.
+# Shares of the time that it takes: a document's text is read in a moment and embedded for a while, a recording is
+# listened to for minutes and leaves little text.
 READ_MOSTLY = (1, 88, 1, 7, 1, 2)
 EMBEDDED_MOSTLY = (1, 35, 4, 54, 2, 4)
 WEIGHTS: Mapping[AssetKind, tuple[int, ...]] = {

@@ -127,4 +127,5 @@ def weigh_counts(view: IndexView, rows: NDArray[np.integer], counts: NDArray[np.
     """What BM25 makes of how often entries hold a term, and how long they are."""
     times = counts.astype(np.float32)
     norms = np.float32(K1 * (1 - B)) + np.float32(K1 * B / view.length_mean) * view.lengths[rows]
-    return times * np.float32(K1 + 1) / (times + norms)
+    weighed: Scores = times * np.float32(K1 + 1) / (times + norms)
+    return weighed

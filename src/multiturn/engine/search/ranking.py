@@ -64,12 +64,18 @@ def ask(
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Query:
     """A query of the new message and of the user's messages before it (the newest last), whose words weigh less."""
+    terms = weigh_terms(reader, message, earlier)
+    return Query(terms=terms, vectors=vectors or {}, marks=reader.read_marks(message))
+
+
+def weigh_terms(reader: TermReader, message: str, earlier: Sequence[str]) -> dict[int, float]:
+    """The words of a message, and those of the messages before it (the newest last), which weigh less."""
     weights: dict[int, float] = {}
     for text, weight in zip(reversed(earlier), EARLIER_WEIGHTS, strict=False):
         for term in reader.read(text):
             weights[term] = max(weights.get(term, 0.0), weight)
     weights.update(dict.fromkeys(reader.read(message), OWN_WEIGHT))
-    return Query(terms=weights, vectors=vectors or {}, marks=reader.read_marks(message))
+    return weights
 
 
 def recall(

@@ -63,9 +63,7 @@ class VectorView:
         best = find_greatest(cosines, limit)
         return self.rows[best if kept is None else kept[best]], cosines[best]
 
-    def find_likely(
-        self, query: NDArray[np.float32], limit: int, kept: NDArray[np.intp] | None
-    ) -> NDArray[np.intp]:
+    def find_likely(self, query: NDArray[np.float32], limit: int, kept: NDArray[np.intp] | None) -> NDArray[np.intp]:
         """About so many vectors whose signs differ least from the query's."""
         words = [np.uint64(word) for word in sign(query[None, :])[0]]
         distances = np.empty(len(self), np.uint16)
@@ -183,9 +181,7 @@ def sign(vectors: NDArray[Any]) -> NDArray[np.uint64]:
     return padded.view(np.uint64)
 
 
-def compare(
-    vectors: NDArray[np.int8], scales: NDArray[np.float32], query: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def compare(vectors: NDArray[np.int8], scales: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """The cosine of each vector with the query's, which is of unit length."""
     cosines = np.empty(len(vectors), np.float32)
     block = np.empty((min(BLOCK_ROWS, len(vectors)), vectors.shape[1]), np.float32)

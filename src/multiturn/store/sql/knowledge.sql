@@ -83,11 +83,21 @@ ORDER BY i.id LIMIT :limit OFFSET :offset;
 
 -- name: list_knowledge_changes
 -- What was written since a version, in its order: (version, item_id, number) of the last one seen is where to go on.
-SELECT g.version, g.item_id, g.number, g.model, g.body, g.modality, i.created_at, i.title, i.metadata, i.language, i.chunks,
-    i.parts, i.asset_id, i.kind
+SELECT g.version, g.number, g.model, g.body, g.modality,
+    i.id, i.created_at, i.title, i.metadata, i.language, i.chunks, i.parts, i.asset_id, i.kind
 FROM knowledge_segments g JOIN knowledge_items i ON i.tenant_id = g.tenant_id AND i.id = g.item_id
 WHERE g.tenant_id = :tenant_id AND g.store_id = :store_id AND (g.version, g.item_id, g.number) > (:version, :item_id, :number)
 ORDER BY g.version, g.item_id, g.number LIMIT :limit;
+
+-- name: list_knowledge_heads
+-- The documents of a store without their contents: what is in memory of it is brought up to date.
+SELECT id, created_at, title, metadata, language, chunks, parts, asset_id, kind FROM knowledge_items
+WHERE tenant_id = :tenant_id AND store_id = :store_id;
+
+-- name: list_knowledge_versions
+-- The segments that are to be found there now: one of another version was written anew, one that is missing was taken away.
+SELECT item_id, number, version FROM knowledge_segments
+WHERE tenant_id = :tenant_id AND store_id = :store_id AND version > 0;
 
 -- name: load_knowledge_text
 -- The characters of one chunk, and of an asset the part that they stand in: the last that begins before them. Places count from 1.

@@ -1,0 +1,61 @@
+"""The error codes of files and knowledge stores."""
+
+from __future__ import annotations
+
+from multiturn.api.error_code import ErrorCode
+
+KNOWLEDGE = (
+    ErrorCode("empty_file", 400, "A file that is put in has no bytes.", "Send the file."),
+    ErrorCode(
+        "unreadable_file",
+        400,
+        "A file is empty, broken, encrypted, of a kind that nobody reads, or too large; or it cannot be fetched. An "
+        "asset that failed has the same text.",
+        "Do what the text says, and put it in again.",
+    ),
+    ErrorCode(
+        "asset_not_found", 404, "There is no such asset.", "List the assets. A path takes our id or the short one."
+    ),
+    ErrorCode(
+        "file_not_found",
+        404,
+        "The asset has no such file, or not yet: it is being fetched, or its thumbnail or stream is being made.",
+        "Look at the asset: it says what is ready.",
+    ),
+    ErrorCode(
+        "transcript_not_found",
+        404,
+        "The asset has no transcript: no knowledge store has it, or nothing is spoken in it.",
+        "Put it into a knowledge store; its speech is read there.",
+    ),
+    ErrorCode("link_invalid", 404, "The server did not write this link.", "Take one that an asset shows."),
+    ErrorCode(
+        "link_expired", 404, "The time of the link is over.", "Ask for the asset, or for the parts' links, again."
+    ),
+    ErrorCode("upload_not_found", 404, "There is no such upload in parts.", "List those that are not complete."),
+    ErrorCode(
+        "asset_in_use",
+        409,
+        "The asset is to be deleted and knowledge stores have items of it; the text names the stores.",
+        "Delete the items, or use `force`: then they are deleted too.",
+    ),
+    ErrorCode(
+        "upload_ended",
+        409,
+        "The upload in parts is complete, or its 24 hours are over: it takes no more parts.",
+        "Begin another one.",
+    ),
+    ErrorCode(
+        "file_too_large",
+        413,
+        "A file is over the limit: `MULTITURN_UPLOAD_BYTES_MAX` (200 MiB) for one upload, "
+        "`MULTITURN_MULTIPART_BYTES_MAX` (10 GiB) for one in parts.",
+        "Send a large file in parts, or raise the limit.",
+    ),
+    ErrorCode(
+        "fetch_failed",
+        503,
+        "The server of a URL failed, was silent, or broke off. It is tried again in the background.",
+        "Wait; when the asset has failed, look at the URL.",
+    ),
+)
