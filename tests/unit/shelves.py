@@ -40,6 +40,7 @@ def make_item(number: int, title: str, sentences: Sequence[str]) -> StoreItem:
         created_at=NOW,
         updated_at=NOW,
         title=title,
+        chunks=len(sentences),
         digest=Digest(title=title, summary=" ".join(sentences), highlights=tuple(highlights)),
     )
 

@@ -16,6 +16,7 @@ from multiturn.errors import MultiturnError, SettingsError
 # and `multiturn --help` answers in 0.15 s.
 COMMANDS = {
     "serve": "Run the server.",
+    "work": "Read and index files for servers on PostgreSQL.",
     "chat": "Talk with the model in this terminal.",
     "ingest": "Put files into a knowledge store.",
     "ask": "Ask a knowledge store, with citations.",

@@ -44,7 +44,7 @@ def _explain(path: Path, error: av.error.FFmpegError) -> str:
         return "The file is empty."
     if _has_index_missing(path):
         return CUT_OFF.format(reason="the index at its end is missing")
-    if isinstance(error, av.error.InvalidDataError):
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):  # The latter: a format not listed above.
         return "The file is no recording and no film that can be read, or it is damaged."
     return CUT_OFF.format(reason=error.strerror or type(error).__name__)
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from multiturn.engine.ingestion.item_index import DueVectors
 from multiturn.errors import Unavailable, UnreadableFile
 from multiturn.model.job import Job
 from multiturn.model.knowledge import DocumentHits
 from multiturn.model.segment import Place
-from multiturn.model.store import StoreItem
 from multiturn.store.database import Database
-from multiturn.engine.ingestion.item_index import DueVectors
 from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 from tests.contract.ports.indexing import Indexing
 from tests.contract.ports.scripted_readers import JPEG, ScriptedDescriber
@@ -54,7 +53,13 @@ async def test_a_document_becomes_ready_and_is_found(desk: Indexing, embedder: S
 
 async def test_what_is_said_of_an_item_is_kept(desk: Indexing) -> None:
     item = await desk.index(await desk.fill(await desk.make_store(), *TEXT))
-    assert item.system == {"asset_type": "document", "filename": "notes.txt", "duration": 60.0, "width": 640, "size": 131}
+    assert item.system == {
+        "asset_type": "document",
+        "filename": "notes.txt",
+        "duration": 60.0,
+        "width": 640,
+        "size": 131,
+    }
     assert item.digest
     assert item.digest.summary == f"{TEXT[0]} {TEXT[2]}"
     assert [told.place.page for told in item.digest.highlights] == [1, 2]
@@ -83,7 +88,9 @@ async def test_each_modality_has_segments_of_its_own(desk: Indexing) -> None:
     assert item.status == "ready"
     (hit,) = (await desk.search(store, "picture", modalities=frozenset({"caption"}))).hits
     assert (hit.text, hit.place) == ("Picture 1 of talk.mp4.", Place(shot=1, start_s=5.0, end_s=10.0))
-    assert texts(await desk.search(store, "welcome picture", modalities=frozenset({"speech"}))) == ["So welcome to the talk."]
+    assert texts(await desk.search(store, "welcome picture", modalities=frozenset({"speech"}))) == [
+        "So welcome to the talk."
+    ]
     assert await read_blob(desk, f"{desk.tenant_id}/{asset.id}/frames/1.jpg") == JPEG
 
 

@@ -22,7 +22,10 @@ from tests.contract.ports.indexing import Indexing
 
 PARTS = [
     (0, Segment(text="Whales sing.", place=Place(page=1, heading="Sea"))),
-    (12, Segment(text="Hello there", modality="speech", place=Place(start_s=1.0, end_s=4.5, marks=(Mark(0, 1.0, 4.5),)))),
+    (
+        12,
+        Segment(text="Hello there", modality="speech", place=Place(start_s=1.0, end_s=4.5, marks=(Mark(0, 1.0, 4.5),))),
+    ),
     (23, Segment(text="A slide", modality="screen", place=Place(start_s=4.0, end_s=9.0, shot=2))),
 ]
 
@@ -197,5 +200,7 @@ async def list_changes(desk: Indexing, item: StoreItem) -> list[int]:
     store = SqlKnowledgeStore(desk.database)
     states = await store.find_stores(desk.tenant_id, [Owner("store", item.store_id)])
     after = (0, type(item.id)(int=2**128 - 1), 1 << 30)
-    changes = [change for state in states for change in await store.list_changes(desk.tenant_id, state, after=after, limit=99)]
+    changes = [
+        change for state in states for change in await store.list_changes(desk.tenant_id, state, after=after, limit=99)
+    ]
     return [change.segment.number for change in changes]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Protocol
@@ -63,6 +64,7 @@ class Room:
 
     def __init__(self, shown: Sequence[Snippet], tokens_max: int) -> None:
         self.left = tokens_max - count_text(SOURCES)
+        self.shown = shown
         self.known = {place_of(one): one.number for one in shown if one.number is not None}
         self.next = max(self.known.values(), default=0) + 1
         self.taken: list[Snippet] = []
@@ -144,7 +146,9 @@ class Sources:
         else:
             room.take(chunks, share=1 - SMALL_SHARE if len(items) <= SMALL_ITEMS else 1.0)
             if len(items) <= SMALL_ITEMS:
-                room.take(told)
+                # What is shown whole needs no summary.
+                shown = Counter(one.item_id for one in (*room.shown, *room.taken) if one.chunk is not None)
+                room.take(describe_item(item) for item in items if item.digest and shown[item.id] < item.chunks)
 
     async def _list_selected(self, tenant_id: UUID, choice: StoreChoice) -> list[UUID]:
         """The items that the conversation is about."""
