@@ -15,7 +15,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run dev test test-fast test-models test-crash check format bench bench-context lock clean
+.PHONY: help run dev test test-fast test-models test-crash check format bench bench-context bench-knowledge lock clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
@@ -56,6 +56,9 @@ bench: $(DEV)  ## measure the server on this machine
 
 bench-context: $(DEV)  ## measure contexts and recall (public benchmarks, in ../shared/data unless ARGS="--data FOLDER")
 	@$(BIN)/python -m tests.bench recall evidence prefix assembling recalling_turns strict $(ARGS)
+
+bench-knowledge: $(DEV)  ## measure search, uploads, media and citations (public benchmarks, as bench-context)
+	@$(BIN)/python -m tests.bench mtrag scale adding media upload citations $(ARGS)
 
 lock: $(DEV)  ## pin what pyproject.toml and package.json ask for (UPGRADE=--upgrade takes the newest)
 	@$(LOCK) --output-file constraints/runtime.txt

@@ -1,7 +1,7 @@
 """``python -m tests.bench [--data FOLDER] [NAME …]``: prints the figures of the measurements that are named, as JSON.
 
-Without a name, all of the server are made. Those of contexts and of public benchmarks have to be named; the latter need
-their data.
+Without a name, all of the server are made. Those of contexts, of knowledge and of public benchmarks have to be named;
+the last need their data.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from tests.bench import context_costs, context_evidence, context_prefix, measures, recall, strict
+from tests.bench import context_costs, context_evidence, context_prefix, measures, mtrag, recall, scale, strict
 
 MEASURES: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "turns": measures.measure_turns,
@@ -31,7 +31,12 @@ CONTEXTS: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "recalling_turns": context_costs.measure_recalling_turns,
     "strict": strict.measure_strict,
 }
+KNOWLEDGE: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
+    "scale": scale.measure_scale,
+    "adding": scale.measure_adding,
+}
 BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[measures.Figures]]] = {
+    "mtrag": mtrag.measure_mtrag,
     "recall": recall.measure_recall,
     "evidence": context_evidence.measure_evidence,
     "prefix": context_prefix.measure_prefix,
@@ -43,13 +48,14 @@ async def main(names: list[str], data: Path) -> None:
     figures: dict[str, object] = {"python": platform.python_version(), "cores": os.cpu_count()}
     for name in names or MEASURES:
         print(f"measuring {name} ...", file=sys.stderr)
-        figures[name] = await (BENCHMARKS[name](data) if name in BENCHMARKS else {**MEASURES, **CONTEXTS}[name]())
+        without_data = {**MEASURES, **CONTEXTS, **KNOWLEDGE}
+        figures[name] = await (BENCHMARKS[name](data) if name in BENCHMARKS else without_data[name]())
     print(json.dumps(figures, indent=1))
 
 
 def read_arguments() -> argparse.Namespace:
     """Read the command line."""
-    known = [*MEASURES, *CONTEXTS, *BENCHMARKS]
+    known = [*MEASURES, *CONTEXTS, *KNOWLEDGE, *BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--data", type=Path, default=recall.DATA, help="the folder of the public benchmarks")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +25,32 @@ class Bm25:
 
     def __init__(self, texts: Sequence[str]) -> None:
         counted = [Counter(read_words(text)) for text in texts]
-        self.places = {word: place for place, word in enumerate(dict.fromkeys(word for one in counted for word in one))}
-        counts = np.zeros((len(self.places), len(texts)))
+        self.entries = len(texts)
+        lengths = np.array([one.total() for one in counted], np.float64)
+        held: dict[str, list[tuple[int, int]]] = {}
         for row, one in enumerate(counted):
             for word, count in one.items():
-                counts[self.places[word], row] = count
-        held_by = (counts > 0).sum(axis=1, keepdims=True)
-        lengths = counts.sum(axis=0)
-        idf = np.log1p((len(texts) - held_by + 0.5) / (held_by + 0.5))
-        self.gains = idf * counts * (K1 + 1) / (counts + K1 * (1 - B + B * lengths / lengths.mean()))
+                held.setdefault(word, []).append((row, count))
+        norms = K1 * (1 - B + B * lengths / lengths.mean())
+        self.gains = {word: self.weigh(np.array(places), norms) for word, places in held.items()}
+
+    def weigh(self, places: NDArray[np.int64], norms: Scores) -> tuple[NDArray[np.int64], Scores]:
+        """The texts that hold a word, and what it adds to the score of each."""
+        rows, counts = places.T
+        idf = np.log1p((self.entries - len(rows) + 0.5) / (len(rows) + 0.5))
+        return rows, idf * counts * (K1 + 1) / (counts + norms[rows])
 
     def score(self, query: str) -> Scores:
         """The score of each text."""
-        rows = [self.places[word] for word in read_words(query) if word in self.places]
-        scores: Scores = self.gains[rows].sum(axis=0)
+        return self.score_words(Counter(read_words(query)))
+
+    def score_words(self, weights: Mapping[str, float]) -> Scores:
+        """The score of each text for words with weights."""
+        scores = np.zeros(self.entries)
+        for word, weight in weights.items():
+            if word in self.gains:
+                rows, gains = self.gains[word]
+                scores[rows] += weight * gains
         return scores
 
 

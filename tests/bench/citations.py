@@ -15,6 +15,7 @@ import aiohttp
 
 from examples.write_collection import TALKS, write_collection, write_pdf
 from multiturn.app import open_server
+from multiturn.app.models import model_files
 from multiturn.cli.board import Board
 from multiturn.cli.client import Client, path_of
 from multiturn.cli.files import find_files
@@ -23,12 +24,14 @@ from multiturn.cli.listening import listen, take_address
 from multiturn.config import Settings
 from multiturn.engine.keys import NewKey
 from multiturn.engine.ports import Upstream
+from multiturn.upstream.embeddings import EmbeddingsChoice, open_embedder
 from multiturn.upstream.scripted import Script, ScriptedUpstream
 from tests.bench.citation_questions import Question, list_questions, write_register
 from tests.talks import Talk, make_talk
 
 Figures = dict[str, Any]
 STORE = "citations"
+SPEECH_MODEL = "whisper-tiny.en"
 # A citation of speech is right when it holds the middle of the sentence and begins within this of its first sound.
 EARLY_S = 2.0
 EMBEDDED_EVERY = 5
@@ -73,9 +76,10 @@ def write_files(folder: Path) -> Mapping[str, Talk]:
 @asynccontextmanager
 async def open_client(data_dir: Path, upstream: Upstream | None) -> AsyncGenerator[Client]:
     """A server of one's own with the default models, and a client of it."""
-    settings = Settings(data_dir=data_dir, stop_s=1.0)
+    settings = Settings(data_dir=data_dir, speech_model=SPEECH_MODEL, stop_s=1.0)
     async with (
-        open_server(settings, upstream=upstream) as server,
+        open_embedder(EmbeddingsChoice(), model_files(data_dir)) as embedder,
+        open_server(settings, upstream=upstream, embedder=embedder) as server,
         listen(server, settings, take_address("127.0.0.1", 0)) as listening,
     ):
         _, key = await server.keys.make(NewKey())

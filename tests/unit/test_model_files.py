@@ -317,3 +317,15 @@ async def test_path_of_a_file_is_a_model(tmp_path: Path) -> None:
     assert await files.pull(str(own)) == own
     files.use(str(own))
     assert files.read_default() == str(own)
+
+
+async def test_files_of_a_folder_lie_in_it(tmp_path: Path, wheels: Path) -> None:
+    model = describe_pair()
+    named = [msgspec.structs.replace(file, name=f"speaker/{file.name}") for file in model.files]
+    files = make_files(tmp_path, msgspec.structs.replace(model, kind="speech", files=tuple(named)))
+    path = await files.pull("pair")
+    assert path == tmp_path / "shared" / "speaker" / "pair.onnx"
+    assert files.find_all("pair") == [path, path.with_name("pair.json")]
+    path.write_bytes(b"other")
+    with pytest.raises(Unavailable, match="its sha256 differs"):
+        await files.pull("pair")

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from multiturn.engine.structured.lenient import NotJson, read_leniently
 from multiturn.engine.structured.repair import repair
 from multiturn.engine.structured.schema import check_schema, tighten
-from multiturn.engine.structured.validation import validate, write_correction, write_request
+from multiturn.engine.structured.validation import validate, write_correction
 from multiturn.errors import InvalidRequest
 
 CLIP = {
@@ -305,7 +305,6 @@ def test_errors_name_the_place_and_stay_short() -> None:
     assert all(len(error) < 400 for error in found.errors)
     said = write_correction(found.errors)
     assert "themes[0].count" in said
-    assert '"$defs"' in write_request(TIGHT, description="themes of talks")
 
 
 def test_no_more_than_twenty_errors_are_said() -> None:

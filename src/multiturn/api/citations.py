@@ -44,7 +44,7 @@ class CitationBody(Struct, kw_only=True, omit_defaults=True):
     modality: Annotated[
         Literal["text", "speech", "screen", "caption"],
         Meta(description="Written, spoken, seen on a screen, or said of a picture."),
-    ] = "text"
+    ]
     place: PlaceBody = PlaceBody()
     source_start: Annotated[Characters, Meta(description="The first character of the quote in the item's text.")] = 0
     source_end: Annotated[Characters, Meta(description="The character behind its last.")] = 0

@@ -19,8 +19,6 @@ FIELDS_BYTES_MAX = 1024 * 1024
 PARTS_MAX = 100
 # RFC 7578 forbids it, and clients send it: a name in UTF-8, percent-encoded (RFC 5987).
 EXTENDED_NAME = re.compile(r"""filename\*=(?:utf-8|UTF-8)''([^;"\s]+)""")
-# What browsers put for the characters that cannot stand in a quoted name (WHATWG HTML, 4.10.21.8).
-ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
 
 class Part(NamedTuple):
@@ -141,7 +139,7 @@ def read_part(headers: dict[str, str]) -> Part:
         called: str | None = unquote(extended[1], errors="replace")
     else:
         called = None if filename is None else unescape(read_text(filename))
-    return Part(unescape(read_text(options[b"name"])), called, headers.get("content-type"))
+    return Part(read_text(options[b"name"]), called, headers.get("content-type"))
 
 
 def read_text(data: bytes) -> str:
@@ -153,10 +151,13 @@ def read_text(data: bytes) -> str:
 
 
 def unescape(name: str) -> str:
-    """A quoted name as it was meant."""
-    for escaped, character in ESCAPES.items():
-        name = name.replace(escaped, character)
-    return name
+    """A quoted name as it was meant: browsers escape quotes and line ends (WHATWG HTML, 4.10.21.8), others all that is
+    not ASCII.
+    """
+    try:
+        return unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        return name
 
 
 def broken_off() -> InvalidRequest:

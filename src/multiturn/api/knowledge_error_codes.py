@@ -58,4 +58,39 @@ KNOWLEDGE = (
         "The server of a URL failed, was silent, or broke off. It is tried again in the background.",
         "Wait; when the asset has failed, look at the URL.",
     ),
+    ErrorCode(
+        "asset_not_ready",
+        400,
+        "An asset is to be put into a knowledge store and is still being looked at.",
+        "Wait until its status is `ready`.",
+    ),
+    ErrorCode(
+        "asset_failed",
+        400,
+        "An asset is to be put into a knowledge store and could not be read; the text says why.",
+        "Do what the text says, and put the file in again.",
+    ),
+    ErrorCode(
+        "asset_kind_wrong",
+        400,
+        "The client says what kind of file an asset is, and it is another; the text names both.",
+        "Say what it is, or nothing.",
+    ),
+    ErrorCode(
+        "ingestion_config_invalid",
+        400,
+        "What is to be extracted of a store's items cannot be: the text names the place and what is wrong there.",
+        "Take the keywords of JSON Schema that the text lists, and describe every property.",
+    ),
+    ErrorCode(
+        "store_not_found",
+        404,
+        "There is no such knowledge store.",
+        "List the stores. A path takes our id or the name.",
+    ),
+    ErrorCode("item_not_found", 404, "The knowledge store has no such item.", "List its items."),
+    ErrorCode("collection_not_found", 404, "The knowledge store has no such collection.", "List its collections."),
+    ErrorCode(
+        "collection_exists", 409, "The knowledge store has a collection of this name already.", "Take another name."
+    ),
 )

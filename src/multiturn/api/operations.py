@@ -16,6 +16,8 @@ from multiturn.api.native.contexts_operations import OPERATIONS as CONTEXTS
 from multiturn.api.native.documents_operations import OPERATIONS as DOCUMENTS
 from multiturn.api.native.operations import OPERATIONS as RUNS
 from multiturn.api.native.session_operations import OPERATIONS as SESSIONS
+from multiturn.api.native.store_items_operations import OPERATIONS as STORE_ITEMS
+from multiturn.api.native.stores_operations import OPERATIONS as STORES
 from multiturn.api.native.tenant_operations import OPERATIONS as TENANT
 from multiturn.api.native.transfer_operations import OPERATIONS as TRANSFER
 from multiturn.api.native.users_operations import OPERATIONS as USERS
@@ -30,6 +32,7 @@ TAGS = {
     "Documents": "What a session, an agent or a user is to know besides the conversation; each turn searches in it.",
     "Assets": "Files that are put in: documents, recordings, video, pictures. Knowledge stores are made of them.",
     "Links to files": "Open to everybody who has the link, for some days: the server signed it for one file.",
+    "Knowledge stores": "Files that are searched together: put in, followed while they are indexed, read and searched.",
     "Agents": "Who answers in sessions: what it is, what it is told, how it is asked; version by version.",
     "Users": "Who owns sessions or takes part in them, and what agents are to know of them.",
     "Tenant": "What counts for the contexts of all sessions, unless an agent, a session or a turn says otherwise.",
@@ -104,6 +107,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *CONTEXTS,
     *DOCUMENTS,
     *ASSETS,
+    *STORES,
+    *STORE_ITEMS,
     *AGENTS,
     *USERS,
     *TENANT,

@@ -16,6 +16,8 @@ from multiturn.api.native.contexts import ContextRoutes
 from multiturn.api.native.documents import DocumentRoutes
 from multiturn.api.native.media import MediaRoutes
 from multiturn.api.native.routes import NativeRoutes
+from multiturn.api.native.store_items import StoreItemRoutes
+from multiturn.api.native.stores import StoreRoutes
 from multiturn.api.native.tenant import TenantRoutes
 from multiturn.api.native.transfer import TransferRoutes
 from multiturn.api.native.users import UserRoutes
@@ -38,6 +40,8 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *DocumentRoutes(services).below("/v1"),
         *AssetRoutes(services).below("/v1"),
         *MediaRoutes(services).routes(),
+        *StoreRoutes(services).below("/v1"),
+        *StoreItemRoutes(services).below("/v1"),
         *AgentRoutes(services).below("/v1"),
         *UserRoutes(services).below("/v1"),
         *TenantRoutes(services).below("/v1"),

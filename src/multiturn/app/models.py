@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from multiturn.config import Settings
 from multiturn.engine.ports import Embedder, Upstream
+from multiturn.engine.ports_knowledge import Reranker
 from multiturn.store.contexts import SqlContextStore
 from multiturn.store.database import Database
 from multiturn.upstream.catalogue import EMBEDDING_MODELS
@@ -23,6 +24,7 @@ from multiturn.upstream.http import CallLimits, open_session
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 from multiturn.upstream.openai_chat import OpenAIChatUpstream
 from multiturn.upstream.openai_embeddings import OpenAIEmbedder
+from multiturn.upstream.rerank import RerankEndpoint, open_reranker
 from multiturn.upstream.router import RetryLimits, Route, Router
 from multiturn.upstream.speech_model import SpeechModel
 
@@ -50,6 +52,7 @@ class Models:
     other_embedders: Sequence[Embedder] = ()
     summariser: Upstream | None = None
     speech: SpeechModel | None = None
+    reranker: Reranker | None = None
 
     def states(self) -> Sequence[dict[str, Any]]:
         """How each upstream is, for ``/healthz``."""
@@ -113,6 +116,14 @@ async def open_summariser(settings: Settings, stack: AsyncExitStack) -> Upstream
     session = await stack.enter_async_context(open_session(connections_max=SUMMARY_CONNECTIONS_MAX))
     limits = CallLimits(connect_s=settings.connect_s, first_token_s=settings.first_token_s, idle_s=settings.idle_s)
     return OpenAIChatUpstream(settings.summary_url, settings.summary_key, session, limits=limits)
+
+
+async def open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranker | None:
+    """Open what looks at the best of a search again, where one is set."""
+    endpoint = None
+    if settings.rerank_url:
+        endpoint = RerankEndpoint(url=settings.rerank_url, key=settings.rerank_key, model=settings.rerank_model)
+    return await stack.enter_async_context(open_reranker(endpoint, connect_s=settings.connect_s))
 
 
 async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechModel | None:

@@ -22,7 +22,15 @@ from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from multiturn.app.engine import Crews, Engine, turn_limits
 from multiturn.app.library import ReadingModels, make_extractor, open_library
-from multiturn.app.models import Models, open_embeddings, open_models, open_others, open_speech, open_summariser
+from multiturn.app.models import (
+    Models,
+    open_embeddings,
+    open_models,
+    open_others,
+    open_reranking,
+    open_speech,
+    open_summariser,
+)
 from multiturn.app.services import make_services
 from multiturn.app.stores import open_database, open_stores, read_clock
 from multiturn.config import Settings
@@ -85,6 +93,7 @@ async def open_server(
                 models,
                 embedder=await open_embeddings(settings, stack),
                 summariser=await open_summariser(settings, stack),
+                reranker=await open_reranking(settings, stack),
             )
         if not upstream or settings.speech_model:
             models = replace(models, speech=await open_speech(settings, stack))

@@ -1,4 +1,4 @@
-"""The command line: serve, chat, ingest, ask, stores, keys, sessions, export, import, model, migrate, doctor."""
+"""The command line: serve, work, chat, ingest, ask, stores, keys, sessions, export, import, model, migrate, doctor."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from multiturn.cli.client import Client, path_of
-from multiturn.cli.place import Place, UserOption, place_of
+from multiturn.cli.place import Place, place_of
 from multiturn.cli.progress import follow_model
 from multiturn.cli.reach import reach
 from multiturn.cli.screen import Screen
@@ -58,7 +58,6 @@ def ask(
     session: SessionOption = None,
     model: ModelOption = None,
     json: JsonOption = False,
-    user: UserOption = None,
 ) -> None:
     """Ask a knowledge store, and show what each sentence of the answer rests on: which file, which page or second.
 
@@ -68,7 +67,7 @@ def ask(
     """
     asked = Question(text=question, store=store, session=session or f"ask-{secrets.token_hex(4)}", model=model)
     try:
-        asyncio.run(ask_once(place_of(context, user=user), asked, as_json=json))
+        asyncio.run(ask_once(place_of(context), asked, as_json=json))
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
 

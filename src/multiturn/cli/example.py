@@ -53,7 +53,7 @@ async def is_there(client: Client) -> bool:
         if error.code != "store_not_found":
             raise
         return False
-    return set(store["items"]) == {"ready"}
+    return 0 < store["items"]["total"] == store["items"]["ready"]
 
 
 async def fill(client: Client, folder: Path) -> None:

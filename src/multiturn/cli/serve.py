@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -110,13 +111,18 @@ async def run_server(settings: Settings, taken: socket.socket, example: Path | N
             heed_signals(settings, listening)
             with listening.announce(settings):
                 print(await write_welcome(settings, server.models, listening.url, key), flush=True)
+                beside = [watch_model(server.models)]
+                beside += [show_example(listening.url, listening.key, example)] if example else []
                 async with asyncio.TaskGroup() as group:
-                    beside = [group.create_task(watch_model(server.models))]
-                    if example:
-                        beside.append(group.create_task(show_example(listening.url, listening.key, example)))
+                    tasks = [group.create_task(work) for work in beside]
                     await listening.wait_stopped()
-                    for task in beside:
-                        task.cancel()
+                    cancel(tasks)
+
+
+def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Give up what went on beside the server."""
+    for task in tasks:
+        task.cancel()
 
 
 async def prepare_key(settings: Settings, keys: Keys) -> str | None:

@@ -1,4 +1,4 @@
-"""`multiturn work`: a worker in the foreground, which reads and indexes files for the servers of a PostgreSQL database."""
+"""`multiturn work`: a worker in the foreground, which indexes files for the servers of a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def work(context: typer.Context, workers: WorkersOption = None) -> None:
     """Read and index files until SIGTERM or Ctrl-C, for the servers on the same PostgreSQL database.
 
     Any number of these may run, on any machines that reach the database and the files: MULTITURN_FILES_URL, or a
-    MULTITURN_DATA_DIR that they share. With MULTITURN_INDEX_WORKERS=0 the servers leave this work to them. A worker that
-    stops gives its files back at once; what one was at that died is taken up within 30 seconds, at the step where it
-    was. On SQLite `multiturn serve` does this work itself. Logs are JSON lines on standard error.
+    MULTITURN_DATA_DIR that they share. With MULTITURN_INDEX_WORKERS=0 the servers leave this work to them. A worker
+    that stops gives its files back at once; what one was at that died is taken up within 30 seconds, at the step where
+    it was. On SQLite `multiturn serve` does this work itself. Logs are JSON lines on standard error.
 
     Exit codes: 0 it was stopped; 2 a setting is wrong, or the database is SQLite.
     """

@@ -45,10 +45,10 @@ RELATED_MIN = 0.2
 RERANKED_MAX = 30
 RERANK_S = 10.0
 TURN_RERANK_S = 0.6
-# What the meaning of a question behind the one before it weighs beside that of the question alone
-# (docs/decisions/retrieval.md), and how much of the former is read.
-BEHIND_SHARE = 0.5
-EARLIER_CHARS_MAX = 500
+# What the meaning of a question behind the one before it, and behind all before it, weighs beside that of the question
+# alone (docs/decisions/retrieval.md). So much is read of what was before: small models read some 1,000 characters.
+BEHIND_ONE, BEHIND_ALL = 0.4, 0.3
+EARLIER_CHARS_MAX = 700
 # Who says what the stores said before is not asked again.
 MACHINES = ("assistant", "tool", "system")
 
@@ -249,10 +249,12 @@ def resolve_mode(ask: Ask, vectors: Mapping[str, Vector]) -> SearchMode:
 
 def list_forms(text: str, earlier: Sequence[str]) -> list[tuple[str, float]]:
     """What is embedded of a question, with what each weighs: it alone, and behind what was said before it."""
-    forms = [(text, 1.0)]
-    if earlier:
-        forms.append((f"{earlier[-1][-EARLIER_CHARS_MAX:]}\n{text}", BEHIND_SHARE))
-    return forms
+    before = [said for said in earlier if said.strip()]
+    if not before:
+        return [(text, 1.0)]
+    one, whole = (said[-EARLIER_CHARS_MAX:] for said in (before[-1], "\n".join(before)))
+    forms = [(text, 1.0), (f"{one}\n{text}", BEHIND_ONE), (f"{whole}\n{text}", BEHIND_ALL)]
+    return forms if len(before) > 1 else [(text, 1.0), (f"{one}\n{text}", BEHIND_ONE + BEHIND_ALL)]
 
 
 def mix(rows: NDArray[np.float32], shares: Sequence[float]) -> Vector:

@@ -108,15 +108,15 @@ def join(found: Sequence[Candidates]) -> Pool:
 def score(pool: Pool, options: SearchOptions, words_max: float) -> NDArray[np.float32]:
     """One score from 0 to 1 for each candidate: both begin at 0, which is about the worst of all chunks, found or not.
 
-    Where even the best holds few of the words that are looked for, words say less: they weigh as much less as the
-    square root of the best's share of what they could score. A chunk without a vector is judged by its words.
+    Where even the best holds little of what is looked for, words say little: they weigh as much less as its score is
+    below the most that it could be. A chunk without a vector is judged by its words.
     """
     known = ~np.isnan(pool.similarity)
     best = float(pool.lexical.max())
     words = pool.lexical / max(best, 1e-9)
     near = np.maximum(np.where(known, pool.similarity, 0), 0)
     near /= max(float(near.max()), 1e-9)
-    trust = (1 - options.alpha) * np.sqrt(best / words_max) if words_max and best else 0.0
+    trust = (1 - options.alpha) * best / words_max if words_max and best else 0.0
     alpha = options.alpha / (options.alpha + trust) if known.any() and options.alpha + trust else 0.0
     scores: NDArray[np.float32] = np.where(known, (1 - alpha) * words + alpha * near, words).astype(np.float32)
     return scores

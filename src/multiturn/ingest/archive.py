@@ -43,7 +43,9 @@ class Archive:
                 _check(archive)
                 yield cls(archive)
         except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise Refusal("The file is cut off or damaged: it is a document in a zip archive that is broken.") from error
+            raise Refusal(
+                "The file is cut off or damaged: it is a document in a zip archive that is broken."
+            ) from error
 
     @contextmanager
     def stream(self, name: str) -> Iterator[IO[bytes]]:
@@ -53,9 +55,13 @@ class Archive:
         with self._archive.open(name) as part:
             yield part
 
+    def measure(self, name: str) -> int:
+        """The bytes of a part, 0 when it is not there."""
+        return self._archive.getinfo(name).file_size if name in self.names else 0
+
     def read(self, name: str) -> bytes:
         """Read a part as a whole. Raises Refusal when it is not there, or too large for that."""
-        if name in self.names and self._archive.getinfo(name).file_size > PART_BYTES_MAX:
+        if self.measure(name) > PART_BYTES_MAX:
             raise Refusal(f"The file's part {name[:100]} is larger than {PART_BYTES_MAX >> 20} MB.")
         with self.stream(name) as part:
             return part.read()

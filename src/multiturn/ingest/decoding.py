@@ -25,6 +25,12 @@ CONTROL_SHARE_MAX = 0.002
 # Of UTF-16 without a mark, every second byte of most texts is 0.
 ZERO_SHARE_MIN = 0.3
 
+ASCII = bytes(range(128))
+NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalpha())
+# Of letters: German has 2 to 4 % beyond ASCII, Czech 15, Russian all.
+HIGH_SHARE_MAX = 0.25
+TYPOGRAPHY = frozenset("“”„‘’‚«»‹›–—…·•°§©®™£€¥½¼¾²±×´¨\u00a0\u00ad¿¡")
+
 
 class Piece(NamedTuple):
     """A piece of a file's text, and the share of the file that was read with it."""
@@ -63,12 +69,19 @@ def _find_wide(sample: bytes) -> str | None:
 
 
 def _guess(sample: bytes) -> str | None:
-    """Eight-bit encodings differ by what the text would say in them."""
+    """Eight-bit encodings differ by what the text would say in them.
+
+    With few letters beyond ASCII it is Western European, if they are letters so: of short texts a guess by frequency
+    goes wrong.
+    """
+    high = sample.translate(None, ASCII)
+    letters = sample.translate(None, NO_LETTERS)
+    text = high.decode("cp1252", "replace")
+    is_western = all(letter.isalpha() or letter in TYPOGRAPHY for letter in text)
+    if is_western and len(high) < len(letters) * HIGH_SHARE_MAX:
+        return "cp1252"
     best = charset_normalizer.from_bytes(sample).best()
-    if best is not None:
-        return best.encoding
-    high = sum(byte >= 0x80 for byte in sample)
-    return "cp1252" if high < len(sample) * 0.3 else None
+    return best.encoding if best is not None else None
 
 
 def read_sample(path: Path) -> bytes:

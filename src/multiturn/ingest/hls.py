@@ -1,4 +1,4 @@
-"""Writes a film for players that stream (HLS): its streams as they are, in pieces of fragmented MP4."""
+"""Writes a film for players that stream (HLS): its streams as they are, in pieces."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from multiturn.ingest.media import find_audio, find_video, list_packets, open_me
 from multiturn.ingest.refusal import Refusal
 
 PIECE_S = 6
-# What players take from fragmented MP4, by FFmpeg's names.
+# What players take from pieces of MP4, by FFmpeg's names.
 VIDEO_CODECS = {"h264", "hevc", "vp9", "libvpx-vp9", "av1", "libdav1d"}
 AUDIO_CODECS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "flac", "alac"}
+TRANSPORTS = {"mpegts", "mpeg", "aac"}
 PLAYLIST = "stream.m3u8"
 
 
@@ -25,15 +26,24 @@ def make_hls(path: Path, folder: Path) -> None:
         options = {
             "hls_time": str(PIECE_S),
             "hls_playlist_type": "vod",
-            "hls_segment_type": "fmp4",
-            "hls_fmp4_init_filename": "init.mp4",
-            "hls_segment_filename": str(folder / "piece%05d.m4s"),
+            **_choose_pieces(source, folder),
         }
         try:
             with av.open(str(folder / PLAYLIST), "w", format="hls", options=options) as target:
                 _copy(source, target, streams)
         except av.error.FFmpegError as error:
             raise Refusal(f"The streams cannot be written for HLS: {error.strerror}.") from error
+
+
+def _choose_pieces(source: InputContainer, folder: Path) -> dict[str, str]:
+    """A transport stream stays one: its streams lack the heads that MP4 wants."""
+    if source.format.name in TRANSPORTS:
+        return {"hls_segment_type": "mpegts", "hls_segment_filename": str(folder / "piece%05d.ts")}
+    return {
+        "hls_segment_type": "fmp4",
+        "hls_fmp4_init_filename": "init.mp4",
+        "hls_segment_filename": str(folder / "piece%05d.m4s"),
+    }
 
 
 def _choose(source: InputContainer) -> Sequence[av.VideoStream | av.AudioStream]:

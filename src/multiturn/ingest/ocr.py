@@ -9,12 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
+from rapidocr.utils.output import RapidOCROutput
 
 # Lines are looked for in a picture of this size, and read in the given one. On an A4 page of 150 dpi all lines are
 # found still, in half the time and memory that its full size takes.
 SIDE_PIXELS_MAX = 1280
 PIXELS_MAX = 2400
 CONFIDENCE_MIN = 0.6
+# Upright pages have .97 and more, even small and grainy ones; upside down they have .7.
+TURNED_CONFIDENCE, TURNED_LINES_MIN = 0.85, 3
 # A gap of so many line heights between lines parts columns, or paragraphs.
 COLUMN_GAP, PARAGRAPH_GAP = 0.9, 0.8
 # Columns are of text: of lines so much longer than high, and so many of them. The cells of a table are read by rows.
@@ -51,25 +54,35 @@ class PageReader:
         self._engine: RapidOCR | None = None
 
     def read(self, image: NDArray[np.uint8]) -> list[Line]:
-        """The lines of a picture (rows of RGB pixels), in the order in which they are read."""
-        engine = self._get_engine()
-        # Too large a picture would be scaled down for each of its lines.
-        engine.max_side_len = PIXELS_MAX
-        found = engine(np.ascontiguousarray(image[:, :, ::-1]))
-        if not getattr(found, "txts", None):
+        """The lines of a picture (rows of RGB pixels), in the order in which they are read.
+
+        A page that lies upside down is turned: what can be read of one so makes no sense, and the reader knows.
+        """
+        lines = self._find_lines(image)
+        if len(lines) >= TURNED_LINES_MIN and _rate(lines) < TURNED_CONFIDENCE:
+            turned = self._find_lines(image[::-1, ::-1])
+            lines = turned if _rate(turned) > _rate(lines) else lines
+        return list(order_lines([line for line in lines if line.confidence >= CONFIDENCE_MIN]))
+
+    def _find_lines(self, image: NDArray[np.uint8]) -> list[Line]:
+        found = self._get_engine()(np.ascontiguousarray(image[:, :, ::-1]))
+        if not isinstance(found, RapidOCROutput) or found.txts is None or found.boxes is None or found.scores is None:
             return []
-        lines = [
+        return [
             Line(text.strip(), _bound(box), float(score))
             for text, box, score in zip(found.txts, found.boxes, found.scores, strict=True)
-            if score >= CONFIDENCE_MIN and text.strip()
+            if text.strip()
         ]
-        return list(order_lines(lines))
 
     def _get_engine(self) -> RapidOCR:
         if self._engine is None:
             self._engine = RapidOCR(
                 params={
                     "Global.log_level": "error",
+                    # Too large a picture would be scaled down for each of its lines.
+                    "Global.max_side_len": PIXELS_MAX,
+                    "Global.text_score": 0.0,
+                    # It turns long lines upside down that are not: of 2,000 words it lost 220.
                     "Global.use_cls": False,
                     "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
                     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
@@ -80,6 +93,12 @@ class PageReader:
                 }
             )
         return self._engine
+
+
+def _rate(lines: Sequence[Line]) -> float:
+    """How sure the lines are, each by its length."""
+    characters = sum(len(line.text) for line in lines)
+    return sum(line.confidence * len(line.text) for line in lines) / max(characters, 1)
 
 
 def _bound(corners: NDArray[np.float32]) -> Box:

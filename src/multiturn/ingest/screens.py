@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 import numpy as np
 
@@ -12,14 +13,18 @@ from multiturn.ingest.pictures import read_frame
 from multiturn.ingest.shots import SLIDE_SHARE, Shot, Small, find_changes
 from multiturn.model.segment import Place, Segment
 
-# The long side of the picture that is read.
-SIDE_MAX = 1280
-# In moving pictures text is looked for at most this often: reading takes half a second.
+# The long side of the picture that is read: of a slide that stands, and of what passes by. Looking for text takes as
+# much longer as there are more pixels: 0.5 s and 0.15 s on one core.
+SLIDE_SIDE, PASSING_SIDE = 1280, 800
+STAND_S_MIN = 5.0
+# In moving pictures text is looked for at most this often.
 MOVING_S_MIN = 10.0
 # A line that was on so many screens before, one behind the other, belongs to none of them: a logo, a footer.
 REPEATED_MAX = 3
+# Texts that are so much alike are one, read twice.
+LIKENESS = 0.85
 TITLE_CHARACTERS = (3, 100)
-TITLE_CONFIDENCE, TITLE_PLACE = 0.8, 0.45
+TITLE_CONFIDENCE, TITLE_PLACE = 0.8, 0.4
 WORD = re.compile(r"\w+")
 
 
@@ -31,28 +36,30 @@ class Screens:
         self._seen: Small | None = None
         self._seen_s = -MOVING_S_MIN
         self._pending: Segment | None = None
-        self._words: frozenset[str] = frozenset()
+        self._whole = ""
         self._repeats: dict[str, int] = {}
         self.titles: dict[int, str] = {}
         """The titles of slides, by their shots."""
 
     def read(self, shot: Shot) -> Segment | None:
         """Read the screen of a shot; the segment that has ended with it, if one has."""
+        since_s = shot.key.at_s - self._seen_s
         if self._is_known(shot):
             self._go_on(shot)
             return None
-        if not shot.is_still and shot.key.at_s - self._seen_s < MOVING_S_MIN:
+        if not shot.is_still and since_s < MOVING_S_MIN:
             return self.finish()
         self._seen, self._seen_s = shot.key.small, shot.key.at_s
-        lines = self._reader.read(np.asarray(read_frame(shot.key.frame, side_max=SIDE_MAX)))
-        words = frozenset(word for line in lines for word in WORD.findall(line.text.lower()))
-        if shot.is_still and (title := find_title(lines)):
-            self.titles[shot.number] = title
-        if self._pending is not None and words and words <= self._words:
+        side = SLIDE_SIDE if shot.is_still and since_s >= STAND_S_MIN else PASSING_SIDE
+        picture = np.asarray(read_frame(shot.key.frame, side_max=side))
+        lines = self._reader.read(picture)
+        whole = join_lines(lines)
+        if self._pending is not None and whole and is_alike(whole, self._whole):
             self._go_on(shot)
             return None
-        ended = self.finish()
-        self._words = words
+        ended, self._whole = self.finish(), whole
+        if shot.is_still and (title := find_title(lines, picture.shape[0])):
+            self.titles[shot.number] = title
         text = join_lines(self._drop_repeated(lines))
         if WORD.search(text):
             place = Place(start_s=shot.start_s, end_s=shot.end_s, shot=shot.number)
@@ -83,13 +90,21 @@ class Screens:
         return own or lines
 
 
-def find_title(lines: Sequence[Line]) -> str | None:
-    """The title of a slide: its tallest line, if that stands in the upper part."""
+def is_alike(one: str, other: str) -> bool:
+    """Whether two texts are the same but for what was misread, or the first is a part of the other."""
+    words = frozenset(WORD.findall(one.lower()))
+    if words <= frozenset(WORD.findall(other.lower())):
+        return True
+    matcher = SequenceMatcher(None, one.lower(), other.lower(), autojunk=False)
+    return matcher.quick_ratio() >= LIKENESS and matcher.ratio() >= LIKENESS
+
+
+def find_title(lines: Sequence[Line], height: int) -> str | None:
+    """The title of a slide: the tallest line of its upper part, if no line below is taller."""
     clear = [line for line in lines if line.confidence >= TITLE_CONFIDENCE]
     if not clear:
         return None
     tallest = max(clear, key=lambda line: line.box.height)
-    bottom = max(line.box.bottom for line in lines)
     shortest, longest = TITLE_CHARACTERS
-    is_above = tallest.box.top <= max(TITLE_PLACE * bottom, lines[0].box.bottom)
+    is_above = tallest.box.top <= TITLE_PLACE * height
     return tallest.text if is_above and shortest <= len(tallest.text) <= longest else None

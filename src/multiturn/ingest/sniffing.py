@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePath
-from typing import Literal
 
 from multiturn.ingest.archive import Archive
 from multiturn.ingest.decoding import decode, find_encoding, read_sample
@@ -12,15 +11,16 @@ from multiturn.ingest.delimiters import find_delimiter
 from multiturn.ingest.readers import EPUB, EXCEL, EXCEL_BINARY, EXCEL_OLD, KINDS_READ, OPEN_SHEET, POWERPOINT, WORD
 from multiturn.ingest.refusal import Refusal
 
-# For those who know pictures, sound and film better.
-Media = Literal["media"]
-MEDIA: Media = "media"
+# For those who know pictures, sound and film better; and what is perhaps one of these.
+MEDIA, UNKNOWN = "media", "unknown"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 SEARCH_BYTES = 1 << 20
 # By the beginning of a file.
 MEDIA_MARKS = (
-    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM", b"\x1aE\xdf\xa3", b"ID3", b"fLaC",
-    b"OggS", b"FLV\x01", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"FORM", b"#!AMR", b"caff",
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM", b"\x1aE\xdf\xa3", b"ID3",
+    b"fLaC", b"OggS", b"FLV\x01", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    b"\0\0\x01\xba", b"\0\0\x01\xb3",
+    b"FORM", b"#!AMR", b"caff",
 )  # fmt: skip
 # Of QuickTime and MP4, the second word.
 BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"))
@@ -51,7 +51,9 @@ OLD_OFFICE = (
     ("Workbook", EXCEL_OLD, ""),
     ("Book", EXCEL_OLD, ""),
 )
-HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+HTML = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
 HTML_PIECE = re.compile(r"<(?:p|div|h[1-6]|table|ul|ol|span|article|section)\b[^>]*>", re.IGNORECASE)
 SUBRIP = re.compile(r"\s*\d+[ \t]*\n\d{1,3}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->")
 MARKDOWN_HEADING = re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE)
@@ -59,14 +61,15 @@ MARKDOWN_NAMES = frozenset((".md", ".markdown", ".mkd", ".mdown", ".mdx", ".qmd"
 PROSE_NAMES = frozenset(("", ".txt", ".text"))
 TABLE_NAMES = frozenset((".csv", ".tsv", ".tab"))
 # A text under such a name is what a download left that failed, or the wrong file.
-BINARY_NAMES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .wmv .flv .mp3 .m4a .aac .wav .flac .ogg .opus .jpg .jpeg .png .gif .webp "
-    ".bmp .tif .tiff .heic .avif .pdf .docx .pptx .xlsx .xls .epub".split()
-)
+BINARY_NAMES = frozenset((
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".mp3", ".m4a", ".aac",
+    ".wav", ".flac", ".ogg", ".opus", ".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff",
+    ".heic", ".avif", ".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub",
+))  # fmt: skip
 
 
 def sniff(path: Path, filename: str) -> str:
-    """The media type of a document, or MEDIA. Raises Refusal for what nobody reads, and says what it is."""
+    """The media type of a document, MEDIA, or UNKNOWN. Raises Refusal for what nobody reads, and says what it is."""
     head = read_sample(path)
     if not head:
         raise Refusal("The file is empty.")
@@ -84,7 +87,7 @@ def sniff(path: Path, filename: str) -> str:
     encoding = find_encoding(head)
     if _is_media(head, is_text=encoding is not None):
         return MEDIA
-    return _sniff_text(decode(head), filename) if encoding else MEDIA
+    return _sniff_text(decode(head), filename) if encoding else UNKNOWN
 
 
 def _is_media(head: bytes, *, is_text: bool) -> bool:

@@ -7,10 +7,10 @@ from itertools import groupby
 from pathlib import Path
 
 from multiturn.ingest.options import Options
-from multiturn.ingest.phrases import Phrase, join_phrases
 from multiturn.ingest.sounds import RATE, Heard, listen, write_wav
 from multiturn.ingest.speech import open_listener
 from multiturn.ingest.tracks import list_subtitles
+from multiturn.model.phrases import Phrase, join_phrases
 from multiturn.model.segment import Note, Progress, Reading, Segment, Sound
 
 NO_MODEL = "What is said was not turned into text: there is no speech model."

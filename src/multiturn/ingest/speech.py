@@ -9,9 +9,9 @@ from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment as Spoken
 from faster_whisper.transcribe import Word
 
-from multiturn.ingest.phrases import SENTENCE_ENDS, Phrase
 from multiturn.ingest.refusal import Refusal
 from multiturn.ingest.sounds import RATE, Samples, Stretch
+from multiturn.model.phrases import SENTENCE_ENDS, Phrase
 
 BEAMS = 5
 # One more try, less strict, where the first said the same again and again, or nothing that it was sure of.

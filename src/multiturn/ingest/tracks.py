@@ -9,7 +9,7 @@ import av
 from av.subtitles.stream import SubtitleStream
 
 from multiturn.ingest.media import find_begin, list_packets, open_media
-from multiturn.ingest.phrases import Phrase
+from multiturn.model.phrases import Phrase
 
 # Other codecs hold pictures of text.
 TEXT_CODECS = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}

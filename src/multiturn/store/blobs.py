@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -43,7 +43,8 @@ class DirectoryBlobs:
         except OSError as error:
             raise storage_failed(error) from error
         finally:
-            growing.unlink(missing_ok=True)
+            with suppress(OSError):  # It is gone as a rule: it has its name.
+                growing.unlink()
         return size
 
     async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:

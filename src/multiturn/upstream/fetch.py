@@ -69,8 +69,7 @@ class HttpFetcher:
     async def _follow(self, session: aiohttp.ClientSession, url: str, began: float) -> aiohttp.ClientResponse:
         """Ask for a URL, and for those that it is redirected to. The addresses of each are checked anew."""
         for _ in range(REDIRECTS_MAX + 1):
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise UnreadableFile("The URL leads to an address that is neither http nor https.")
+            check_scheme(url)
             left_s = self.limits.total_s - (time.monotonic() - began)
             timeout = aiohttp.ClientTimeout(
                 total=max(left_s, 0.001), sock_connect=self.limits.connect_s, sock_read=self.limits.idle_s
@@ -127,6 +126,16 @@ class HttpFetcher:
         return socket.socket(family, type_, proto)
 
 
+def check_scheme(url: str) -> None:
+    """Raises UnreadableFile for a URL of another protocol."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise translate(error, url) from error
+    if scheme not in ("http", "https"):
+        raise UnreadableFile("The URL leads to an address that is neither http nor https.")
+
+
 def check_answer(response: aiohttp.ClientResponse, bytes_max: int) -> None:
     """Raises UnreadableFile for an answer that is no file or too large, Unavailable when it may be one later."""
     if response.status != 200:
@@ -156,7 +165,7 @@ def translate(error: Exception, url: str) -> MultiturnError:
     """Why a file cannot be fetched, for a person; what may pass is Unavailable. No address is told: a name's private
     addresses are not everybody's business.
     """
-    host = urlsplit(url).hostname or url[:80]
+    host = find_host(url)
     match error:
         case aiohttp.ClientConnectorDNSError():
             return UnreadableFile(f"The host '{host}' is not known.")
@@ -181,3 +190,11 @@ def translate(error: Exception, url: str) -> MultiturnError:
             return UnreadableFile(f"The host '{host}' does not speak HTTP.")
         case _:
             return Unavailable(f"The host '{host}' broke off.", code="fetch_failed")
+
+
+def find_host(url: str) -> str:
+    """The host of a URL, for a person."""
+    try:
+        return urlsplit(url).hostname or url[:80]
+    except ValueError:
+        return url[:80]

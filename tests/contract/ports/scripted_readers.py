@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from multiturn.engine.ports_assets import Fetched, ReadOrder
+from multiturn.engine.ports_assets import ReadOrder
 from multiturn.errors import MultiturnError, UnreadableFile
-from multiturn.model.asset import AssetKind, Probe
+from multiturn.model.asset import AssetKind, Fetched, Probe
 from multiturn.model.segment import Note, Picture, Place, Progress, Reading, Segment
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
@@ -37,10 +37,10 @@ class ScriptedReaders:
         self.calls["probe"] += 1
         self._fail()
         kind = path.read_text("utf-8").split("\n", 1)[0]
-        if kind not in ("document", "video", "audio", "image"):
-            raise UnreadableFile(f"'{filename}' is nothing that is read.")
-        known: AssetKind = kind
-        return Probe(kind=known, mime=f"{kind}/x-test", duration_s=60.0, technical={"video_width": 640})
+        for known in get_args(AssetKind):
+            if known == kind:
+                return Probe(kind=known, mime=f"{kind}/x-test", duration_s=60.0, technical={"video_width": 640})
+        raise UnreadableFile(f"'{filename}' is nothing that is read.")
 
     async def read(self, path: Path, order: ReadOrder) -> AsyncGenerator[Reading]:
         """What the other lines say."""

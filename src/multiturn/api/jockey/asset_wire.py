@@ -153,7 +153,7 @@ class JockeyProofBody(Struct, kw_only=True, omit_defaults=True):
     chunk_index: Annotated[int, Meta(ge=1, le=CHUNKS_MAX)]
     proof: Annotated[str, Meta(description="The `ETag` of the answer.")]
     proof_type: Literal["etag"] = "etag"
-    chunk_size: Annotated[int | None, Meta(ge=0, le=FILE_BYTES_MAX, description="Its bytes.")] = None
+    chunk_size: Annotated[Annotated[int, Meta(ge=0, le=FILE_BYTES_MAX)] | None, Meta(description="Its bytes.")] = None
 
 
 class JockeyReportOrderBody(Struct, kw_only=True):

@@ -51,13 +51,15 @@ def render_asset(asset: Asset, media: Media) -> JockeyAssetBody:
 
 
 def render_hls(asset: Asset, media: Media) -> JockeyHlsBody | None:
-    """An asset as HLS, where that was asked for."""
-    return None if asset.hls == "none" else JockeyHlsBody(status=asset.hls, manifest_url=media.hls(asset))
+    """A video as HLS, where that was asked for; other files have no such thing."""
+    if asset.hls == "none" or asset.kind not in (None, "video"):
+        return None
+    return JockeyHlsBody(status=asset.hls, manifest_url=media.hls(asset))
 
 
 def render_thumbnail(asset: Asset, media: Media) -> JockeyThumbnailBody | None:
-    """A still of an asset, where one was asked for."""
-    if asset.thumbnail == "none":
+    """A still of an asset, where one was asked for; a sound has none."""
+    if asset.thumbnail == "none" or asset.kind == "audio":
         return None
     return JockeyThumbnailBody(status=asset.thumbnail, representative_url=media.thumbnail(asset))
 

@@ -26,17 +26,25 @@ COVERAGE_MIN = 0.5
 WORDS_MIN = 2
 # Two sentences are taken for one piece only when they hold so much more than one.
 PAIR_GAIN = 0.3
+# What an item is about says the same as the place where it says so: the place is cited, unless it holds much less.
+ITEM_LOSS = 0.1
+# What stands in front of the words: the number of a line, and times, which sources are shown with.
+NUMBERING = re.compile(r"^\s*(?:[-*•#]+|\d{1,3}[.)])\s+|\b\d{1,2}(?::\d{2}){1,2}\b", re.MULTILINE)
 NUMBER = re.compile(r"\d[\d.,:]*")
 NUMBER_WEIGHT = 2.0
 
 
 class Piece(Struct, frozen=True, kw_only=True):
-    """A piece of a source: its place among the sources, its characters in the source's text, its words."""
+    """A piece of a source: its place among the sources, its characters in the source's text, its words, and those of
+    the title above it. ``is_item``: the source says what an item is about.
+    """
 
     source: int
     start: int
     end: int
     terms: frozenset[int]
+    title: frozenset[int]
+    is_item: bool
 
 
 class Support(Struct, frozen=True, kw_only=True):
@@ -63,11 +71,14 @@ class Aligner:
     def add(self, sources: Sequence[Snippet]) -> None:
         """Add sources behind those that it has."""
         for snippet in sources:
+            title, is_item = frozenset(self.read(snippet.title or "")), snippet.source == "item"
             spans = list(find_parts(snippet.text, PIECE_CHARACTERS))
             wide = [Span(first.start, second.end) for first, second in pairwise(spans)]
             for span in (*spans, *wide):
                 terms = frozenset(self.read(snippet.text[span.start : span.end]))
-                self.pieces.append(Piece(source=self.count, start=span.start, end=span.end, terms=terms))
+                self.pieces.append(
+                    Piece(source=self.count, start=span.start, end=span.end, terms=terms, title=title, is_item=is_item)
+                )
             for span in spans:
                 self.holders.update(set(self.read(snippet.text[span.start : span.end])))
             self.count += 1
@@ -93,7 +104,7 @@ class Aligner:
 
     def find_best(self, sentence: str, *, among: Sequence[int] | None = None) -> Support | None:
         """The piece that holds most of a sentence, however little; None where it shares too few words."""
-        terms = set(self.read(sentence))
+        terms = set(self.read(NUMBERING.sub(" ", sentence)))
         whole = sum(map(self.weigh, terms))
         if len(terms) < WORDS_MIN or not whole:
             return None
@@ -105,13 +116,16 @@ class Aligner:
         return best
 
     def score(self, terms: set[int], among: Sequence[int] | None) -> Iterator[tuple[Piece, float]]:
-        """The pieces that share enough words with a sentence, and the weight of those."""
+        """The pieces that share enough words with a sentence, and the weight of those; a title alone stands for its
+        item.
+        """
+        whole = sum(map(self.weigh, terms))
         for piece in self.pieces:
             if among is not None and piece.source not in among:
                 continue
-            shared = terms & piece.terms
-            if len(shared) >= WORDS_MIN:
-                yield piece, sum(map(self.weigh, shared))
+            own, named = terms & piece.terms, terms & piece.title
+            if len(own) >= WORDS_MIN or (piece.is_item and len(own | named) >= WORDS_MIN):
+                yield piece, sum(map(self.weigh, own | named)) - (ITEM_LOSS * whole if piece.is_item else 0)
 
 
 def narrow(place: Place, start: int, end: int) -> Place:

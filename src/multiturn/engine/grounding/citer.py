@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from multiturn.engine.grounding.alignment import Aligner, Support, narrow
 from multiturn.engine.grounding.sentences import Sentences
 from multiturn.engine.search.terms import TermReader
@@ -160,7 +162,7 @@ class Citer:
             chunk=source.chunk,
             source_start=source.start + start,
             source_end=source.start + start + len(quote),
-            place=narrow(source.place, start, end),
+            place=narrow(source.place, start, end) if support else replace(source.place, marks=()),
             is_aligned=is_aligned,
             metadata=source.metadata,
         )

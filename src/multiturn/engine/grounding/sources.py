@@ -26,6 +26,7 @@ from multiturn.engine.window.tokens import count_text
 from multiturn.errors import MultiturnError
 from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, SearchOrder
 from multiturn.model.retrieved import Snippet
+from multiturn.model.segment import Mark, Place
 from multiturn.model.store import Highlight, Sorting, StoreItem, StoreItemFilter
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ CORPUS_SHARE = 0.65
 SMALL_SHARE = 0.3
 SMALL_ITEMS = 6
 OMITTED_MAX = 10
+EARLIER_MAX = 8
 QUERY_CHARS_MAX = 2000
 EARLIER_CHARS_MAX = 1000
 NUMBERS = re.compile(r"\[(\d{1,5})\]")
@@ -96,7 +98,7 @@ class Room:
         new = {one.number for one in self.taken}
         earlier = [number for number in self.earlier if number not in new]
         omitted = [*self.omitted, *(replace(one, omitted="below_threshold") for one in unrelated)][:OMITTED_MAX]
-        lines = write_sources(self.taken, earlier=earlier)
+        lines = write_sources(self.taken, earlier=earlier[:EARLIER_MAX])
         return Chosen((*self.taken, *omitted), lines)
 
 
@@ -234,8 +236,13 @@ def describe_hit(hit: DocumentHit) -> Snippet:
 
 
 def describe_item(item: StoreItem) -> Snippet:
-    """What an item is about."""
+    """What an item is about; sentences of its own keep their times."""
     summary = item.digest.summary if item.digest else ""
+    marks = [
+        Mark(place, one.place.start_s, one.place.end_s)
+        for one in (item.digest.highlights if item.digest else ())
+        if (place := summary.find(one.text)) >= 0 and one.place.start_s is not None and one.place.end_s is not None
+    ]
     return Snippet(
         source="item",
         text=summary,
@@ -245,6 +252,7 @@ def describe_item(item: StoreItem) -> Snippet:
         title=item.title,
         owner_kind="store",
         owner_id=item.store_id,
+        place=Place(marks=tuple(sorted(marks, key=lambda mark: mark.start))),
         metadata=item.metadata,
     )
 

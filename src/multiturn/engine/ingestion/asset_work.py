@@ -12,7 +12,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from multiturn.engine.ingestion.equipment import LATER, Equipment, Stopped, Verdict, explain, find_verdict, is_passing
+from multiturn.engine.ingestion.equipment import (
+    LATER,
+    Equipment,
+    Stopped,
+    Verdict,
+    check_tries,
+    explain,
+    find_verdict,
+    is_passing,
+)
 from multiturn.errors import MultiturnError
 from multiturn.model.asset import Asset, Probe
 from multiturn.model.job import Job
@@ -40,6 +49,7 @@ class AssetWork:
         self.asset = asset = await self.equipment.assets.find(self.job.tenant_id, self.job.subject_id)
         if asset is None:
             raise Stopped(f"asset {self.job.subject_id} is gone")
+        check_tries(self.job.tries, self.equipment.tries_max)
         if asset.status == "processing":
             asset = self.asset = await self.equipment.files.fetch(asset)
             async with self.equipment.files.open_local(asset) as path:

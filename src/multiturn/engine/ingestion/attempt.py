@@ -29,11 +29,6 @@ class Attempt:
         self.tries = job.tries
         self.saved_at = float("-inf")
 
-    @property
-    def is_last(self) -> bool:
-        """Whether a failure now is the last one."""
-        return self.tries + 1 >= self.equipment.tries_max
-
     async def begin(self, step: Step) -> None:
         """Begin a step; from here on a restart goes on with it."""
         progress = measure(self.item.kind, step, 0)

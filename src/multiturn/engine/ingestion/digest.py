@@ -125,9 +125,7 @@ def score(sentence: Sentence, words: Words) -> float:
 
 def choose_stretches(sentences: Sequence[Sentence], scores: Mapping[int, float], characters: int) -> list[int]:
     """The sentence of each stretch that says most, in their order."""
-    stretches = min(max(characters // STRETCH_CHARACTERS, 1), STRETCHES_MAX)
-    if stretches == 1:
-        stretches = min(len(sentences), SUMMARY_SENTENCES)
+    stretches = min(max(characters // STRETCH_CHARACTERS, SUMMARY_SENTENCES), STRETCHES_MAX)
     best: dict[int, int] = {}
     for place, sentence in enumerate(sentences):
         stretch = min(sentence.span.start * stretches // max(characters, 1), stretches - 1)

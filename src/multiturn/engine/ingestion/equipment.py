@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from multiturn.engine.ports import Clock, Embedder
 from multiturn.engine.ports_assets import AssetStore, Readers
 from multiturn.engine.ports_ingestion import Describer, Extractor, JobStore, PartStore, StoreRegistry, Transcriber
-from multiturn.errors import MultiturnError, RateLimited, Unavailable, UpstreamError
+from multiturn.errors import MultiturnError, RateLimited, Unavailable, UnreadableFile, UpstreamError
 from multiturn.model.asset import Asset, Probe
 from multiturn.observe import Metrics
 
@@ -116,6 +116,13 @@ def find_verdict(error: Exception, tries: int, tries_max: int) -> Verdict | None
     if tries + 1 >= (min(MEMORY_TRIES, tries_max) if code == MEMORY_CODE else tries_max):
         return None
     return Verdict(timedelta(seconds=min(BACK_OFF**tries, BACK_OFF_MAX_S)))
+
+
+def check_tries(tries: int, tries_max: int) -> None:
+    """Raises UnreadableFile for a job whose workers died at it, one after the other."""
+    if tries >= tries_max:
+        text = f"The server died {tries} times in a row while it was at this file, which it may be to blame for."
+        raise UnreadableFile(text, code="workers_died")
 
 
 def is_passing(error: Exception) -> bool:

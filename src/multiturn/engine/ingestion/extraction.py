@@ -41,13 +41,13 @@ async def find_schema(parts: PartStore, extractor: Extractor, ingestion: Facts, 
 
 
 async def extract_facts(extractor: Extractor, schema: Facts, windows: Sequence[str]) -> Facts:
-    """The facts in an item's windows. Raises UpstreamError when they do not fit the schema, and what the extractor
+    """The facts in an item's windows, each of the type that the schema says; what it requires may be missing, for a
+    model cannot find what an item does not say. Raises UpstreamError when they do not fit, and what the extractor
     raises.
     """
-    # One window need not hold everything that the whole must.
     partial = {key: value for key, value in schema.items() if key != "required"}
     facts: Facts = merge_facts([await extractor.extract(window, partial) for window in windows])
-    validated = validate(msgspec.json.encode(facts).decode(), schema)
+    validated = validate(msgspec.json.encode(facts).decode(), partial)
     if not validated.is_valid:
         wrong = "; ".join(validated.errors[:ERRORS_SHOWN])
         raise UpstreamError(f"What the model found does not fit the schema: {wrong}", code="schema_not_met")
@@ -60,7 +60,7 @@ def merge_facts(found: Sequence[Facts]) -> Facts:
     """
     names = dict.fromkeys(name for facts in found for name in facts)
     merged = {name: merge_values([facts[name] for facts in found if name in facts]) for name in names}
-    return {name: value for name, value in merged.items() if value is not None}
+    return {name: value for name, value in merged.items() if value not in (None, "")}
 
 
 def merge_values(values: Sequence[Any]) -> Any:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from multiturn.engine.ports import Upstream
-from multiturn.engine.structured.repair import repair
+from multiturn.engine.structured.repair import read_candidates, repair
 from multiturn.engine.structured.schema import check_schema
 from multiturn.engine.structured.validation import validate, write_correction
 from multiturn.engine.window.messages import write_messages
@@ -69,14 +69,14 @@ class ModelExtractor:
 
     async def make_schema(self, description: str) -> dict[str, Any]:
         """The schema of what a description asks for. Raises UpstreamError, Unavailable."""
-        shape = {"type": "object", "properties": {"properties": {"type": "object"}}, "required": ["properties"]}
-        said = await self._ask_json(MAKE_SCHEMA.format(description=description), shape)
-        schema = {"type": "object", "properties": read_properties(said["properties"]), "additionalProperties": False}
-        try:
-            check_schema(schema)
-        except InvalidRequest as error:
-            raise UpstreamError(f"The model made no usable schema: {error.message}", code="schema_not_met") from error
-        return schema
+        asked = MAKE_SCHEMA.format(description=description)
+        limit = Raw(str(ANSWER_TOKENS_MAX).encode())
+        for _ in range(TRIES):
+            properties = read_properties(await self._ask([Message("user", asked)], {"max_tokens": limit}))
+            schema = {"type": "object", "properties": properties, "additionalProperties": False}
+            if properties and is_usable(schema):
+                return schema
+        raise UpstreamError("The model made no usable schema of the description.", code="schema_not_met")
 
     async def summarise(self, title: str, text: str) -> str | None:
         """A few sentences about a text; None where summaries are not to be written by a model."""
@@ -126,12 +126,23 @@ def write_fields(schema: dict[str, Any]) -> dict[str, Raw]:
     return {"response_format": Raw(msgspec.json.encode(format_)), "max_tokens": limit}
 
 
-def read_properties(said: dict[str, Any]) -> dict[str, Any]:
-    """The properties that a model wrote, as far as they are of the simple kind that was asked for."""
+def is_usable(schema: dict[str, Any]) -> bool:
+    """Whether answers can be held to a schema."""
+    try:
+        check_schema(schema)
+    except InvalidRequest:
+        return False
+    return True
+
+
+def read_properties(said: str) -> dict[str, Any]:
+    """The properties of a schema that a model wrote, as far as they are of the simple kind that was asked for."""
+    found = (value.get("properties") for value in read_candidates(said) if isinstance(value, dict))
+    wanted_all = next((value for value in found if isinstance(value, dict)), {})
     properties: dict[str, Any] = {}
-    for name, wanted in list(said.items())[:PROPERTIES_MAX]:
+    for name, wanted in list(wanted_all.items())[:PROPERTIES_MAX]:
         fitting = repair(msgspec.json.encode(wanted).decode(), PROPERTY)
         if fitting is not None:
-            kept = {key: value for key, value in msgspec.json.decode(fitting).items() if value is not None}
+            kept = {key: value for key, value in msgspec.json.decode(fitting).items() if value}
             properties[name] = {"description": name.replace("_", " "), **kept}
     return properties

@@ -33,6 +33,8 @@ SEGMENT_CHUNKS = 32
 # So many parts are in memory at once, whatever the length of the item.
 PARTS_AT_ONCE = 200
 MODALITIES: Sequence[Modality] = get_args(Modality)
+# An embedder that loads is there by then; nobody waits for one that is gone, for the words are found without it.
+EMBED_TRIES = 3
 # An item whose vectors failed is tried again after this time.
 CLAIM = timedelta(seconds=60)
 WITHOUT_VECTORS = "It is found by its words alone until the embedding model answers, and then by its meaning too."
@@ -80,8 +82,8 @@ async def store_entries(
 
 
 async def embed_item(attempt: Attempt) -> None:
-    """Give the segments vectors that have none of the present model. Where the embedder is away to the last try, the
-    item is found by its words, and the background makes the vectors when it is back.
+    """Give the segments vectors that have none of the present model. Where the embedder is away for longer than a few
+    tries, the item is found by its words, and the background makes the vectors when it is back.
     """
     equipment, item = attempt.equipment, attempt.item
     if equipment.embedder is None:
@@ -95,7 +97,7 @@ async def embed_item(attempt: Attempt) -> None:
         try:
             embedded = await Vectors(equipment.parts, equipment.embedder).embed(item.tenant_id, item.title, stored)
         except (Unavailable, UpstreamError, RateLimited) as error:
-            if not attempt.is_last:
+            if attempt.tries + 1 < EMBED_TRIES:
                 raise
             attempt.note(f"{WITHOUT_VECTORS} ({error.message})")
             return

@@ -27,7 +27,7 @@ async def read_item(attempt: Attempt) -> None:
     """Read the item's file into parts, instead of those that are there. Raises what the reader raises."""
     equipment = attempt.equipment
     asset = attempt.asset
-    hears = asset.kind in ("audio", "video")
+    hears = asset.kind in ("audio", "video") and asset.technical.get("has_audio", True)
     if hears and equipment.transcriber is None and equipment.is_speech_coming():
         raise Unavailable("The speech model is being fetched; reading begins when it is there.", code=WAITING_CODE)
     attempt.check(await equipment.parts.clear_parts(attempt.job, attempt.item))

@@ -81,7 +81,12 @@ async def find_facts(attempt: Attempt, sample: Sample) -> dict[str, object]:
         return {}
     try:
         schema = await find_schema(equipment.parts, extractor, store.ingestion, item)
-        return await extract_facts(extractor, schema, windows) if schema else {}
+        if schema is None:
+            return {}
+        facts = await extract_facts(extractor, schema, windows)
+        if missing := [name for name in schema.get("required", []) if name not in facts]:
+            attempt.note(f"It does not say what the store asks for: {', '.join(missing)}.")
+        return facts
     except MultiturnError as error:
         log.info("no facts were extracted of item %s: %s", item.id, error)
         attempt.note(f"What the store asks of each item was not extracted: {error.message}")

@@ -95,15 +95,6 @@ def write_place(parts: Iterable[str | int]) -> str:
     return text.removeprefix(".") or "the answer"
 
 
-def write_request(schema: Mapping[str, Any], *, description: str | None = None) -> str:
-    """What tells a model that its answer is to fit a schema."""
-    about = f"It is: {description}\n" if description else ""
-    return (
-        "Answer with JSON alone, without any other words and without a code block. "
-        f"The JSON must fit this JSON schema:\n{about}{msgspec.json.encode(schema).decode()}"
-    )
-
-
 def write_correction(errors: Sequence[str]) -> str:
     """What tells a model that its answer did not fit, so that it answers anew."""
     listed = "\n".join(f"- {error}" for error in errors)
