@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from tests.bench import context_costs, context_evidence, context_prefix, measures, mtrag, recall, scale, strict
+from tests.bench import context_costs, context_evidence, context_prefix, measures, mtrag, recall, scale, strict, upload
 
 MEASURES: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "turns": measures.measure_turns,
@@ -34,6 +34,7 @@ CONTEXTS: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
 KNOWLEDGE: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "scale": scale.measure_scale,
     "adding": scale.measure_adding,
+    "upload": upload.measure_upload,
 }
 BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[measures.Figures]]] = {
     "mtrag": mtrag.measure_mtrag,

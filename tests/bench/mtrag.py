@@ -330,6 +330,8 @@ async def rate_way(corpus: Corpus, view: StoreView, reader: TermReader, way: Way
     )
     options = SearchOptions(limit=HITS, alpha=way.alpha)
     pool, words_max = gather(StoreSearch(stores=[view], query=query, options=options))
+    if not len(pool.rows):
+        return one.rate([])
     scores = score(pool, options, float(pool.lexical.max()) if way.trusts_words else words_max)
     rows = pool.rows[np.argsort(-scores, kind="stable")].tolist()
     return one.rate([str(view.find_document(row).item.metadata["id"]) for row in rows])

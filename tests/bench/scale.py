@@ -22,7 +22,6 @@ from multiturn.engine.search.index import Query, SearchOptions
 from multiturn.engine.search.segment import IndexSegment, quantize
 from multiturn.engine.store_index import INLINE_CHUNKS_MAX, SEGMENTS_PER_PAGE, StoreIndex, run
 from multiturn.engine.store_search import StoreSearch, search_stores
-from multiturn.model.ids import new_id
 from multiturn.model.knowledge import DocumentSegment, KnowledgeItem, Owner, SearchOrder, SegmentChange
 from multiturn.store.keys import SqlKeyStore
 from multiturn.store.knowledge import SqlKnowledgeStore
@@ -195,7 +194,7 @@ async def add_pages(knowledge: Knowledge, tenant_id: UUID, owner: Owner) -> Figu
     while await knowledge.embed_due():
         await asyncio.sleep(0)
     embedded_s = perf_counter() - began
-    found = await knowledge.search(tenant_id, [owner], SearchOrder(text=f"page{PAGES - 1}"))
+    found = await knowledge.search(tenant_id, [owner], SearchOrder(text=f"page{PAGES - 1}", mode="text"))
     return {
         "chunks": item.chunks,
         "stored_s": round(stored_s, 2),

@@ -1,5 +1,5 @@
-"""A server that is killed again and again while it indexes files leaves each of them ready, or failed with a reason, and
-none twice in the index.
+"""A server that is killed again and again while it indexes files leaves each ready, or failed with a reason, and none
+twice in the index.
 
 The same files are put into a second store when nobody kills any more: what is in the first is what is in that.
 ``CRASH_SEED`` repeats a run.

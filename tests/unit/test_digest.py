@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from multiturn.engine.ingestion.chunking import Placed
 from multiturn.engine.ingestion.digest import DigestBuilder, find_title
+from multiturn.engine.ingestion.sentences import find_sentences
 from multiturn.model.segment import Mark, Place, Segment
 from multiturn.model.store import Digest
 
@@ -58,6 +59,29 @@ def test_a_long_item_is_told_in_few_sentences() -> None:
     digest = digest_of(*(f"Section {number} is about topic {number % 7} of the report. " * 20 for number in range(300)))
     assert len(digest.highlights) == 12
     assert len(digest.summary) <= 700
+
+
+def test_sentences_go_on_over_the_ends_of_lines() -> None:
+    wrapped = (
+        "Four score and seven years ago our fathers brought forth on this\n"
+        "continent a new nation, conceived in liberty. Now we are engaged in a\n"
+        "great civil war.\n\n"
+        "# A heading\n"
+        "- one entry of a list that is so long that it fills its line whole\n"
+        "- another entry\n"
+        "ship: Aurora leaves the harbour on time as she always does in spring\n"
+        "ship: Borealis"
+    )
+    found = [wrapped[start:end] for start, end in find_sentences(wrapped, characters_max=300)]
+    assert found == [
+        "Four score and seven years ago our fathers brought forth on this\ncontinent a new nation, conceived in liberty.",
+        "Now we are engaged in a\ngreat civil war.",
+        "# A heading",
+        "- one entry of a list that is so long that it fills its line whole",
+        "- another entry",
+        "ship: Aurora leaves the harbour on time as she always does in spring",
+        "ship: Borealis",
+    ]
 
 
 def test_what_is_said_has_its_own_time() -> None:

@@ -38,9 +38,7 @@ class CitationBody(Struct, kw_only=True, omit_defaults=True):
     store_id: str | None = None
     item_id: Annotated[str | None, Meta(description="The item of the store.")] = None
     asset_id: Annotated[str | None, Meta(description="The file.")] = None
-    kind: Annotated[
-        Literal["video", "audio", "image", "document"] | None, Meta(description="What the file is.")
-    ] = None
+    kind: Annotated[Literal["video", "audio", "image", "document"] | None, Meta(description="What the file is.")] = None
     modality: Annotated[
         Literal["text", "speech", "screen", "caption"],
         Meta(description="Written, spoken, seen on a screen, or said of a picture."),
@@ -56,9 +54,7 @@ class CitationBody(Struct, kw_only=True, omit_defaults=True):
 
 def render_place(place: Place) -> PlaceBody:
     """A place."""
-    return PlaceBody(
-        page=place.page, heading=place.heading, start_s=place.start_s, end_s=place.end_s, shot=place.shot
-    )
+    return PlaceBody(page=place.page, heading=place.heading, start_s=place.start_s, end_s=place.end_s, shot=place.shot)
 
 
 def render_citation(citation: Citation) -> CitationBody:

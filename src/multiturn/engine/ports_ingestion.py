@@ -31,7 +31,7 @@ class JobStore(Protocol):
 
     async def claim(self, kind: JobKind, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
         """Take the job of a kind that waits longest, of a tenant that has fewer than ``tenant_max`` of it at work;
-        nobody else gets it before ``until``. A claim that ran out counts as a try.
+        nobody else gets it before ``until``. A claim that ran out counts as the death of a worker.
         """
         ...
 
@@ -40,7 +40,7 @@ class JobStore(Protocol):
         ...
 
     async def renew(self, job: Job) -> None:
-        """The work has come further: the tries before count no more."""
+        """The work has come further: what failed before counts no more."""
         ...
 
     async def retry(self, job: Job, run_at: datetime, *, counts: bool = True) -> None:

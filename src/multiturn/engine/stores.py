@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from multiturn.engine.assets import find_alias
 from multiturn.engine.item_reading import (
     AROUND_CHARACTERS,
     AROUND_PAGES,
@@ -25,7 +26,7 @@ from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
 from multiturn.engine.store_collections import StoreCollections, check_described, described, store_not_found
 from multiturn.engine.store_rules import check_ingestion
 from multiturn.engine.times import as_stored
-from multiturn.errors import InvalidRequest, NotFound
+from multiturn.errors import Forbidden, InvalidRequest, NotFound
 from multiturn.model.asset import Asset, AssetKind
 from multiturn.model.ids import find_id, new_id
 from multiturn.model.outline import Excerpt, ItemOutline
@@ -37,6 +38,7 @@ from multiturn.model.store import (
     StoreItem,
     StoreItemFilter,
 )
+from multiturn.model.tenant import Caller
 
 TITLE_CHARS_MAX = 800
 # 50 pairs of 8,192 characters (contracts/twelvelabs.md 6.2), in up to four bytes each.
@@ -125,7 +127,7 @@ class KnowledgeStores(StoreCollections):
         """
         check_object(metadata or {}, "metadata", bytes_max=ITEM_BYTES_MAX)
         store = await self.get(tenant_id, store_id)
-        found = await self._find_ready(tenant_id, asset, wait_s=wait_s)
+        found = await self.find_ready(tenant_id, asset, wait_s=wait_s)
         ready_kind = check_kind(found, kind)
         now = as_stored(self.clock())
         item = StoreItem(
@@ -227,9 +229,11 @@ class KnowledgeStores(StoreCollections):
         middle = character or 0
         return await read_characters(self.parts, item, max(0, middle - int(width)), middle + int(width))
 
-    async def _find_ready(self, tenant_id: UUID, name: UUID | str, *, wait_s: float) -> Asset:
-        """The asset of this id. Raises NotFound, and InvalidRequest unless it is ready in time."""
-        key = (find_id(name) or name) if isinstance(name, str) else name
+    async def find_ready(self, tenant_id: UUID, name: UUID | str, *, wait_s: float) -> Asset:
+        """The asset of this id, which is ready or has failed. Raises NotFound, and InvalidRequest when it takes longer
+        than ``wait_s``.
+        """
+        key = (find_id(name) or find_alias(name) or name) if isinstance(name, str) else name
         for left in reversed(range(int(wait_s / POLL_S) + 1)):
             asset = await self.assets.find(tenant_id, key)
             if asset is None:
@@ -259,6 +263,12 @@ def check_kind(asset: Asset, kind: AssetKind | None) -> AssetKind:
         text = f"The asset {asset.alias} is of the type '{asset.kind}', not '{kind}'."
         raise InvalidRequest(text, code="asset_kind_wrong", param="asset_type")
     return asset.kind
+
+
+def require_tenant(caller: Caller) -> None:
+    """Raise Forbidden for a caller that acts for one user: knowledge stores are the tenant's."""
+    if caller.is_bound:
+        raise Forbidden("This key acts for one user, and knowledge stores are the tenant's: it may read them only.")
 
 
 def find_title(metadata: dict[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from multiturn.engine.indexing import build_segments, list_parts, store_segment
 from multiturn.engine.knowledge import STORE_CHUNKS_MAX, Knowledge, check_document, digest_of
 from multiturn.engine.metadata import check_object, check_text
 from multiturn.engine.ports import AgentStore, Clock, RetentionStore, UserStore
+from multiturn.engine.ports_ingestion import StoreRegistry
 from multiturn.engine.ports_transfer import TransferStore
 from multiturn.engine.sessions import MEMBERS_MAX, TEXT_CHARS_MAX
 from multiturn.engine.times import as_stored
@@ -61,6 +62,9 @@ class ImportStores(Protocol):
 
     @property
     def users(self) -> UserStore: ...
+
+    @property
+    def registry(self) -> StoreRegistry: ...
 
 
 class Imports:
@@ -229,17 +233,25 @@ class Import:
             raise InvalidRequest(f"at most {MEMBERS_MAX} agents and users take part in a session")
 
     async def _keep_members(self, draft: ArchivedSession, where: str) -> ArchivedSession:
-        """The session with those of its agents and users that are here, and that the caller may name."""
+        """The session with those of its agents, users and knowledge stores that are here, and that the caller may
+        name.
+        """
         tenant_id, stores, settings = self.caller.tenant_id, self.parts.stores, draft.settings
         agents = [id_ for id_ in settings.agents if await stores.agents.find(tenant_id, id_)]
         seen = [id_ for id_ in settings.users if not self.caller.is_bound or id_ == self.caller.user_id]
         users = [id_ for id_ in seen if await stores.users.find(tenant_id, id_)]
-        for kind, here, named in (("agent", agents, settings.agents), ("user", users, settings.users)):
+        kept = [id_ for id_ in settings.store_ids if await stores.registry.find(tenant_id, id_)]
+        for kind, here, named in (
+            ("agent", agents, settings.agents),
+            ("user", users, settings.users),
+            ("store", kept, settings.store_ids),
+        ):
             gone = [id_ for id_ in named if id_ not in here]
             self.left_out += [
                 LeftOut(where=where, what=f"{kind} {id_}", why="It is not on this server.") for id_ in gone
             ]
-        return replace(draft, settings=replace(settings, agents=tuple(agents), users=tuple(users)))
+        present = replace(settings, agents=tuple(agents), users=tuple(users), store_ids=tuple(kept))
+        return replace(draft, settings=present)
 
     async def _add_document(self, item: KnowledgeItem) -> None:
         """Store a document with its index: it is found by its words at once, by its meaning a little later."""

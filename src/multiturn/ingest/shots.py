@@ -15,10 +15,12 @@ WIDTH, HEIGHT = 96, 54
 PIXEL_CHANGE = 24
 # A cut: so much of the picture changes at once, and far more than it did in the second before.
 CUT_SHARE, CUT_FACTOR, CUT_OFFSET = 0.30, 2.5, 0.10
-# Another slide: what stood still is different, and stands still again. A title alone is some 1.2 % of the picture.
-SLIDE_SHARE, STILL_SHARE = 0.012, 0.004
-# Pixels that move this often, as a speaker in a corner does, are no part of a slide.
-MOVING, KEPT = 0.3, 0.8
+# Another slide: what stood still is different, and stands still again. A title alone is some 1.2 % of the picture, and
+# where much moves, more has to change. What stands still has no more than the noise of its coding (of 255 levels).
+SLIDE_SHARE, SLIDE_MOTION, STILL_SHARE, QUIET = 0.012, 0.2, 0.004, 0.8
+# Blocks of pixels of which one moved so often in the last 4 s, as a speaker in a corner does, are no part of a slide; those of a slide
+# that dissolves into another one within a second are.
+MOVING, KEPT, BLOCK = 0.3, 0.95, 6
 SHOT_S_MIN, SHOT_S_MAX = 1.0, 30.0
 BLACK, FLAT = 16.0, 6.0
 # A frame that is black or of one colour has a lower score than this.
@@ -67,40 +69,42 @@ class _Watch:
         self._motion = np.zeros((HEIGHT, WIDTH), np.float32)
         self._shares = [0.0] * 5
 
-    def look(self, sample: Sample) -> tuple[float | None, float]:
-        """Where a new shot began, if one did, and how much of the picture has just changed."""
+    def look(self, sample: Sample) -> tuple[float | None, bool]:
+        """Where a new shot began, if one did, and whether the picture stands still."""
         if self._last is None:
             self._last, self._settled = sample, sample.small
-            return None, 0.0
+            return None, True
         changed = find_changes(sample.small, self._last.small)
-        share = float(changed.mean())
-        usual = sum(self._shares) / len(self._shares)
-        still = self._motion < MOVING
+        share, usual = float(changed.mean()), sum(self._shares) / len(self._shares)
         if share > max(CUT_SHARE, CUT_FACTOR * usual + CUT_OFFSET):
             begun_s: float | None = sample.at_s
             self._settled, self._stirred_s = sample.small, None
             self._motion[:] = 0
-            self._shares = [0.0] * 5
         else:
-            begun_s = self._look_at_slide(sample, changed, still)
+            begun_s = self._look_at_slide(sample, self._last)
             self._motion = self._motion * KEPT + changed * (1 - KEPT)
-            self._shares = [*self._shares[1:], share]
+        self._shares = [*self._shares[1:], share]
         self._last = sample
-        return begun_s, share
+        return begun_s, share <= STILL_SHARE and self._stirred_s is None
 
-    def _look_at_slide(self, sample: Sample, changed: NDArray[np.bool_], still: NDArray[np.bool_]) -> float | None:
+    def _look_at_slide(self, sample: Sample, last: Sample) -> float | None:
         """Where another slide began, if what stood still is different from before and stands still again."""
-        if float((changed & still).mean()) > STILL_SHARE:
-            self._stirred_s = sample.at_s if self._stirred_s is None else self._stirred_s
+        still = _find_still(self._motion)
+        other = find_changes(sample.small, self._settled) & still if self._settled is not None else still
+        if float(other.mean()) <= SLIDE_SHARE + SLIDE_MOTION * float(self._motion.mean()):
+            self._stirred_s = None
             return None
-        stirred_s, self._stirred_s = self._stirred_s, None
-        if stirred_s is None or self._settled is None:
+        self._stirred_s = sample.at_s if self._stirred_s is None else self._stirred_s
+        if float((np.abs(sample.small - last.small).mean(axis=2) * still).mean()) > QUIET:
             return None
-        is_other = float((find_changes(sample.small, self._settled) & still).mean()) > SLIDE_SHARE
-        if not is_other:
-            return None
+        begun_s, self._stirred_s = self._stirred_s, None
         self._settled = sample.small
-        return stirred_s
+        return begun_s
+
+
+def _find_still(motion: NDArray[np.float32]) -> NDArray[np.bool_]:
+    blocks = motion.reshape(HEIGHT // BLOCK, BLOCK, WIDTH // BLOCK, BLOCK).max(axis=(1, 3)) < MOVING
+    return blocks.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
 
 
 class _Draft:
@@ -114,20 +118,20 @@ class _Draft:
         self._calm_score = self._any_score = -math.inf
         self._still = self._seen = 0
 
-    def add(self, sample: Sample, share: float) -> None:
+    def add(self, sample: Sample, *, is_calm: bool) -> None:
         """Look at a frame of the shot. Of frames that are as good the last is kept: slides fill up while they stand."""
         self.end_s = sample.at_s
         self._seen += 1
         score = rate(sample.small)
         if score >= self._any_score * GOOD_AS:
             self._any, self._any_score = sample, max(score, self._any_score)
-        if share <= STILL_SHARE:
+        if is_calm:
             self._still += 1
             if score >= self._calm_score * GOOD_AS:
                 self._calm, self._calm_score = sample, max(score, self._calm_score)
 
     def finish(self, number: int, end_s: float) -> Shot:
-        """The shot. A frame without motion is no transition, and its text is whole: unless it is black it goes first."""
+        """The shot. A frame without motion is no transition, and its text is whole: unless black it goes first."""
         key = self._calm if self._calm is not None and self._calm_score >= EMPTY_SCORE else self._any
         assert key is not None
         is_still = self._still >= STILL_TIME * self._seen
@@ -147,7 +151,7 @@ def find_shots(samples: Iterable[Sample], *, end_s: float | None = None) -> Iter
     watch, number = _Watch(), 0
     draft: _Draft | None = None
     for sample in samples:
-        begun_s, share = watch.look(sample)
+        begun_s, is_calm = watch.look(sample)
         draft = draft or _Draft(0.0)
         if begun_s is not None and begun_s - draft.start_s < SHOT_S_MIN:
             # A flash, or the first frames of a transition: the next shot has this one's beginning.
@@ -156,6 +160,6 @@ def find_shots(samples: Iterable[Sample], *, end_s: float | None = None) -> Iter
             cut_s = sample.at_s if begun_s is None else begun_s
             yield draft.finish(number, cut_s)
             number, draft = number + 1, _Draft(cut_s)
-        draft.add(sample, share)
+        draft.add(sample, is_calm=is_calm)
     if draft is not None:
         yield draft.finish(number, max(draft.end_s, end_s or 0.0))

@@ -16,7 +16,8 @@ JobKind = Literal["asset", "item"]
 
 class Job(Struct, frozen=True, kw_only=True):
     """A piece of work on one subject, as a worker has it: ``claim_id`` is this claim's own, and good for writing until
-    somebody else claims the job. ``tries`` counts those before this one that came to nothing.
+    somebody else claims the job. ``tries`` failed before this one, and ``deaths`` are of workers who had it; both since
+    it came further the last time.
     """
 
     id: UUID
@@ -26,6 +27,7 @@ class Job(Struct, frozen=True, kw_only=True):
     created_at: datetime
     claim_id: UUID
     tries: int = 0
+    deaths: int = 0
 
 
 class DueIndex(Struct, frozen=True, kw_only=True):

@@ -83,6 +83,7 @@ class KnowledgeStoreInfo(Struct, frozen=True, kw_only=True):
     ingestion: dict[str, Any] | None = None
     items: Mapping[ItemStatus, int] = {}
     chunks: int = 0
+    characters: int = 0
 
 
 class StoreChange(Struct, frozen=True, kw_only=True):
@@ -108,12 +109,16 @@ class Collection(Struct, frozen=True, kw_only=True):
 
 
 class Sorting(Struct, frozen=True, kw_only=True):
-    """A page of a listing by number: ``by`` a time or the name, from ``offset`` on."""
+    """A page of a listing by number: ``by`` a time or the name, from ``offset`` on; only those whose ids lie between
+    ``above`` and ``below``, where these are given (later ids are of what was made later).
+    """
 
     by: Literal["created_at", "updated_at", "name"] = "created_at"
     newest_first: bool = True
     offset: int = 0
     limit: int = 10
+    above: UUID | None = None
+    below: UUID | None = None
 
 
 class StoreItemFilter(Struct, frozen=True, kw_only=True):

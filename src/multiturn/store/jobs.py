@@ -27,7 +27,7 @@ class SqlJobStore:
 
     async def claim(self, kind: JobKind, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
         """Take the job of a kind that waits longest, of a tenant that has fewer than ``tenant_max`` of it at work;
-        nobody else gets it before ``until``. A claim that ran out counts as a try.
+        nobody else gets it before ``until``. A claim that ran out counts as the death of a worker.
         """
         at = as_ms(now)
         where = {"kind": kind, "now": at, "tenant_max": tenant_max}
@@ -42,11 +42,13 @@ class SqlJobStore:
             if found is None:
                 return None
             job = {"tenant_id": as_id(found[0]), "id": as_id(found[1])}
+            if await tx.fetch_one("seize_job", job) is None:
+                return None
             claim = {**job, "claim_id": claim_id, "now": at, "until": as_ms(until)}
             row = await tx.fetch_one("claim_job", claim)
         if row is None:
             return None
-        kind_, subject_id, created, tries = row
+        kind_, subject_id, created, tries, deaths = row
         return Job(
             **job,
             kind=kind_,
@@ -54,6 +56,7 @@ class SqlJobStore:
             created_at=as_time(created),
             claim_id=claim_id,
             tries=tries,
+            deaths=deaths,
         )
 
     async def extend(self, job: Job, until: datetime) -> bool:
@@ -61,7 +64,7 @@ class SqlJobStore:
         return await self._change("extend_claim", {**claim_of(job), "until": as_ms(until)}) > 0
 
     async def renew(self, job: Job) -> None:
-        """The work has come further: the tries before count no more."""
+        """The work has come further: what failed before counts no more."""
         await self._change("renew_job", claim_of(job))
 
     async def retry(self, job: Job, run_at: datetime, *, counts: bool = True) -> None:

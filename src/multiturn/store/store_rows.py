@@ -12,7 +12,7 @@ from multiturn.model.store import Collection, Digest, KnowledgeStoreInfo, Sortin
 from multiturn.store.database import Row
 from multiturn.store.rows import as_id, as_json, as_ms, as_time, read_metadata
 
-NOBODY = UUID(int=0)
+NOBODY, EVERYBODY = UUID(int=0), UUID(int=2**128 - 1)
 
 read_digest = msgspec.json.Decoder(Digest).decode
 read_notes = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -125,7 +125,13 @@ def write_collection(collection: Collection) -> dict[str, Any]:
 
 def write_sorting(sorting: Sorting) -> dict[str, Any]:
     """A page as the parameters of the queries that sort by whatever is asked for."""
-    return {"by": sorting.by, "limit": sorting.limit, "offset": sorting.offset}
+    return {
+        "by": sorting.by,
+        "limit": sorting.limit,
+        "offset": sorting.offset,
+        "above": sorting.above or NOBODY,
+        "below": sorting.below or EVERYBODY,
+    }
 
 
 def filter_items(tenant_id: UUID, store_id: UUID, which: StoreItemFilter) -> dict[str, Any]:

@@ -163,7 +163,8 @@ async def count_items(tx: Transaction, row: Row) -> KnowledgeStoreInfo:
     store = read_store(row)
     where = {"tenant_id": store.tenant_id, "store_id": store.id}
     rows = await tx.fetch_all("count_items_by_status", where)
-    return replace(store, items={row[0]: row[1] for row in rows})
+    counts = {status: count for status, count, _ in rows}
+    return replace(store, items=counts, characters=sum(int(characters) for *_, characters in rows))
 
 
 async def requeue(tx: Transaction, item: StoreItem, wanted: StoreItem) -> StoreItem:

@@ -112,10 +112,10 @@ class Library:
     image: Any
     document: Any
 
-    async def ask(self, text: str, answer: str, **fields: Any) -> Any:
+    async def ask(self, question: str, answer: str, **fields: Any) -> Any:
         """Ask the store; the model says ``answer``."""
         self.place.will_say(answer)
-        return await self.client.responses.create(knowledge_store_id=self.store_id, input=user(text), **fields)
+        return await self.client.responses.create(knowledge_store_id=self.store_id, input=user(question), **fields)
 
 
 @asynccontextmanager

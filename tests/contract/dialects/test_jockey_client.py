@@ -129,7 +129,7 @@ async def test_session_goes_on_with_its_history(library: Library) -> None:
     assert second.output[0].id == f"msg_{first.session_id}_1"
     said = [str(message["content"]) for message in library.place.seen[-1]["messages"]]
     assert any("What are the main themes?" in text for text in said)
-    assert any("Ferries and gardens." in text for text in said)
+    assert any(text.startswith("Ferries and gardens") for text in said)
 
 
 async def test_each_first_question_begins_a_session(library: Library) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from twelvelabs.core.api_error import ApiError
-from twelvelabs.errors import BadRequestError, NotFoundError
+from twelvelabs.errors import BadRequestError, GoneError, NotFoundError
 
 from tests.contract.dialects.jockey_clients import Library, open_library
 
@@ -100,9 +99,9 @@ async def test_token_is_over_after_an_hour(library: Library) -> None:
     page = await search(library, "lisbon", page_size=1)
     digest, offset, at_s = msgspec.json.decode(base64.urlsafe_b64decode(page.next_page_token + "=="))
     old = base64.urlsafe_b64encode(msgspec.json.encode([digest, offset, at_s - 3601])).decode()
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(GoneError) as caught:
         await search(library, "lisbon", page_size=1, page_token=old)
-    assert (caught.value.status_code, caught.value.body["reason"]) == (410, "page_token_expired")
+    assert (caught.value.status_code, caught.value.body.reason) == (410, "page_token_expired")
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,17 @@ async def test_agents_and_users_that_are_not_there_are_left_out(place: Place) ->
     assert (copy["agents"], [one["what"] for one in copy["left_out"]]) == ([], [f"agent {stranger}"])
 
 
+async def test_knowledge_stores_that_are_not_there_are_left_out(place: Place) -> None:
+    async with place.http.post("/v1/stores", json={"name": "files"}) as reply:
+        store = (await reply.json())["id"]
+    await make(place, "s", stores=[store])
+    lines = await export(place)
+    assert (await bring(place, lines, "?external_id=a"))["stores"] == [store]
+    stranger = "01a1fc90-fa6f-7167-9e60-a760fad8ae92"
+    copy = await bring(place, lines.replace(store, stranger), "?external_id=b")
+    assert (copy["stores"], [one["what"] for one in copy["left_out"]]) == ([], [f"store {stranger}"])
+
+
 async def test_broken_line_at_any_place_imports_nothing(place: Place) -> None:
     await make(place, "s")
     walk = Walk(place)

@@ -158,13 +158,13 @@ async def test_too_much_memory_is_tried_once_more(desk: Indexing) -> None:
 
 async def test_a_file_that_kills_its_worker_fails(desk: Indexing) -> None:
     item = await desk.fill(await desk.make_store(), *TEXT)
-    for _ in range(5):
+    for _ in range(10):
         assert await desk.claim()
         desk.clock.pass_(seconds=31)
     item = await desk.index(item)
     assert (item.status, desk.readers.calls["read"]) == ("failed", 0)
     assert item.error
-    assert "died 5 times in a row" in item.error
+    assert "died 10 times in a row" in item.error
 
 
 async def test_a_bug_fails_one_item_alone(desk: Indexing) -> None:

@@ -107,14 +107,14 @@ async def test_a_finished_job_is_gone(queue: Queue) -> None:
     assert await queue.jobs.count_waiting() == {}
 
 
-async def test_a_claim_that_ran_out_is_a_try(queue: Queue) -> None:
+async def test_a_claim_that_ran_out_is_a_death(queue: Queue) -> None:
     await queue.defer()
     dead = await queue.take()
     queue.clock.pass_(seconds=29)
     assert await queue.claim() is None
     queue.clock.pass_(seconds=2)
     again = await queue.take()
-    assert (again.id, again.tries) == (dead.id, 1)
+    assert (again.id, again.tries, again.deaths) == (dead.id, 0, 1)
     assert not await queue.jobs.extend(dead, queue.now() + CLAIM)
     await queue.jobs.finish(dead)
     await queue.jobs.retry(dead, queue.now())
@@ -155,6 +155,11 @@ async def test_progress_forgives_the_tries_before(queue: Queue) -> None:
     await queue.jobs.renew(job)
     await queue.jobs.retry(job, queue.now())
     assert (job.tries, (await queue.take()).tries) == (1, 1)
+    queue.clock.pass_(seconds=31)
+    job = await queue.take()
+    await queue.jobs.renew(job)
+    await queue.jobs.retry(job, queue.now())
+    assert (job.deaths, (await queue.take()).deaths) == (1, 0)
 
 
 async def test_deferred_again_begins_anew(queue: Queue) -> None:
@@ -171,7 +176,7 @@ async def test_the_only_server_ends_all_claims(queue: Queue) -> None:
     await queue.defer()
     await queue.take()
     assert await queue.jobs.expire_claims(queue.now()) == 1
-    assert (await queue.take()).tries == 1
+    assert (await queue.take()).deaths == 1
 
 
 async def test_of_racing_workers_each_has_its_own(queue: Queue) -> None:

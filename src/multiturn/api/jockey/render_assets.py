@@ -51,8 +51,8 @@ def render_asset(asset: Asset, media: Media) -> JockeyAssetBody:
 
 
 def render_hls(asset: Asset, media: Media) -> JockeyHlsBody | None:
-    """A video as HLS, where that was asked for; other files have no such thing."""
-    if asset.hls == "none" or asset.kind not in (None, "video"):
+    """Video and sound as HLS, where that was asked for; other files have no such thing."""
+    if asset.hls == "none" or asset.kind in ("image", "document"):
         return None
     return JockeyHlsBody(status=asset.hls, manifest_url=media.hls(asset))
 

@@ -61,9 +61,7 @@ class SnippetBody(Struct, kw_only=True):
     lexical: Annotated[float | None, Meta(description="BM25 of its words; null when they were not searched.")]
     similarity: Annotated[float | None, Meta(description="Cosine of its vector and the query's; null without one.")]
     reranked: Annotated[float | None, Meta(description="The reranker's score; null where there is none.")]
-    modality: Annotated[
-        Literal["text", "speech", "screen", "caption"], Meta(description="How the text came to be.")
-    ]
+    modality: Annotated[Literal["text", "speech", "screen", "caption"], Meta(description="How the text came to be.")]
     place: Annotated[PlaceBody, Meta(description="Of an item of a store: its page, or seconds.")]
     seq: Annotated[Seq, Meta(description="Of the past: the item.")]
     speaker: Annotated[str | None, Meta(description="Of the past: who said it.")]

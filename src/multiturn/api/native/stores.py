@@ -26,8 +26,8 @@ from multiturn.api.native.stores_wire import (
 from multiturn.api.native.wire import ListBody
 from multiturn.api.services import Services
 from multiturn.engine.store_collections import collection_not_found, store_not_found
-from multiturn.engine.stores import item_not_found
-from multiturn.errors import Forbidden, InvalidRequest
+from multiturn.engine.stores import item_not_found, require_tenant
+from multiturn.errors import InvalidRequest
 from multiturn.model.ids import find_id
 from multiturn.model.store import (
     Collection,
@@ -38,7 +38,6 @@ from multiturn.model.store import (
     StoreChange,
     StoreItemFilter,
 )
-from multiturn.model.tenant import Caller
 
 SortBy = Literal["created_at", "updated_at", "name"]
 STATUSES: tuple[ItemStatus, ...] = get_args(ItemStatus)
@@ -181,12 +180,6 @@ async def find_store(services: Services, request: Request, *, is_changed: bool =
     if "\0" in name:
         raise store_not_found()
     return await services.stores.get(caller.tenant_id, check_id(name, "store_id"))
-
-
-def require_tenant(caller: Caller) -> None:
-    """Raise Forbidden for a caller that acts for one user: knowledge stores are the tenant's."""
-    if caller.is_bound:
-        raise Forbidden("This key acts for one user, and knowledge stores are the tenant's: it may read them only.")
 
 
 async def read_json(services: Services, request: Request, shape: type[Any]) -> Any:

@@ -86,7 +86,7 @@ def render_archived(session: ArchivedSession) -> SessionLine:
 def render_run(archived: ArchivedRun) -> RunLine:
     """A run with what belongs to it."""
     run, agent = archived.run, archived.run.agent
-    told = {name: value for name, value in asdict(run).items() if name not in ("tenant_id", "session_id")}
+    told = {name: value for name, value in asdict(run).items() if name not in ("tenant_id", "session_id", "agent")}
     told |= {"input_items": render_range(run.input_items), "output_items": render_range(run.output_items)}
     return RunLine(
         **told,

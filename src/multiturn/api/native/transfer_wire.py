@@ -13,6 +13,7 @@ from multiturn.api.message_shapes import Said
 from multiturn.api.native.query import NUMBER_MAX
 from multiturn.api.native.session_wire import Expiry, SessionBody
 from multiturn.api.policy import TOKENS_MAX, RecallOptionsBody, Tokens
+from multiturn.model.citation import Selection
 from multiturn.model.content import Content, Summary
 from multiturn.model.context import ContextRecord, WindowState
 from multiturn.model.item import ItemStatus
@@ -42,6 +43,8 @@ class SettingsPart(Struct, kw_only=True, forbid_unknown_fields=True):
     situation: str | None = None
     system_template: str | None = None
     render_templates: bool = False
+    store_ids: tuple[UUID, ...] = ()
+    selections: tuple[Selection, ...] = ()
     wire: dict[str, Any] = {}
 
 

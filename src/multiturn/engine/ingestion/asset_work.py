@@ -17,7 +17,7 @@ from multiturn.engine.ingestion.equipment import (
     Equipment,
     Stopped,
     Verdict,
-    check_tries,
+    check_deaths,
     explain,
     find_verdict,
     is_passing,
@@ -49,7 +49,7 @@ class AssetWork:
         self.asset = asset = await self.equipment.assets.find(self.job.tenant_id, self.job.subject_id)
         if asset is None:
             raise Stopped(f"asset {self.job.subject_id} is gone")
-        check_tries(self.job.tries, self.equipment.tries_max)
+        check_deaths(self.job.deaths)
         if asset.status == "processing":
             asset = self.asset = await self.equipment.files.fetch(asset)
             async with self.equipment.files.open_local(asset) as path:

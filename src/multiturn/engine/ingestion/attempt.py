@@ -36,7 +36,7 @@ class Attempt:
 
     async def end_step(self) -> None:
         """The step came through: what failed before counts no more."""
-        if self.tries:
+        if self.tries or self.job.deaths:
             await self.equipment.jobs.renew(self.job)
             self.tries = 0
 

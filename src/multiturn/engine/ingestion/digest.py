@@ -11,8 +11,9 @@ from math import log, log1p, sqrt
 from typing import NamedTuple
 
 from multiturn.engine.ingestion.chunking import Placed
+from multiturn.engine.ingestion.sentences import find_sentences
 from multiturn.engine.places import narrow
-from multiturn.engine.search.pieces import Span, find_parts
+from multiturn.engine.search.pieces import Span
 from multiturn.engine.search.terms import WORD, TermReader
 from multiturn.model.store import Digest, Highlight
 
@@ -78,7 +79,7 @@ class DigestBuilder:
             return
         # What a picture shows is no sentence, and counts where nothing else is there.
         kept = self.on_screen if placed.part.modality == "screen" else self.sentences
-        for start, end in find_parts(placed.part.text, SENTENCE_CHARACTERS):
+        for start, end in find_sentences(placed.part.text, characters_max=SENTENCE_CHARACTERS):
             terms = frozenset(self.reader.read(placed.part.text[start:end]))
             if terms:
                 kept.append(Sentence(placed, Span(placed.starts + start, placed.starts + end), terms))

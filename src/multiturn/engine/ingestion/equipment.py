@@ -20,6 +20,7 @@ from multiturn.observe import Metrics
 BACK_OFF, BACK_OFF_MAX_S = 4, 300
 # Reading a file that took too much memory takes as much the next time: once more is for what else the machine did.
 MEMORY_CODE, MEMORY_TRIES = "reader_out_of_memory", 2
+DEATHS_MAX = 10
 # A model that is being fetched comes by itself; waiting for it is no failure.
 WAITING_CODE, WAITING = "model_on_its_way", timedelta(seconds=10)
 
@@ -118,10 +119,12 @@ def find_verdict(error: Exception, tries: int, tries_max: int) -> Verdict | None
     return Verdict(timedelta(seconds=min(BACK_OFF**tries, BACK_OFF_MAX_S)))
 
 
-def check_tries(tries: int, tries_max: int) -> None:
-    """Raises UnreadableFile for a job whose workers died at it, one after the other."""
-    if tries >= tries_max:
-        text = f"The server died {tries} times in a row while it was at this file, which it may be to blame for."
+def check_deaths(deaths: int) -> None:
+    """Raises UnreadableFile for a job whose workers died at it, one after the other. They die for other reasons as a
+    rule, since files are read in processes of their own: one that is to blame is given up late.
+    """
+    if deaths >= DEATHS_MAX:
+        text = f"The server died {deaths} times in a row while it was at this file, which may be to blame for it."
         raise UnreadableFile(text, code="workers_died")
 
 

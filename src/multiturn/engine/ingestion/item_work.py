@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from multiturn.engine.ingestion.attempt import Attempt
-from multiturn.engine.ingestion.equipment import LATER, Equipment, Stopped, Verdict, check_tries, explain, find_verdict
+from multiturn.engine.ingestion.equipment import LATER, Equipment, Stopped, Verdict, check_deaths, explain, find_verdict
 from multiturn.engine.ingestion.item_index import chunk_item, embed_item, publish_item
 from multiturn.engine.ingestion.reading import read_item
 from multiturn.engine.ingestion.steps import STEPS
@@ -44,7 +44,7 @@ class ItemWork:
         self.attempt = attempt = Attempt(self.equipment, job, item, asset or missing_asset(item))
         if asset is None:
             raise UnreadableFile(FILE_GONE)
-        check_tries(job.tries, self.equipment.tries_max)
+        check_deaths(job.deaths)
         for step in STEPS[STEPS.index(item.step) if item.step else 0 :]:
             begun = time.monotonic()
             await attempt.begin(step)

@@ -126,7 +126,7 @@ CREATE TABLE collection_members (
 CREATE INDEX collection_members_by_item ON collection_members (tenant_id, item_id);
 
 -- Background work: one row for each subject that has something to be done. Who does it has it until claimed_until; run_at is when it
--- may be tried, later after each failure.
+-- may be tried, later after each failure. tries failed, deaths are of workers who had it, both since it came further the last time.
 CREATE TABLE jobs (
     tenant_id {uuid} NOT NULL,
     id {uuid} NOT NULL,
@@ -135,6 +135,7 @@ CREATE TABLE jobs (
     created_at {int} NOT NULL,
     run_at {int} NOT NULL,
     tries {int} NOT NULL,
+    deaths {int} NOT NULL,
     worker_id {uuid},
     claimed_until {int},
     PRIMARY KEY (tenant_id, id)

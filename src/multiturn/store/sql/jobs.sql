@@ -1,10 +1,10 @@
 -- name: defer_job
 -- A subject has one job of a kind. One that is there begins anew, and whoever is at work on it has lost it: what was asked for last is
 -- done after it was asked for.
-INSERT INTO jobs (tenant_id, id, kind, subject_id, created_at, run_at, tries)
-VALUES (:tenant_id, :id, :kind, :subject_id, :now, :run_at, 0)
+INSERT INTO jobs (tenant_id, id, kind, subject_id, created_at, run_at, tries, deaths)
+VALUES (:tenant_id, :id, :kind, :subject_id, :now, :run_at, 0, 0)
 ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE
-SET run_at = excluded.run_at, tries = 0, worker_id = NULL, claimed_until = NULL;
+SET run_at = excluded.run_at, tries = 0, deaths = 0, worker_id = NULL, claimed_until = NULL;
 
 -- name: remove_job
 -- The subject is gone; whoever is at work on it hears that the job is.
@@ -30,14 +30,18 @@ WITH RECURSIVE waiting(tenant_id) AS (
         SELECT count(*) FROM jobs WHERE jobs.tenant_id = waiting.tenant_id AND kind = :kind AND claimed_until >= :now) < :tenant_max
 )
 SELECT jobs.tenant_id, jobs.id FROM firsts CROSS JOIN jobs WHERE jobs.tenant_id = firsts.tenant_id AND jobs.id = firsts.id
-ORDER BY jobs.run_at, jobs.id LIMIT 1 /*postgres: FOR UPDATE OF jobs SKIP LOCKED */;
+ORDER BY jobs.run_at, jobs.id LIMIT 1;
+
+-- name: seize_job
+-- A job that somebody is changing is left for the next look: who claims never waits, for all others wait for who claims.
+SELECT 1 FROM jobs WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR UPDATE SKIP LOCKED */;
 
 -- name: claim_job
--- Nobody else gets it meanwhile. A claim that ran out was somebody who died at it: that was a try.
+-- Nobody else gets it meanwhile. A claim that ran out was somebody who died at it.
 UPDATE jobs SET worker_id = :claim_id, claimed_until = :until,
-    tries = tries + CASE WHEN claimed_until IS NULL THEN 0 ELSE 1 END
+    deaths = deaths + CASE WHEN claimed_until IS NULL THEN 0 ELSE 1 END
 WHERE tenant_id = :tenant_id AND id = :id AND (claimed_until IS NULL OR claimed_until < :now)
-RETURNING kind, subject_id, created_at, tries;
+RETURNING kind, subject_id, created_at, tries, deaths;
 
 -- name: hold_claim
 -- The job is still this claim's, and stays so until what is written for it is stored.
@@ -49,7 +53,7 @@ UPDATE jobs SET claimed_until = :until WHERE tenant_id = :tenant_id AND id = :id
 
 -- name: renew_job
 -- A step is done: what failed before it does not count against the next.
-UPDATE jobs SET tries = 0 WHERE tenant_id = :tenant_id AND id = :id AND worker_id = :claim_id;
+UPDATE jobs SET tries = 0, deaths = 0 WHERE tenant_id = :tenant_id AND id = :id AND worker_id = :claim_id;
 
 -- name: retry_job
 -- It failed for a reason that may pass, which counts as a try; or its worker stops, and leaves it to whoever comes next.

@@ -17,7 +17,7 @@ WHERE tenant_id = :tenant_id AND name = :name ORDER BY id DESC LIMIT 1;
 -- name: list_named_stores
 -- Newest first by a time, or backwards by name; what is equal there in the order in which it was made.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name IS NOT NULL
+WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
 ORDER BY CASE :by WHEN 'updated_at' THEN updated_at WHEN 'created_at' THEN created_at ELSE 0 END DESC,
     CASE :by WHEN 'name' THEN name ELSE '' END DESC, id DESC
 LIMIT :limit OFFSET :offset;
@@ -25,7 +25,7 @@ LIMIT :limit OFFSET :offset;
 -- name: list_named_stores_oldest_first
 -- The same from the other end.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name IS NOT NULL
+WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
 ORDER BY CASE :by WHEN 'updated_at' THEN updated_at WHEN 'created_at' THEN created_at ELSE 0 END,
     CASE :by WHEN 'name' THEN name ELSE '' END, id
 LIMIT :limit OFFSET :offset;
@@ -35,8 +35,8 @@ LIMIT :limit OFFSET :offset;
 SELECT count(*) FROM knowledge_stores WHERE tenant_id = :tenant_id AND name IS NOT NULL;
 
 -- name: count_items_by_status
--- How far a store is.
-SELECT status, count(*) FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL
+-- How far a store is, and how much text it has.
+SELECT status, count(*), sum(characters) FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL
 GROUP BY status;
 
 -- name: change_named_store
@@ -95,7 +95,7 @@ FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND a
 -- The newest first, as ids are in the order of their making. An empty filter keeps all.
 SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
     facts, summary, chunks, characters
-FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL
+FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL AND id > :above AND id < :below
     AND (:statuses = '' OR :statuses LIKE '%' || status || '%') AND (:all_assets = 1 OR asset_id = :asset_id)
     AND (:all_collections = 1 OR EXISTS (SELECT 1 FROM collection_members m WHERE m.tenant_id = :tenant_id
         AND m.collection_id = :collection_id AND m.item_id = i.id))
@@ -105,7 +105,7 @@ ORDER BY id DESC LIMIT :limit OFFSET :offset;
 -- The same in the order of their making.
 SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
     facts, summary, chunks, characters
-FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL
+FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL AND id > :above AND id < :below
     AND (:statuses = '' OR :statuses LIKE '%' || status || '%') AND (:all_assets = 1 OR asset_id = :asset_id)
     AND (:all_collections = 1 OR EXISTS (SELECT 1 FROM collection_members m WHERE m.tenant_id = :tenant_id
         AND m.collection_id = :collection_id AND m.item_id = i.id))
