@@ -27,7 +27,8 @@ TALKS = {
             "Spring tides and neap tides",
             ("Sun and Moon in line: spring tide", "Sun and Moon at right angles: neap tide"),
             (
-                "When the Sun and the Moon stand in line, the tide is strongest. That is called a spring tide.",
+                "When the Sun and the Moon stand in line, the tide is strongest.",
+                "That is called a spring tide.",
                 "A week later they pull at right angles, and the neap tide is weak.",
             ),
         ),
@@ -43,7 +44,8 @@ TALKS = {
             ("Fire, oil, electric light",),
             (
                 "A lighthouse warns ships of rocks and shows them the way into the harbour.",
-                "The first ones were open fires on a hill. Later they burned oil.",
+                "The first ones were open fires on a hill.",
+                "Later they burned oil.",
             ),
         ),
         Slide(

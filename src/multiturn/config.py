@@ -245,6 +245,10 @@ def check(settings: Settings) -> Settings:
         if value is not None and value < 1:
             raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1; it is {value}.")
     check_embeddings(settings)
+    if settings.vision_url and settings.vision_model is None:
+        raise SettingsError(
+            f"{PREFIX}VISION_URL needs {PREFIX}VISION_MODEL, the name of a model there that takes images."
+        )
     for name, value in msgspec.structs.asdict(settings).items():
         if isinstance(value, float) and not 0 <= value < math.inf:
             raise SettingsError(f"{PREFIX}{name.upper()} must be a number of seconds from 0; it is {value}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 import sys
 import tempfile
 import time
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from msgspec import Struct
 
 from examples.write_collection import TALKS, write_collection, write_pdf
 from multiturn.app import open_server
@@ -32,9 +33,19 @@ from tests.talks import Talk, make_talk
 Figures = dict[str, Any]
 STORE = "citations"
 SPEECH_MODEL = "whisper-tiny.en"
-# A citation of speech is right when it holds the middle of the sentence and begins within this of its first sound.
-EARLY_S = 2.0
+# A citation of speech holds the place when the middle of the sentence lies in it, and is close when it begins within this
+# of the sentence's first sound.
+CLOSE_S = 2.0
 EMBEDDED_EVERY = 5
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """What became of a question: whether a citation holds the place of the answer, and whether one begins there."""
+
+    is_held: bool
+    is_close: bool
+    citations: int
+    right_files: int
 
 
 async def measure_citations() -> Figures:
@@ -61,7 +72,8 @@ async def measure(questions: Sequence[Question], upstream: Upstream | None) -> F
             began = time.monotonic()
             await fill(client, Path(folder) / "files")
             indexing_s = time.monotonic() - began
-            results = [await judge(client, question, talks) for question in questions]
+            files = await list_files(client)
+            results = [await judge(client, question, talks, files) for question in questions]
     return count(questions, results) | {"indexing_s": round(indexing_s, 1)}
 
 
@@ -76,7 +88,8 @@ def write_files(folder: Path) -> Mapping[str, Talk]:
 @asynccontextmanager
 async def open_client(data_dir: Path, upstream: Upstream | None) -> AsyncGenerator[Client]:
     """A server of one's own with the default models, and a client of it."""
-    settings = Settings(data_dir=data_dir, speech_model=SPEECH_MODEL, stop_s=1.0)
+    model = "scripted" if upstream else None
+    settings = Settings(data_dir=data_dir, model=model, speech_model=SPEECH_MODEL, stop_s=1.0)
     async with (
         open_embedder(EmbeddingsChoice(), model_files(data_dir)) as embedder,
         open_server(settings, upstream=upstream, embedder=embedder) as server,
@@ -99,45 +112,59 @@ async def fill(client: Client, folder: Path) -> None:
     assert not work.failures, work.failures
 
 
-async def judge(client: Client, question: Question, talks: Mapping[str, Talk]) -> tuple[bool, bool, int]:
-    """Ask one question: whether a citation holds the place, whether the first one does, and how many there are."""
+async def list_files(client: Client) -> Mapping[str, str]:
+    """The file of each item of the store, by the item's id."""
+    assets = {
+        one["id"]: one["filename"] for one in await client.list_all(path_of("assets"), cursor="cursor", most=None)
+    }
+    items = await client.list_all(path_of("stores", STORE, "items"), cursor="cursor", most=None)
+    return {item["id"]: assets[item["asset_id"]] for item in items}
+
+
+async def judge(client: Client, question: Question, talks: Mapping[str, Talk], files: Mapping[str, str]) -> Judgement:
+    """Ask one question and judge what is cited."""
     session = await client.post(path_of("sessions"), {"stores": [STORE]})
     body = {"messages": [{"role": "user", "content": question.text}]}
     answer = await client.post(path_of("sessions", session["id"], "chat"), body)
-    items = {
-        one["id"]: one for one in await client.list_all(path_of("stores", STORE, "items"), cursor="cursor", most=None)
-    }
-    found = [holds(citation, question, items, talks) for citation in answer["citations"]]
-    if not any(found):
-        print(f"missed: {question.text} | {answer['text']} | {answer['citations'][:2]}", file=sys.stderr)
-    return any(found), bool(found and found[0]), len(found)
+    cited = answer["citations"]
+    right = [one for one in cited if files.get(one.get("item_id")) == question.file]
+    held = any(holds(one.get("place", {}), question, talks) for one in right)
+    if not held:
+        told = [(files.get(one.get("item_id")), one.get("place"), one["quote"]) for one in cited]
+        print(f"missed: {question.text} | {answer['text']} | {told}", file=sys.stderr)
+    is_close = any(begins_close(one.get("place", {}), question, talks) for one in right)
+    return Judgement(is_held=held, is_close=is_close, citations=len(cited), right_files=len(right))
 
 
-def holds(citation: Mapping[str, Any], question: Question, items: Mapping[str, Any], talks: Mapping[str, Talk]) -> bool:
-    """Whether a citation names the place of the answer."""
-    item = items.get(citation.get("item_id", ""), {})
-    if question.file not in (item.get("filename"), item.get("system", {}).get("filename"), citation["title"]):
-        return False
-    place = citation.get("place", {})
+def holds(place: Mapping[str, Any], question: Question, talks: Mapping[str, Talk]) -> bool:
+    """Whether a place in the right file holds the answer."""
     if question.page:
         return bool(place.get("page") == question.page)
     said = talks[question.file].find_said(question.words)
-    start_s, end_s = place.get("start_s", -1e9), place.get("end_s", -1e9)
-    return bool(start_s <= (said.start_s + said.end_s) / 2 <= end_s and start_s >= said.start_s - EARLY_S)
+    return bool(place.get("start_s", math.inf) <= (said.start_s + said.end_s) / 2 <= place.get("end_s", -math.inf))
 
 
-def count(questions: Sequence[Question], results: Sequence[tuple[bool, bool, int]]) -> Figures:
+def begins_close(place: Mapping[str, Any], question: Question, talks: Mapping[str, Talk]) -> bool:
+    """Whether a place in the right file begins where the answer does."""
+    if question.page:
+        return bool(place.get("page") == question.page)
+    said = talks[question.file].find_said(question.words)
+    return abs(place.get("start_s", math.inf) - said.start_s) <= CLOSE_S
+
+
+def count(questions: Sequence[Question], judged: Sequence[Judgement]) -> Figures:
     """Shares of the questions, in all and by the kind of file."""
-    kinds = sorted({re.sub(r".*\.", "", question.file) for question in questions})
+    citations = sum(one.citations for one in judged)
     figures: Figures = {
         "questions": len(questions),
-        "held": share([held for held, _, _ in results]),
-        "held_first": share([first for _, first, _ in results]),
-        "citations_each": round(sum(number for _, _, number in results) / len(results), 2),
+        "held": share([one.is_held for one in judged]),
+        "close": share([one.is_close for one in judged]),
+        "citations_each": round(citations / len(judged), 2),
+        "citations_of_the_right_file": round(sum(one.right_files for one in judged) / max(1, citations), 3),
     }
-    for kind in kinds:
-        held = [result[0] for question, result in zip(questions, results, strict=True) if question.file.endswith(kind)]
-        figures[f"held_{kind}"] = share(held)
+    for kind in sorted({Path(question.file).suffix for question in questions}):
+        pairs = zip(questions, judged, strict=True)
+        figures[f"held_{kind[1:]}"] = share([one.is_held for asked, one in pairs if asked.file.endswith(kind)])
     return figures
 
 

@@ -235,9 +235,12 @@ def test_chapters_of_books_are_read_in_order(tmp_path: Path) -> None:
 
 
 SUBTITLES = {
-    "a.srt": "1\r\n00:00:01,000 --> 00:00:03,500\r\nHello <i>there</i>.\r\n\r\n2\r\n00:00:04,000 --> 00:00:06,000\r\nBye.\r\n",
-    "a.vtt": "WEBVTT\n\n00:01.000 --> 00:03.500\nHello <b>there</b>.\n\nx\n00:04.000 --> 00:06.000 line:0\nBye.\n",
-    "a.ass": "[Script Info]\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    "a.srt": "1\r\n"
+    "00:00:01,000 --> 00:00:03,500\r\nHello <i>there</i>.\r\n\r\n2\r\n00:00:04,000 --> 00:00:06,000\r\nBye.\r\n",
+    "a.vtt": "WEBVTT\n\nNOTE a note\nof two lines\n\n"
+    "00:01.000 --> 00:03.500\nHello <b>there</b>.\n\nx\n00:04.000 --> 00:06.000 line:0\nBye.\n",
+    "a.ass": "[Script Info]\n\n[Events]\n"
+    "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
     "Dialogue: 0,0:00:01.00,0:00:03.50,Default,,0,0,0,,{\\i1}Hello{\\i0}\\Nthere.\n"
     "Dialogue: 0,0:00:04.00,0:00:06.00,Default,,0,0,0,,Bye.\n",
 }

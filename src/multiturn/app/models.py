@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from multiturn.config import Settings
 from multiturn.engine.ports import Embedder, Upstream
+from multiturn.engine.ports_ingestion import Describer, Transcriber
 from multiturn.engine.ports_knowledge import Reranker
 from multiturn.store.contexts import SqlContextStore
 from multiturn.store.database import Database
@@ -27,6 +28,8 @@ from multiturn.upstream.openai_embeddings import OpenAIEmbedder
 from multiturn.upstream.rerank import RerankEndpoint, open_reranker
 from multiturn.upstream.router import RetryLimits, Route, Router
 from multiturn.upstream.speech_model import SpeechModel
+from multiturn.upstream.transcripts import TranscriptsEndpoint, open_transcriber
+from multiturn.upstream.vision import VisionEndpoint, open_describer
 
 NONE = "none"
 SUMMARY_CONNECTIONS_MAX = 16
@@ -124,6 +127,22 @@ async def open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranker 
     if settings.rerank_url:
         endpoint = RerankEndpoint(url=settings.rerank_url, key=settings.rerank_key, model=settings.rerank_model)
     return await stack.enter_async_context(open_reranker(endpoint, connect_s=settings.connect_s))
+
+
+async def open_transcription(settings: Settings, stack: AsyncExitStack) -> Transcriber | None:
+    """Open the provider that turns speech into text, where one is set."""
+    endpoint = None
+    if settings.speech_url:
+        endpoint = TranscriptsEndpoint(url=settings.speech_url, key=settings.speech_key, model=settings.speech_model)
+    return await stack.enter_async_context(open_transcriber(endpoint, connect_s=settings.connect_s))
+
+
+async def open_vision(settings: Settings, stack: AsyncExitStack) -> Describer | None:
+    """Open the model that says what pictures show, where one is set."""
+    endpoint = None
+    if settings.vision_url and settings.vision_model:
+        endpoint = VisionEndpoint(url=settings.vision_url, key=settings.vision_key, model=settings.vision_model)
+    return await stack.enter_async_context(open_describer(endpoint, connect_s=settings.connect_s))
 
 
 async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechModel | None:

@@ -30,6 +30,8 @@ from multiturn.app.models import (
     open_reranking,
     open_speech,
     open_summariser,
+    open_transcription,
+    open_vision,
 )
 from multiturn.app.services import make_services
 from multiturn.app.stores import open_database, open_stores, read_clock
@@ -114,6 +116,8 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     reading = ReadingModels(
         embedder=models.embedder,
         speech=models.speech,
+        transcriber=await open_transcription(settings, stack),
+        describer=await open_vision(settings, stack),
         extractor=make_extractor(settings, models.summariser or models.upstream, models.default_model),
     )
     library = await open_library(settings, stores, reading, engine.metrics)

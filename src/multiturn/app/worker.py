@@ -6,7 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from multiturn.app.library import ReadingModels, make_extractor, open_library
-from multiturn.app.models import open_embeddings, open_models, open_speech, open_summariser
+from multiturn.app.models import (
+    open_embeddings,
+    open_models,
+    open_speech,
+    open_summariser,
+    open_transcription,
+    open_vision,
+)
 from multiturn.app.stores import open_database, open_stores
 from multiturn.config import Settings
 from multiturn.observe import Metrics
@@ -28,6 +35,8 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Indexers]:
         reading = ReadingModels(
             embedder=await open_embeddings(settings, stack),
             speech=await open_speech(settings, stack),
+            transcriber=await open_transcription(settings, stack),
+            describer=await open_vision(settings, stack),
             extractor=make_extractor(settings, upstream, settings.model) if upstream else None,
         )
         library = await open_library(settings, stores, reading, Metrics())

@@ -56,7 +56,7 @@ class JobStore(Protocol):
         ...
 
     async def count_waiting(self) -> Mapping[JobKind, int]:
-        """How many jobs there are of each kind, at work or not."""
+        """How many jobs there are of each kind, at work or not; more than 10,000 are not counted."""
         ...
 
 

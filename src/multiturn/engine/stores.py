@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -202,6 +202,15 @@ class KnowledgeStores(StoreCollections):
         """Delete an item whose asset goes; nothing when it is gone already."""
         if await self.registry.delete_item(tenant_id, store_id, item_id):
             await self._erase()
+
+    async def load_assets(self, tenant_id: UUID, asset_ids: Iterable[UUID | None]) -> dict[UUID, Asset]:
+        """The assets of items by their ids; those that are there."""
+        found: dict[UUID, Asset] = {}
+        for asset_id in dict.fromkeys(asset_ids):
+            asset = await self.assets.find(tenant_id, asset_id) if asset_id else None
+            if asset:
+                found[asset.id] = asset
+        return found
 
     async def read_outline(self, item: StoreItem) -> ItemOutline:
         """What an item is about, and its sections: headings and pages, or shots and minutes."""

@@ -9,6 +9,7 @@ DELIMITERS = ("\t", ";", ",", "|")
 ROWS_LOOKED_AT = 50
 # Without a name that says so, a text is a table only when its rows leave no doubt.
 ROWS_MIN, SHARE_MIN = 4, 0.95
+PROSE_SHARE_MIN = 0.3
 
 
 def find_delimiter(text: str, *, is_expected: bool) -> str | None:
@@ -24,8 +25,14 @@ def find_delimiter(text: str, *, is_expected: bool) -> str | None:
                 best = (share, columns, delimiter)
     if best is None:
         return None
-    is_certain = best[0] >= SHARE_MIN and len(lines) > ROWS_MIN and (best[2] != "," or best[1] > 2)
+    is_certain = best[0] >= SHARE_MIN and len(lines) > ROWS_MIN and not _is_prose(sample, best)
     return best[2] if is_expected or is_certain else None
+
+
+def _is_prose(sample: str, found: tuple[float, int, str]) -> bool:
+    """Sentences have commas too, and a space behind them."""
+    _, columns, delimiter = found
+    return delimiter == "," and (columns < 3 or sample.count(", ") > PROSE_SHARE_MIN * sample.count(","))
 
 
 def _measure(sample: str, delimiter: str) -> tuple[float, int]:

@@ -130,7 +130,7 @@ def cut_text(text: str, characters_max: int = SEGMENT_CHARACTERS_MAX) -> Iterato
     """Cut a text into pieces of at most so many characters, where it breaks best."""
     start = 0
     while len(text) - start > characters_max:
-        end = _find_break(text, start, start + characters_max)
+        end = find_break(text, start, start + characters_max)
         if piece := text[start:end].strip():
             yield piece
         start = end
@@ -138,7 +138,8 @@ def cut_text(text: str, characters_max: int = SEGMENT_CHARACTERS_MAX) -> Iterato
         yield piece
 
 
-def _find_break(text: str, start: int, end: int) -> int:
+def find_break(text: str, start: int, end: int) -> int:
+    """Where a text breaks best before ``end``, and not before the middle."""
     middle = (start + end) // 2
     for mark in BREAKS:
         found = text.rfind(mark, middle, end)

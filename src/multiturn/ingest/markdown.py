@@ -86,10 +86,12 @@ def list_elements(lines: Iterable[str]) -> Iterator[Element]:
         if fence:
             paragraph.append(line)
             if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
+                yield from _end(paragraph)
+                fence, paragraph = "", []
             continue
         if opened := FENCE.match(line):
-            fence = opened[1]
+            yield from _end(paragraph)
+            fence, paragraph = opened[1], []
         heading = _find_heading(line, paragraph)
         if heading or not line.strip():
             yield from _end(paragraph)

@@ -103,16 +103,18 @@ class Layout:
 
     def _leave_out_running(self, lines: Sequence[PageLine]) -> Sequence[PageLine]:
         """Leave out the number of the page, and the line that stands above or below all pages."""
-        kept = list(lines)
-        for place in (0, -1):
-            if not kept:
-                break
-            text = kept[place].text
-            key = "".join("0" if letter.isdigit() else letter for letter in text)
-            self._running[key] += 1
-            if self._running[key] > RUNNING_PAGES or (len(text) < 12 and _is_page_number(text)):
-                del kept[place]
-        return kept
+        edges = {0, len(lines) - 1} if len(lines) > 2 else set()
+        running = {place for place in edges if self._is_running(lines[place])}
+        return [line for place, line in enumerate(lines) if place not in running]
+
+    def _is_running(self, line: PageLine) -> bool:
+        """Whether a line at the edge of a page is its number, or stood there before but for its digits."""
+        key = "".join("0" if letter.isdigit() else letter for letter in line.text)
+        self._running[key] += 1
+        is_again = self._running[key] > RUNNING_PAGES and len(line.text) <= HEADING_CHARACTERS_MAX
+        # Headings begin pages too, and some differ by their number alone.
+        is_small = line.size < self._body * HEADING_SCALE
+        return (is_again and is_small) or (len(line.text) < 12 and _is_page_number(line.text))
 
     def _find_heading(self, line: PageLine, waiting: list[Heading]) -> Heading | None:
         """A line that the outline names is a heading; without an outline, a short one in large letters."""

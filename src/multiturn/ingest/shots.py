@@ -15,17 +15,17 @@ WIDTH, HEIGHT = 96, 54
 PIXEL_CHANGE = 24
 # A cut: so much of the picture changes at once, and far more than it did in the second before.
 CUT_SHARE, CUT_FACTOR, CUT_OFFSET = 0.30, 2.5, 0.10
-# Another slide: what stood still is different, and stands still again. A title alone is some 1.2 % of the picture, and
-# where much moves, more has to change. What stands still has no more than the noise of its coding (of 255 levels).
-SLIDE_SHARE, SLIDE_MOTION, STILL_SHARE, QUIET = 0.012, 0.2, 0.004, 0.8
-# Blocks of pixels of which one moved so often in the last 4 s, as a speaker in a corner does, are no part of a slide; those of a slide
-# that dissolves into another one within a second are.
+# Another slide: what stood still is different, and stands still again. A title and a line are some 1.2 % of the picture,
+# and where more moves, more has to change. What stands still has no more than the noise of its coding (of 255 levels).
+SLIDE_SHARE, SLIDE_MOTION, STILL_SHARE, QUIET = 0.008, 0.2, 0.004, 0.8
+# Blocks of pixels of which one moved so often in the last 4 s, as a speaker in a corner does, are no part of a slide;
+# those of a slide that dissolves into another one within a second are.
 MOVING, KEPT, BLOCK = 0.3, 0.95, 6
 SHOT_S_MIN, SHOT_S_MAX = 1.0, 30.0
 BLACK, FLAT = 16.0, 6.0
 # A frame that is black or of one colour has a lower score than this.
 EMPTY_SCORE = 1.0
-GOOD_AS, STILL_TIME = 0.98, 0.7
+GOOD_AS, STILL_TIME, STILL_PART = 0.98, 0.7, 0.5
 
 Small = NDArray[np.int16]
 
@@ -74,24 +74,24 @@ class _Watch:
         if self._last is None:
             self._last, self._settled = sample, sample.small
             return None, True
-        changed = find_changes(sample.small, self._last.small)
+        changed, still = find_changes(sample.small, self._last.small), _find_still(self._motion)
         share, usual = float(changed.mean()), sum(self._shares) / len(self._shares)
         if share > max(CUT_SHARE, CUT_FACTOR * usual + CUT_OFFSET):
             begun_s: float | None = sample.at_s
             self._settled, self._stirred_s = sample.small, None
             self._motion[:] = 0
         else:
-            begun_s = self._look_at_slide(sample, self._last)
+            begun_s = self._look_at_slide(sample, self._last, still)
             self._motion = self._motion * KEPT + changed * (1 - KEPT)
         self._shares = [*self._shares[1:], share]
         self._last = sample
-        return begun_s, share <= STILL_SHARE and self._stirred_s is None
+        is_calm = float((changed & still).mean()) <= STILL_SHARE and float(still.mean()) >= STILL_PART
+        return begun_s, is_calm and self._stirred_s is None
 
-    def _look_at_slide(self, sample: Sample, last: Sample) -> float | None:
+    def _look_at_slide(self, sample: Sample, last: Sample, still: NDArray[np.bool_]) -> float | None:
         """Where another slide began, if what stood still is different from before and stands still again."""
-        still = _find_still(self._motion)
         other = find_changes(sample.small, self._settled) & still if self._settled is not None else still
-        if float(other.mean()) <= SLIDE_SHARE + SLIDE_MOTION * float(self._motion.mean()):
+        if float(other.mean()) <= SLIDE_SHARE + SLIDE_MOTION * float((self._motion * still).mean()):
             self._stirred_s = None
             return None
         self._stirred_s = sample.at_s if self._stirred_s is None else self._stirred_s
@@ -104,7 +104,8 @@ class _Watch:
 
 def _find_still(motion: NDArray[np.float32]) -> NDArray[np.bool_]:
     blocks = motion.reshape(HEIGHT // BLOCK, BLOCK, WIDTH // BLOCK, BLOCK).max(axis=(1, 3)) < MOVING
-    return blocks.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    still: NDArray[np.bool_] = blocks.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    return still
 
 
 class _Draft:

@@ -16,6 +16,7 @@ from multiturn.model.phrases import Phrase, join_phrases
 from multiturn.model.segment import Progress, Reading
 
 BYTES_MAX = 32 << 20
+NEW_LINE = "\n"
 MIMES = {"srt": "application/x-subrip", "vtt": "text/vtt", "ass": "text/x-ssa", "ssa": "text/x-ssa"}
 # WebVTT says who speaks: <v Ada Lovelace>.
 VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]+)>")
@@ -40,7 +41,8 @@ def _load(path: Path) -> pysubs2.SSAFile:
         raise Refusal(f"The subtitles are larger than {BYTES_MAX >> 20} MB.")
     try:
         text = VOICE.sub(lambda found: f"{found[1].strip()}: ", read_whole(path).removeprefix("\ufeff"))
-        subtitles = pysubs2.SSAFile.from_string(text, format_=_find_format(text))
+        name = _find_format(text)
+        subtitles = pysubs2.SSAFile.from_string(_list_cues(text) if name == "vtt" else text, format_=name)
     except (pysubs2.Pysubs2Error, ValueError, IndexError) as error:
         raise Refusal("The subtitles are damaged: their times cannot be read.") from error
     if not list_phrases(subtitles):
@@ -54,6 +56,13 @@ def _find_format(text: str) -> str:
     if start.startswith("WEBVTT"):
         return "vtt"
     return "ass" if start.startswith("[Script Info]") else "srt"
+
+
+def _list_cues(text: str) -> str:
+    """WebVTT without its notes, its styles and the names of its cues, which pysubs2 takes for text."""
+    blocks = (block.partition("-->") for block in re.split(r"\n{2,}", text))
+    cues = (f"{begin.rpartition(NEW_LINE)[2]}-->{rest}" for begin, arrow, rest in blocks if arrow)
+    return "WEBVTT\n\n" + "\n\n".join(cues)
 
 
 def list_phrases(subtitles: pysubs2.SSAFile) -> list[Phrase]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from multiturn.ingest.decoding import Piece, read_pieces
-from multiturn.ingest.elements import Paragraph, compose
+from multiturn.ingest.elements import Paragraph, compose, find_break
 from multiturn.ingest.options import Options
 from multiturn.model.segment import Progress, Reading
 
-# A text without a blank line is cut at line ends, and one without those anywhere.
+# A text without a blank line is cut in between.
 PARAGRAPH_CHARACTERS_MAX = 1 << 16
 
 
@@ -26,7 +26,7 @@ def list_paragraphs(pieces: Iterable[Piece]) -> Iterator[Paragraph | Progress]:
         *whole, held = (held + piece.text).split("\n\n")
         yield from (Paragraph(text.strip("\n").rstrip()) for text in whole)
         while len(held) > PARAGRAPH_CHARACTERS_MAX:
-            end = held.rfind("\n", 1, PARAGRAPH_CHARACTERS_MAX) + 1 or PARAGRAPH_CHARACTERS_MAX
+            end = find_break(held, 0, PARAGRAPH_CHARACTERS_MAX)
             yield Paragraph(held[:end])
             held = held[end:]
         yield Progress(share=piece.share, doing="reading")

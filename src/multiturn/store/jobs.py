@@ -11,6 +11,8 @@ from multiturn.model.job import Job, JobKind
 from multiturn.store.database import Database, Parameters, Transaction
 from multiturn.store.rows import as_id, as_ms, as_time
 
+COUNTED_MAX = 10_000
+
 
 class SqlJobStore:
     """Keeps jobs in a SQL database."""
@@ -80,9 +82,11 @@ class SqlJobStore:
         return await self._change("expire_claims", {"now": as_ms(now)})
 
     async def count_waiting(self) -> Mapping[JobKind, int]:
-        """How many jobs there are of each kind, at work or not."""
+        """How many jobs there are of each kind, at work or not; more than 10,000 are not counted."""
         async with self.database.reading() as tx:
-            return {row[0]: row[1] for row in await tx.fetch_all("count_jobs", {})}
+            row = await tx.fetch_one("count_jobs", {"limit": COUNTED_MAX})
+        assets, items = row or (0, 0)
+        return {"asset": assets, "item": items}
 
     async def _change(self, query: str, parameters: Parameters) -> int:
         async with self.database.transaction() as tx:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from obstore.store import ObjectStore, S3Store
 
 from multiturn.errors import SettingsError, Unavailable
 from multiturn.store.blobs import file_not_found
+
+log = logging.getLogger(__name__)
 
 # Parts in flight are what a file takes of the server's memory. S3 allows 10,000 parts of at least 5 MiB.
 PART_BYTES = 8 * 1024 * 1024
@@ -139,8 +142,9 @@ def open_bucket(url: str, *, is_http: bool = False) -> S3Store:
 
 
 def storage_failed(error: Exception) -> Unavailable:
-    """The error of a store that does not do what it should."""
-    return Unavailable(f"The store of files failed: {first_line(error)}.", code="storage_failed")
+    """The error of a store that does not do what it should. What it says has addresses in it, and is for the log."""
+    log.error("the store of files failed: %s", first_line(error))
+    return Unavailable("The store of files failed. The server's log has the reason.", code="storage_failed")
 
 
 def first_line(error: Exception) -> str:

@@ -163,8 +163,8 @@ class Indexers:
 
     async def _count(self) -> None:
         waiting = await self.jobs.count_waiting()
-        for kind in self.bells:
-            self.metrics.index_queue.labels(kind).set(waiting.get(kind, 0))
+        for kind, jobs in waiting.items():
+            self.metrics.index_queue.labels(kind).set(jobs)
 
 
 async def wait_for_bell(bell: asyncio.Event) -> None:

@@ -38,7 +38,7 @@ async def test_what_nobody_reads_fails_with_a_reason(desk: Indexing) -> None:
     asset = await desk.make_ready("?", name="what.bin", **ALL)
     assert (asset.status, asset.error) == ("failed", "'what.bin' is nothing that is read.")
     assert (asset.thumbnail, asset.hls) == ("none", "none")
-    assert await desk.jobs.count_waiting() == {}
+    assert await desk.jobs.count_waiting() == {"asset": 0, "item": 0}
 
 
 async def test_a_file_over_its_limit_fails(desk: Indexing) -> None:

@@ -51,7 +51,7 @@ async def test_what_waits_is_done(desk: Indexing) -> None:
     await indexers.begin()
     assert (await until_ended(desk, item)).status == "ready"
     await indexers.end()
-    assert await desk.jobs.count_waiting() == {}
+    assert await desk.jobs.count_waiting() == {"asset": 0, "item": 0}
 
 
 async def test_a_bell_wakes_at_once(desk: Indexing) -> None:
@@ -162,4 +162,4 @@ async def test_a_refused_file_is_told_and_gone(desk: Indexing) -> None:
     await indexers.begin()
     assert (await until_ended(desk, item)).error == "The file is cut off."
     await indexers.end()
-    assert await desk.jobs.count_waiting() == {}
+    assert await desk.jobs.count_waiting() == {"asset": 0, "item": 0}

@@ -279,7 +279,7 @@ async def test_what_is_deleted_meanwhile_is_left_alone(desk: Indexing, gone: str
     await working
     assert await desk.registry.get_items(desk.tenant_id, [item.id]) == {}
     assert await desk.parts.list_parts(desk.tenant_id, item.id) == []
-    assert await desk.jobs.count_waiting() == {}
+    assert await desk.jobs.count_waiting() == {"asset": 0, "item": 0}
 
 
 async def test_speech_waits_for_its_model(desk: Indexing) -> None:

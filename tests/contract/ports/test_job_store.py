@@ -78,7 +78,7 @@ async def test_what_is_for_later_waits(queue: Queue) -> None:
 async def test_kinds_have_queues_of_their_own(queue: Queue) -> None:
     await queue.defer()
     assert await queue.jobs.claim("asset", queue.now(), queue.now() + CLAIM, tenant_max=1) is None
-    assert await queue.jobs.count_waiting() == {"item": 1}
+    assert await queue.jobs.count_waiting() == {"asset": 0, "item": 1}
 
 
 async def test_a_tenant_has_its_share_of_workers(queue: Queue) -> None:
@@ -104,7 +104,7 @@ async def test_a_finished_job_is_gone(queue: Queue) -> None:
     await queue.jobs.finish(await queue.take())
     queue.clock.pass_(hours=1)
     assert await queue.claim() is None
-    assert await queue.jobs.count_waiting() == {}
+    assert await queue.jobs.count_waiting() == {"asset": 0, "item": 0}
 
 
 async def test_a_claim_that_ran_out_is_a_death(queue: Queue) -> None:

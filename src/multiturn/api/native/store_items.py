@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from uuid import UUID
 
 import msgspec
@@ -41,9 +41,8 @@ from multiturn.api.sse import EventStream
 from multiturn.engine.item_reading import EXCERPT_CHARS_MAX
 from multiturn.engine.stores import KnowledgeStores, item_not_found
 from multiturn.errors import InvalidRequest, NotFound
-from multiturn.model.asset import Asset
 from multiturn.model.ids import find_id
-from multiturn.model.knowledge import DocumentHit, Owner, SearchOrder
+from multiturn.model.knowledge import Owner, SearchOrder
 from multiturn.model.outline import Excerpt
 from multiturn.model.store import ItemStatus, KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
 
@@ -174,7 +173,7 @@ class StoreItemRoutes:
         if order is None:
             return write_response(StoreHitsBody(data=[], mode="text", took_ms=0.0))
         found = await self.services.knowledge.search(store.tenant_id, [Owner("store", store.id)], order)
-        assets = await self._load_assets(store, found.hits)
+        assets = await self.services.stores.load_assets(store.tenant_id, [hit.item.asset_id for hit in found.hits])
         data = render_hits(request, self.services.links, found.hits, assets)
         return write_response(StoreHitsBody(data=data, mode=found.mode, took_ms=round(found.took_ms, 2)))
 
@@ -207,15 +206,6 @@ class StoreItemRoutes:
         stores = self.services.stores
         collection = await stores.get_collection(store.tenant_id, store.id, find_id(name) or store.id)
         return set(await stores.registry.list_members(store.tenant_id, [collection.id]))
-
-    async def _load_assets(self, store: KnowledgeStoreInfo, hits: Sequence[DocumentHit]) -> Mapping[UUID, Asset]:
-        """The assets of what was found; those that are there."""
-        found: dict[UUID, Asset] = {}
-        for asset_id in dict.fromkeys(hit.item.asset_id for hit in hits):
-            asset = await self.services.stores.assets.find(store.tenant_id, asset_id) if asset_id else None
-            if asset:
-                found[asset.id] = asset
-        return found
 
     async def _find(self, request: Request, *, is_changed: bool = False) -> StoreItem:
         """The item of the path. Raises NotFound."""

@@ -10,6 +10,8 @@ import re
 
 from msgspec import Struct
 
+from multiturn.model.asset import AssetKind
+
 # "What are the main themes in these videos?", "Which documents are about …?", "Give me an overview."
 CORPUS = re.compile(
     r"\b(?:themes?|topics?|overview|summar(?:y|ies|i[sz]e|i[sz]ed)|gist|in general|in common|collection|corpus|library"
@@ -33,14 +35,29 @@ BACK = re.compile(
 )
 
 
+# "Which videos …", "in the recordings": what is asked of these kinds is answered from them, where the store has some.
+KINDS: tuple[tuple[re.Pattern[str], frozenset[AssetKind]], ...] = (
+    (re.compile(r"\b(?:videos?|clips?|films?|movies?|footage|scenes?|shots?)\b", re.IGNORECASE), frozenset({"video"})),
+    (re.compile(r"\b(?:talks?|lectures?|speech(?:es)?|interviews?)\b", re.IGNORECASE), frozenset({"video", "audio"})),
+    (re.compile(r"\b(?:recordings?|podcasts?|audio)\b", re.IGNORECASE), frozenset({"audio", "video"})),
+    (re.compile(r"\b(?:images?|pictures?|photos?|photographs?)\b", re.IGNORECASE), frozenset({"image"})),
+    (
+        re.compile(r"\b(?:documents?|papers?|pdfs?|books?|reports?|articles?|pages?)\b", re.IGNORECASE),
+        frozenset({"document"}),
+    ),
+)
+
+
 class Aim(Struct, frozen=True):
-    """What a question aims at; ``is_back`` says that it takes up what was said before."""
+    """What a question aims at; ``is_back`` says that it takes up what was said before, ``kinds`` which files it names."""
 
     is_corpus: bool
     is_moments: bool
     is_back: bool
+    kinds: frozenset[AssetKind] = frozenset()
 
 
 def find_aim(text: str) -> Aim:
     """What a question aims at."""
-    return Aim(bool(CORPUS.search(text)), bool(MOMENTS.search(text)), bool(BACK.search(text)))
+    kinds: frozenset[AssetKind] = frozenset().union(*(kinds for words, kinds in KINDS if words.search(text)))
+    return Aim(bool(CORPUS.search(text)), bool(MOMENTS.search(text)), bool(BACK.search(text)), kinds)

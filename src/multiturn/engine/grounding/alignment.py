@@ -100,7 +100,18 @@ class Aligner:
         enough of it.
         """
         best = self.find_best(sentence, among=among)
-        return best if best and best.coverage >= COVERAGE_MIN else None
+        return best if best and best.coverage >= COVERAGE_MIN else self.find_named(sentence)
+
+    def find_named(self, sentence: str) -> Support | None:
+        """The item that a sentence names by its whole title, where what it is about is among the sources."""
+        terms = set(self.read(sentence))
+        named = [
+            piece for piece in self.pieces if piece.is_item and len(piece.title) >= WORDS_MIN and piece.title <= terms
+        ]
+        if not named:
+            return None
+        longest = max(named, key=lambda piece: len(piece.title))
+        return Support(source=longest.source, start=0, end=0, coverage=0.0)
 
     def find_best(self, sentence: str, *, among: Sequence[int] | None = None) -> Support | None:
         """The piece that holds most of a sentence, however little; None where it shares too few words."""

@@ -144,7 +144,8 @@ class Citer:
     ) -> Citation:
         """The citation of a source, narrowed to the piece of it that the sentence rests on."""
         source = self.sources[self.by_number[number]]
-        start, end = (support.start, support.end) if support else (0, len(source.text))
+        is_piece = support is not None and support.end > support.start
+        start, end = (support.start, support.end) if support and is_piece else (0, len(source.text))
         quote = source.text[start:end][:QUOTE_CHARACTERS_MAX]
         return Citation(
             number=number,
@@ -162,7 +163,7 @@ class Citer:
             chunk=source.chunk,
             source_start=source.start + start,
             source_end=source.start + start + len(quote),
-            place=narrow(source.place, start, end) if support else replace(source.place, marks=()),
+            place=narrow(source.place, start, end) if is_piece else replace(source.place, marks=()),
             is_aligned=is_aligned,
             metadata=source.metadata,
         )

@@ -43,6 +43,7 @@ OMITTED_MAX = 10
 EARLIER_MAX = 8
 QUERY_CHARS_MAX = 2000
 EARLIER_CHARS_MAX = 1000
+SEARCH = SearchOrder()
 NUMBERS = re.compile(r"\[(\d{1,5})\]")
 
 
@@ -121,15 +122,22 @@ class Sources:
         tenant_id, aim = question.session.tenant_id, find_aim(query)
         selected = await self._list_selected(tenant_id, choice)
         items = await self._list_items(tenant_id, choice)
+        kinds = aim.kinds if any(item.kind in aim.kinds for item in items) else frozenset()
         focus = [*list_cited(question), *selected] if aim.is_back or aim.is_moments else selected
         is_there = aim.is_moments and aim.is_back and bool(focus)
-        hits = await self._search(question, choice, query, focus if selected or is_there else ())
+        near = replace(SEARCH, kinds=kinds, item_ids=frozenset(focus if selected or is_there else ()))
+        hits = await self._search(question, choice, query, near)
         related = [hit for hit in hits if is_related(hit) and (hit.item.id in focus or not is_there)]
+        if kinds and (aim.is_corpus or aim.is_moments):
+            related = [hit for hit in related if hit.item.kind in kinds] or related
         known = {item.id: item for item in items}
         missing = [id_ for id_ in dict.fromkeys([*focus, *(hit.item.id for hit in related)]) if id_ not in known]
         known |= await self.registry.get_items(tenant_id, missing[:ITEMS_MAX])
         room = Room(question.shown, tokens_max)
         order = rank_items(known, [*focus, *(hit.item.id for hit in related)])
+        order.sort(key=lambda item: bool(kinds) and item.kind not in kinds)
+        if kinds and (aim.is_corpus or aim.is_moments):
+            order = [item for item in order if item.kind in kinds]
         chunks = [describe_hit(hit) for hit in prefer(related, focus if aim.is_back else selected)]
         self._fill(room, aim, order, chunks, focus)
         return room.close([describe_hit(hit) for hit in hits if not is_related(hit)])
@@ -165,9 +173,9 @@ class Sources:
         return [item for page in pages for item in page.data]
 
     async def _search(
-        self, question: Question, choice: StoreChoice, query: str, selected: Sequence[UUID]
+        self, question: Question, choice: StoreChoice, query: str, near: SearchOrder
     ) -> Sequence[DocumentHit]:
-        """The chunks that the question is about: of what is selected first, then of everything."""
+        """The chunks that the question is about: of the items and kinds that are ``near`` first, then of everything."""
         owners = [Owner("store", store_id) for store_id in choice.store_ids]
         options = question.plan.options
         order = SearchOrder(
@@ -180,10 +188,11 @@ class Sources:
         )
         tenant_id = question.session.tenant_id
         found = list((await self.knowledge.search(tenant_id, owners, order)).hits)
-        if selected:
-            near = await self.knowledge.search(tenant_id, owners, replace(order, item_ids=frozenset(selected)))
-            places = {(hit.item.id, hit.chunk) for hit in near.hits}
-            found = [*near.hits, *(hit for hit in found if (hit.item.id, hit.chunk) not in places)]
+        if near.item_ids or near.kinds:
+            nearer = replace(order, item_ids=near.item_ids, kinds=near.kinds)
+            first = (await self.knowledge.search(tenant_id, owners, nearer)).hits
+            places = {(hit.item.id, hit.chunk) for hit in first}
+            found = [*first, *(hit for hit in found if (hit.item.id, hit.chunk) not in places)]
         return found
 
 

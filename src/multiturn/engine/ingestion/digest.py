@@ -40,9 +40,9 @@ class Sentence(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """What it says, on one line."""
         begin = self.placed.starts
-        return self.placed.part.text[self.span.start - begin : self.span.end - begin]
+        return self.placed.part.text[self.span.start - begin : self.span.end - begin].replace("\n", " ")
 
 
 class Words(NamedTuple):

@@ -1,4 +1,4 @@
-"""Sentences of a text as people wrote it: those of a paragraph go on over the ends of its lines, those of a list do not."""
+"""Sentences of a text as people wrote it: in a paragraph they go on over the ends of lines, in a list they do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from multiturn.engine.search.pieces import SENTENCE_END, Span, cut_long, trim
 
 LINE = re.compile(r"[^\n]+")
-# A line that goes on in the next is full, and ends in a word; the next is no entry of a list, no heading, no "name: value".
+# A line that goes on in the next is full and ends in a word; the next is no entry of a list, no heading, no
+# "name: value".
 FULL_CHARACTERS = 50
 GOES_ON = re.compile(r"[\w,\-–)\]\"'’]\Z")
 ENTRY = re.compile(r"\s*(?:[-*•–#|>]|\d+[.)]|[^\s:]{1,40}:\s)")

@@ -99,7 +99,7 @@ CREATE TABLE knowledge_parts (
     body TEXT NOT NULL,
     PRIMARY KEY (tenant_id, item_id, starts)
 );
-CREATE INDEX knowledge_parts_by_time ON knowledge_parts (tenant_id, item_id, start_ms);
+CREATE INDEX knowledge_parts_by_time ON knowledge_parts (tenant_id, item_id, start_ms, starts);
 
 -- A segment holds chunks of one modality only. Its version is 0 until its item is published: a search never sees half an item.
 ALTER TABLE knowledge_segments ADD COLUMN modality TEXT NOT NULL DEFAULT 'text';

@@ -69,5 +69,6 @@ DELETE FROM jobs WHERE tenant_id = :tenant_id AND id = :id AND worker_id = :clai
 UPDATE jobs SET claimed_until = :now - 1 WHERE claimed_until >= :now;
 
 -- name: count_jobs
--- across tenants: the length of the queue, for who watches the server.
-SELECT kind, count(*) FROM jobs GROUP BY kind;
+-- across tenants: the length of the queue, for who watches the server; a long one is counted to a limit.
+SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE kind = 'asset' LIMIT :limit) AS assets),
+    (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE kind = 'item' LIMIT :limit) AS items);

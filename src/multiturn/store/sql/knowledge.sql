@@ -119,10 +119,11 @@ DELETE FROM knowledge_segments WHERE tenant_id = :tenant_id AND store_id = :stor
 DELETE FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND id = :id RETURNING chunks;
 
 -- name: find_due_knowledge_item
--- across tenants: the background looks for any document that has no vectors of the present model, and nobody at work on it. Version 0
--- is of an item that is not published: whoever reads it embeds it.
+-- across tenants: the background looks for any document that has no vectors of the present model, and nobody at work on it. Items of
+-- files have a query of their own.
 SELECT i.tenant_id, i.id FROM knowledge_segments g JOIN knowledge_items i ON i.tenant_id = g.tenant_id AND i.id = g.item_id
-WHERE (g.model IS NULL OR g.model < :model OR g.model > :model) AND g.version > 0 AND (i.claimed_until IS NULL OR i.claimed_until < :now)
+WHERE (g.model IS NULL OR g.model < :model OR g.model > :model) AND i.asset_id IS NULL
+    AND (i.claimed_until IS NULL OR i.claimed_until < :now)
 LIMIT 1;
 
 -- name: claim_knowledge_item
@@ -138,7 +139,6 @@ UPDATE knowledge_items SET claimed_until = NULL WHERE tenant_id = :tenant_id AND
 -- The segments of a document without vectors of the present model.
 SELECT number, model, version, body, modality FROM knowledge_segments
 WHERE tenant_id = :tenant_id AND store_id = :store_id AND item_id = :item_id AND (model IS NULL OR model <> :model)
-    AND version > 0
 ORDER BY number LIMIT :limit;
 
 -- name: save_knowledge_vectors

@@ -79,9 +79,9 @@ WHERE (g.model IS NULL OR g.model < :model OR g.model > :model) AND g.version > 
 LIMIT 1;
 
 -- name: list_due_item_segments
--- Its first segments of that kind.
+-- Its first segments of that kind; either all of an item's are published or none.
 SELECT number, model, version, body, modality FROM knowledge_segments
-WHERE tenant_id = :tenant_id AND store_id = :store_id AND item_id = :item_id AND version > 0 AND (model IS NULL OR model <> :model)
+WHERE tenant_id = :tenant_id AND store_id = :store_id AND item_id = :item_id AND (model IS NULL OR model <> :model)
 ORDER BY number LIMIT :limit;
 
 -- name: save_item_vectors
