@@ -15,7 +15,18 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from tests.bench import context_costs, context_evidence, context_prefix, measures, mtrag, recall, scale, strict, upload
+from tests.bench import (
+    citations,
+    context_costs,
+    context_evidence,
+    context_prefix,
+    measures,
+    mtrag,
+    recall,
+    scale,
+    strict,
+    upload,
+)
 
 MEASURES: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "turns": measures.measure_turns,
@@ -35,6 +46,8 @@ KNOWLEDGE: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "scale": scale.measure_scale,
     "adding": scale.measure_adding,
     "upload": upload.measure_upload,
+    "citations": citations.measure_citations,
+    "citations_embedded": citations.measure_embedded_citations,
 }
 BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[measures.Figures]]] = {
     "mtrag": mtrag.measure_mtrag,

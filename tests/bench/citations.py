@@ -33,8 +33,8 @@ from tests.talks import Talk, make_talk
 Figures = dict[str, Any]
 STORE = "citations"
 SPEECH_MODEL = "whisper-tiny.en"
-# A citation of speech holds the place when the middle of the sentence lies in it, and is close when it begins within this
-# of the sentence's first sound.
+# A citation of speech holds the place when the middle of the sentence lies in it; it is close when it begins within
+# this of the sentence's first sound.
 CLOSE_S = 2.0
 EMBEDDED_EVERY = 5
 
@@ -149,7 +149,7 @@ def begins_close(place: Mapping[str, Any], question: Question, talks: Mapping[st
     if question.page:
         return bool(place.get("page") == question.page)
     said = talks[question.file].find_said(question.words)
-    return abs(place.get("start_s", math.inf) - said.start_s) <= CLOSE_S
+    return bool(abs(place.get("start_s", math.inf) - said.start_s) <= CLOSE_S)
 
 
 def count(questions: Sequence[Question], judged: Sequence[Judgement]) -> Figures:

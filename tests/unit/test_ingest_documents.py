@@ -213,7 +213,13 @@ def test_slides_are_pages_with_titles_tables_and_notes(tmp_path: Path) -> None:
 
 
 def test_rows_of_sheets_name_their_columns(tmp_path: Path) -> None:
-    rows = [["Stock list"], [], ["Item", "Price", "Since"], ["Rope", 12.5, datetime(2026, 1, 2)], ["Lamp", 7, None]]
+    rows: list[list[object]] = [
+        ["Stock list"],
+        [],
+        ["Item", "Price", "Since"],
+        ["Rope", 12.5, datetime(2026, 1, 2)],
+        ["Lamp", 7, None],
+    ]
     path = make_excel(tmp_path / "a.xlsx", rows)
     assert read_places(path) == [
         (None, "Stock", "Stock list\nItem: Rope; Price: 12.5; Since: 2026-01-02\nItem: Lamp; Price: 7")

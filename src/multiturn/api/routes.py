@@ -6,6 +6,9 @@ from starlette.routing import BaseRoute, Route
 
 from multiturn.api.admin.routes import AdminRoutes
 from multiturn.api.chat.routes import ChatRoutes
+from multiturn.api.files.files import FileRoutes
+from multiturn.api.files.store_files import StoreFileRoutes
+from multiturn.api.files.vector_stores import VectorStoreRoutes
 from multiturn.api.health import HealthRoutes
 from multiturn.api.jockey.routes import JockeyRoutes
 from multiturn.api.julep.routes import JulepRoutes
@@ -42,6 +45,9 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *MediaRoutes(services).routes(),
         *StoreRoutes(services).below("/v1"),
         *StoreItemRoutes(services).below("/v1"),
+        *FileRoutes(services).below("/v1"),
+        *VectorStoreRoutes(services).below("/v1"),
+        *StoreFileRoutes(services).below("/v1"),
         *AgentRoutes(services).below("/v1"),
         *UserRoutes(services).below("/v1"),
         *TenantRoutes(services).below("/v1"),

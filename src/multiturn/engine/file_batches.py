@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import batched
 from time import monotonic
 from typing import Any, get_args
 from uuid import UUID
@@ -68,7 +67,8 @@ class FileBatches:
         collection = await self.stores.create_collection(
             tenant_id, store_id, f"File batch {new_id().hex}", metadata=facts
         )
-        for some in batched(item_ids, MEMBERS_PER_CALL):
+        for first in range(0, len(item_ids), MEMBERS_PER_CALL):
+            some = item_ids[first : first + MEMBERS_PER_CALL]
             await self.stores.add_members(tenant_id, store_id, collection.id, some)
         return await self.get(tenant_id, store_id, collection.id)
 

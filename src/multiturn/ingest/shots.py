@@ -15,8 +15,8 @@ WIDTH, HEIGHT = 96, 54
 PIXEL_CHANGE = 24
 # A cut: so much of the picture changes at once, and far more than it did in the second before.
 CUT_SHARE, CUT_FACTOR, CUT_OFFSET = 0.30, 2.5, 0.10
-# Another slide: what stood still is different, and stands still again. A title and a line are some 1.2 % of the picture,
-# and where more moves, more has to change. What stands still has no more than the noise of its coding (of 255 levels).
+# Another slide: what stood still is different, and stands still again. A title and a line are some 1.2 % of it, and
+# where more moves, more has to change. What stands still has no more than the noise of its coding (of 255 levels).
 SLIDE_SHARE, SLIDE_MOTION, STILL_SHARE, QUIET = 0.008, 0.2, 0.004, 0.8
 # Blocks of pixels of which one moved so often in the last 4 s, as a speaker in a corner does, are no part of a slide;
 # those of a slide that dissolves into another one within a second are.
@@ -133,7 +133,9 @@ class _Draft:
 
     def finish(self, number: int, end_s: float) -> Shot:
         """The shot. A frame without motion is no transition, and its text is whole: unless black it goes first."""
-        key = self._calm if self._calm is not None and self._calm_score >= EMPTY_SCORE else self._any
+        key = self._any
+        if self._calm is not None and (self._calm_score >= EMPTY_SCORE or key is None or key.at_s >= end_s):
+            key = self._calm
         assert key is not None
         is_still = self._still >= STILL_TIME * self._seen
         return Shot(number, round(self.start_s, 3), round(end_s, 3), key, is_still)

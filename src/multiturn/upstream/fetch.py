@@ -17,6 +17,7 @@ from multiturn.model.asset import Fetched
 from multiturn.model.filename import clean_filename, find_url_filename
 from multiturn.upstream.addresses import is_public
 from multiturn.upstream.http import NETWORK_ERRORS
+from multiturn.upstream.playlists import MIMES, PLAYLIST_BYTES_MAX, Piece, Playlist, find_variant, read_playlist
 
 REDIRECTS_MAX = 5
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -56,18 +57,50 @@ class HttpFetcher:
     async def fetch(self, url: str, *, bytes_max: int) -> AsyncGenerator[Fetched]:
         """Begin to fetch a file, over at most five redirects, and close the connection."""
         began = time.monotonic()
-        async with self._open_session() as session:
-            response = await self._follow(session, url, began)
-            async with response:
-                check_answer(response, bytes_max)
-                yield Fetched(
-                    filename=read_filename(response),
-                    mime="" if "Content-Type" not in response.headers else response.content_type,
-                    pieces=self._read(response, bytes_max, began),
-                )
+        async with self._open_session() as session, await self._follow(session, Piece(url), began) as response:
+            check_answer(response, bytes_max)
+            if is_playlist(response):
+                yield await self._open_recording(session, response, bytes_max, began)
+            else:
+                mime = response.content_type if "Content-Type" in response.headers else ""
+                yield Fetched(read_filename(response), mime, self._read(response, bytes_max, began))
 
-    async def _follow(self, session: aiohttp.ClientSession, url: str, began: float) -> aiohttp.ClientResponse:
-        """Ask for a URL, and for those that it is redirected to. The addresses of each are checked anew."""
+    async def _open_recording(
+        self, session: aiohttp.ClientSession, response: aiohttp.ClientResponse, bytes_max: int, began: float
+    ) -> Fetched:
+        """The recording that a playlist is of, its best variant. A live stream is refused."""
+        stem = read_filename(response).removesuffix(".m3u8")
+        url, text = str(response.url), await self._read_text(response, began)
+        if variant := find_variant(text, url):
+            async with await self._follow(session, Piece(variant), began) as chosen:
+                check_answer(chosen, PLAYLIST_BYTES_MAX)
+                url, text = str(chosen.url), await self._read_text(chosen, began)
+        playlist = read_playlist(text, url)
+        name, mime = (f"{stem}.mp4", "video/mp4") if playlist.is_fragmented else (f"{stem}.ts", "video/mp2t")
+        return Fetched(name, mime, self._read_recording(session, playlist, bytes_max, began))
+
+    async def _read_recording(
+        self, session: aiohttp.ClientSession, playlist: Playlist, bytes_max: int, began: float
+    ) -> AsyncIterator[bytes]:
+        """The pieces of a recording, one behind the other."""
+        left = bytes_max
+        for piece in playlist.pieces:
+            async with await self._follow(session, piece, began) as response:
+                check_answer(response, left, wants_part=piece.count is not None)
+                async for data in self._read(response, left, began):
+                    left -= len(data)
+                    yield data
+
+    async def _read_text(self, response: aiohttp.ClientResponse, began: float) -> str:
+        """A playlist."""
+        data = b"".join([piece async for piece in self._read(response, PLAYLIST_BYTES_MAX, began)])
+        return data.decode(errors="replace").removeprefix("\ufeff")
+
+    async def _follow(self, session: aiohttp.ClientSession, piece: Piece, began: float) -> aiohttp.ClientResponse:
+        """Ask for a file, where it is redirected to. The addresses of each host are checked anew."""
+        url = piece.url
+        last = "" if piece.count is None else piece.start + piece.count - 1
+        headers = {} if piece.count is None else {"Range": f"bytes={piece.start}-{last}"}
         for _ in range(REDIRECTS_MAX + 1):
             check_scheme(url)
             left_s = self.limits.total_s - (time.monotonic() - began)
@@ -75,7 +108,7 @@ class HttpFetcher:
                 total=max(left_s, 0.001), sock_connect=self.limits.connect_s, sock_read=self.limits.idle_s
             )
             try:
-                response = await session.get(url, allow_redirects=False, timeout=timeout)
+                response = await session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
             except (*NETWORK_ERRORS, ValueError) as error:
                 raise translate(error, url) from error
             if response.status not in REDIRECTS or "Location" not in response.headers:
@@ -107,7 +140,7 @@ class HttpFetcher:
 
     def _open_session(self) -> aiohttp.ClientSession:
         """A session for one file: it keeps nothing, takes no proxy, and asks for the file as it is."""
-        connector = aiohttp.TCPConnector(force_close=True, use_dns_cache=False, socket_factory=self._open_socket)
+        connector = aiohttp.TCPConnector(use_dns_cache=False, socket_factory=self._open_socket)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -136,9 +169,14 @@ def check_scheme(url: str) -> None:
         raise UnreadableFile("The URL leads to an address that is neither http nor https.")
 
 
-def check_answer(response: aiohttp.ClientResponse, bytes_max: int) -> None:
+def is_playlist(response: aiohttp.ClientResponse) -> bool:
+    """Whether an answer is the playlist of a recording."""
+    return response.content_type.lower() in MIMES or response.url.path.lower().endswith(".m3u8")
+
+
+def check_answer(response: aiohttp.ClientResponse, bytes_max: int, *, wants_part: bool = False) -> None:
     """Raises UnreadableFile for an answer that is no file or too large, Unavailable when it may be one later."""
-    if response.status != 200:
+    if response.status != (206 if wants_part else 200):
         text = f"The server of the URL answered {response.status} {response.reason or ''}".rstrip() + "."
         raise Unavailable(text, code="fetch_failed") if response.status in PASSING else UnreadableFile(text)
     encoding = response.headers.get("Content-Encoding", "identity").lower()

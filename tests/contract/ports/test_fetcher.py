@@ -82,7 +82,54 @@ async def fail(request: web.Request) -> web.StreamResponse:
     return web.Response(status=int(request.query["status"]))
 
 
+MASTER = """#EXTM3U
+#EXT-X-STREAM-INF:BANDWIDTH=200,CODECS="avc1,mp4a"
+low/list.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=900
+/list
+"""
+LIST = """#EXTM3U
+#EXT-X-TARGETDURATION:6
+#EXTINF:6.0,
+/piece?n=1
+#EXTINF:6.0,
+/redirect?to=/piece%3Fn=2
+#EXT-X-ENDLIST
+"""
+FRAGMENTED = """\ufeff#EXTM3U
+#EXT-X-MAP:URI="/whole",BYTERANGE="3@0"
+#EXTINF:6.0,
+#EXT-X-BYTERANGE:2@5
+/whole
+#EXTINF:6.0,
+#EXT-X-BYTERANGE:3
+/whole
+#EXT-X-ENDLIST
+"""
+PLAYLISTS = {"/talk.m3u8": MASTER, "/list": LIST, "/fragmented.m3u8": FRAGMENTED}
+
+
+async def list_pieces(request: web.Request) -> web.StreamResponse:
+    """A playlist; with ``x`` in the query what that says instead."""
+    text = request.query.get("x") or PLAYLISTS[request.path]
+    return web.Response(text=text, content_type="application/vnd.apple.mpegurl")
+
+
+async def piece(request: web.Request) -> web.StreamResponse:
+    """A piece of a recording."""
+    return web.Response(text=f"piece {request.query['n']};", content_type="video/mp2t")
+
+
+async def whole(request: web.Request) -> web.StreamResponse:
+    """A file of which ranges are asked for."""
+    data, range_ = b"0123456789", request.http_range
+    return web.Response(body=data[range_], status=206)
+
+
 ROUTES: dict[str, Handler] = {
+    **dict.fromkeys(PLAYLISTS, list_pieces),
+    "/piece": piece,
+    "/whole": whole,
     "/trams%20of/Lisbon%C3%A9.txt": answer,
     "/redirect": redirect,
     "/circle": circle,
@@ -238,6 +285,56 @@ async def test_host_that_is_not_there_is_said(url: str, reason: str) -> None:
     with pytest.raises(UnreadableFile, match=reason):
         await fetch(url)
 
+
+# Recordings in pieces.
+
+
+async def test_recording_in_pieces_is_joined(server: str) -> None:
+    assert await fetch(f"{server}/talk.m3u8") == ("talk.ts", "video/mp2t", b"piece 1;piece 2;")
+
+
+async def test_recording_in_ranges_is_joined(server: str) -> None:
+    assert await fetch(f"{server}/fragmented.m3u8") == ("fragmented.mp4", "video/mp4", b"01256789")
+
+
+@pytest.mark.parametrize(
+    ("playlist", "reason"),
+    [
+        ("#EXTM3U\n#EXTINF:6,\n/piece?n=1\n", "live stream"),
+        ('#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n/piece?n=1\n#EXT-X-ENDLIST', "encrypted"),
+        ("<html>no list</html>", "begin with #EXTM3U"),
+        ("#EXTM3U\n#EXT-X-ENDLIST", "0 pieces"),
+        ("#EXTM3U\n#EXT-X-BYTERANGE:x@y\n/whole\n#EXT-X-ENDLIST", "broken"),
+        ("#EXTM3U\n/piece?n=1\nfile:///etc/passwd\n#EXT-X-ENDLIST", "neither http nor https"),
+        ("#EXTM3U\n/fail?status=404\n#EXT-X-ENDLIST", "404"),
+        (
+            '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",URI="s.m3u8"\n'
+            '#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\n/list\n',
+            "sound apart",
+        ),
+    ],
+)
+async def test_recording_that_cannot_be_joined_says_why(server: str, playlist: str, reason: str) -> None:
+    with pytest.raises(UnreadableFile, match=reason):
+        await fetch(f"{server}/list?x={quote(playlist)}")
+
+
+async def test_pieces_are_not_fetched_from_the_private_network(server: str) -> None:
+    fetcher = HttpFetcher(LIMITS, is_allowed=lambda address: address == "127.0.0.1")
+    playlist = f"#EXTM3U\n/piece?n=1\n{server.replace('127.0.0.1', '127.0.0.2')}/piece?n=2\n#EXT-X-ENDLIST"
+    with pytest.raises(UnreadableFile, match="not on the public Internet"):
+        await fetch(f"{server}/list?x={quote(playlist)}", fetcher=fetcher)
+
+
+async def test_recording_over_the_limit_is_cut(server: str) -> None:
+    with pytest.raises(UnreadableFile, match="too large"):
+        await fetch(f"{server}/talk.m3u8", bytes_max=100)
+    playlist = "#EXTM3U\n/piece?n=1\n/endless\n#EXT-X-ENDLIST"
+    with pytest.raises(UnreadableFile, match="too large"):
+        await fetch(f"{server}/list?x={quote(playlist)}", fetcher=make_fetcher(total_s=10))
+
+
+# Addresses.
 
 PUBLIC = ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "2002:101:101::1"]
 PRIVATE = [

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from multiturn.api.files.parse import AT_WORK
 from multiturn.api.files.wire import (
+    AssetStatus,
     BatchBody,
     BatchStatus,
     CountsBody,
@@ -28,6 +29,7 @@ from multiturn.model.store import Collection, ItemStatus, KnowledgeStoreInfo, St
 T = TypeVar("T", FileBody, VectorStoreBody, StoreFileBody)
 
 ATTRIBUTES_MAX = 16
+FILE_STATUSES: Mapping[str, AssetStatus] = {"processing": "uploaded", "ready": "processed", "failed": "error"}
 STATUSES: Mapping[ItemStatus, FileStatus] = {"ready": "completed", "failed": "failed"}
 
 
@@ -54,7 +56,7 @@ def render_file(asset: Asset) -> FileBody:
         created_at=as_seconds(asset.created_at),
         filename=asset.filename,
         purpose=asset.purpose or "user_data",
-        status={"processing": "uploaded", "ready": "processed", "failed": "error"}[asset.status],  # type: ignore[arg-type]
+        status=FILE_STATUSES[asset.status],
         status_details=asset.error,
     )
 

@@ -75,6 +75,10 @@ class StoreFileRoutes:
         item = await self.services.stores.add_item(
             store.tenant_id, store.id, body.file_id, metadata=dict(body.attributes or {}), wait_s=READY_S
         )
+        if body.attributes is not None and item.metadata != body.attributes:
+            item = await self.services.stores.change_item(
+                store.tenant_id, store.id, item.id, metadata=dict(body.attributes)
+            )
         asset = await self.services.assets.get(store.tenant_id, body.file_id)
         return write_response(render_store_file(item, asset))
 

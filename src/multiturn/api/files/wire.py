@@ -18,6 +18,7 @@ StoreMetadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
 FileId = Annotated[str, Meta(min_length=1, max_length=64, description="The id of a file: `file-...`.")]
+AssetStatus = Literal["uploaded", "processed", "error"]
 StoreStatus = Literal["in_progress", "completed"]
 FileStatus = Literal["in_progress", "completed", "cancelled", "failed"]
 BatchStatus = Literal["in_progress", "completed", "cancelled", "failed"]
@@ -51,7 +52,7 @@ class FileBody(Struct, kw_only=True):
     filename: str
     purpose: Annotated[str, Meta(description="As it was sent; `user_data` of a file that came without one.")]
     status: Annotated[
-        Literal["uploaded", "processed", "error"],
+        AssetStatus,
         Meta(description="`uploaded` until its content was looked at; `error` where it cannot be read."),
     ]
     status_details: Annotated[str | None, Meta(description="Of `error`: why, for a person.")]
@@ -144,7 +145,7 @@ class LastErrorBody(Struct, kw_only=True):
     message: str
 
 
-class OtherChunkingBody(Struct, kw_only=True):
+class OtherChunkingBody(Struct, frozen=True, kw_only=True):
     """How it was cut: at headings, paragraphs and sentences."""
 
     type: Literal["other"] = "other"
@@ -218,7 +219,8 @@ class SearchOrderBody(Struct, kw_only=True, omit_defaults=True):
     filters: Annotated[
         dict[str, Any] | None,
         Meta(
-            description="`{type: eq|ne|gt|gte|lt|lte|in|nin, key, value}` of an attribute, or `{type: and|or, filters}`."
+            description="`{type: eq|ne|gt|gte|lt|lte|in|nin, key, value}` of an attribute, or "
+            "`{type: and|or, filters}` of several."
         ),
     ] = None
     ranking_options: RankingBody | None = None

@@ -36,20 +36,18 @@ BACK = re.compile(
 
 
 # "Which videos …", "in the recordings": what is asked of these kinds is answered from them, where the store has some.
-KINDS: tuple[tuple[re.Pattern[str], frozenset[AssetKind]], ...] = (
-    (re.compile(r"\b(?:videos?|clips?|films?|movies?|footage|scenes?|shots?)\b", re.IGNORECASE), frozenset({"video"})),
-    (re.compile(r"\b(?:talks?|lectures?|speech(?:es)?|interviews?)\b", re.IGNORECASE), frozenset({"video", "audio"})),
-    (re.compile(r"\b(?:recordings?|podcasts?|audio)\b", re.IGNORECASE), frozenset({"audio", "video"})),
-    (re.compile(r"\b(?:images?|pictures?|photos?|photographs?)\b", re.IGNORECASE), frozenset({"image"})),
-    (
-        re.compile(r"\b(?:documents?|papers?|pdfs?|books?|reports?|articles?|pages?)\b", re.IGNORECASE),
-        frozenset({"document"}),
-    ),
+KINDS: tuple[tuple[str, frozenset[AssetKind]], ...] = (
+    ("videos?|clips?|films?|movies?|footage|scenes?|shots?", frozenset({"video"})),
+    ("talks?|lectures?|speech(?:es)?|interviews?", frozenset({"video", "audio"})),
+    ("recordings?|podcasts?|audio", frozenset({"audio", "video"})),
+    ("images?|pictures?|photos?|photographs?", frozenset({"image"})),
+    ("documents?|papers?|pdfs?|books?|reports?|articles?|pages?", frozenset({"document"})),
 )
+KIND_WORDS = tuple((re.compile(rf"\b(?:{words})\b", re.IGNORECASE), kinds) for words, kinds in KINDS)
 
 
 class Aim(Struct, frozen=True):
-    """What a question aims at; ``is_back`` says that it takes up what was said before, ``kinds`` which files it names."""
+    """What a question aims at; ``is_back`` says that it takes up what was said before, ``kinds`` are those it names."""
 
     is_corpus: bool
     is_moments: bool
@@ -59,5 +57,6 @@ class Aim(Struct, frozen=True):
 
 def find_aim(text: str) -> Aim:
     """What a question aims at."""
-    kinds: frozenset[AssetKind] = frozenset().union(*(kinds for words, kinds in KINDS if words.search(text)))
+    named = [kinds for words, kinds in KIND_WORDS if words.search(text)]
+    kinds: frozenset[AssetKind] = frozenset().union(*named)
     return Aim(bool(CORPUS.search(text)), bool(MOMENTS.search(text)), bool(BACK.search(text)), kinds)
