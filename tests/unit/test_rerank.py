@@ -89,6 +89,7 @@ async def test_nothing_is_asked_about_nothing() -> None:
         (lambda _: web.json_response({"results": [{"index": 9, "relevance_score": 1}] * 3}), "upstream_invalid"),
         (lambda _: web.json_response({"results": [{"index": 0}] * 3}), "upstream_invalid"),
     ],
+    ids=["key", "failure", "words", "too few", "unknown places", "no scores"],
 )
 async def test_bad_answer_is_named(answer: Answer, code: str) -> None:
     async with serve(answer) as (reranker, _):

@@ -22,7 +22,8 @@ COMMON, RARE = 1, 7
 
 def draw_vectors(count: int, dimensions: int = 96) -> NDArray[np.float32]:
     vectors = CHANCE.standard_normal((count, dimensions), dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    normal: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normal
 
 
 def table_of(vectors: NDArray[np.float32]) -> VectorTable:
