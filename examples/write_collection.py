@@ -18,9 +18,9 @@ TALKS = {
             "Why the sea has tides",
             ("The pull of the Moon", "Two high waters a day"),
             (
-                "The Moon pulls the water of the sea towards it.",
+                "The Moon pulls the water of the oceans towards it.",
                 "On the far side of the Earth the water rises as well.",
-                "So most coasts have two high tides every day.",
+                "So high water comes twice a day on most coasts.",
             ),
         ),
         Slide(
@@ -29,7 +29,7 @@ TALKS = {
             (
                 "When the Sun and the Moon stand in line, the tide is strongest.",
                 "That is called a spring tide.",
-                "A week later they pull at right angles, and the neap tide is weak.",
+                "A week later they pull at right angles, and the tide is weak.",
             ),
         ),
         Slide(
@@ -43,9 +43,9 @@ TALKS = {
             "How lighthouses guided ships",
             ("Fire, oil, electric light",),
             (
-                "A lighthouse warns ships of rocks and shows them the way into the harbour.",
+                "A lighthouse warns sailors of dangerous rocks and shows them the way into the harbour.",
                 "The first ones were open fires on a hill.",
-                "Later they burned oil.",
+                "Later ones burned oil in large lamps.",
             ),
         ),
         Slide(
@@ -53,13 +53,13 @@ TALKS = {
             ("Augustin Fresnel, 1822", "Rings of glass"),
             (
                 "In eighteen twenty two the French engineer Fresnel built a lens out of many rings of glass.",
-                "It gathered the light of a small lamp into a beam that sailors could see from thirty kilometres away.",
+                "It made a strong beam that sailors could see from thirty kilometres away.",
             ),
         ),
         Slide(
             "A rhythm for each light",
             ("Every tower has its own flashes",),
-            ("Each lighthouse has a rhythm of its own, so a captain who counts the flashes knows where the ship is.",),
+            ("Each lighthouse has a rhythm of its own, and by counting it a captain knows where the ship is.",),
         ),
     ],
     "moon-landing.webm": [
@@ -67,7 +67,7 @@ TALKS = {
             "How people reached the Moon",
             ("Apollo 11, July 1969",),
             (
-                "In July nineteen sixty nine a rocket as tall as a tower left the coast of Florida.",
+                "In July nineteen sixty nine a large rocket left the coast of Florida.",
                 "Three days later the spacecraft went into orbit around the Moon.",
             ),
         ),

@@ -21,6 +21,7 @@ from tests.bench import (
     context_evidence,
     context_prefix,
     measures,
+    media,
     mtrag,
     recall,
     scale,
@@ -45,6 +46,7 @@ CONTEXTS: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
 KNOWLEDGE: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "scale": scale.measure_scale,
     "adding": scale.measure_adding,
+    "media": media.measure_media,
     "upload": upload.measure_upload,
     "citations": citations.measure_citations,
     "citations_embedded": citations.measure_embedded_citations,

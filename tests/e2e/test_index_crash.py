@@ -25,7 +25,8 @@ from tests.e2e.serving import KEY, serving
 from tests.talks import Slide, make_talk
 
 KILLS = 20
-KILL_AFTER_S = (0.02, 0.6)
+# Each time the server gets somewhere, in this time at most; then it is killed a moment later.
+MOVE_S, KILL_AFTER_S = 2.0, (0.0, 0.4)
 # No model of our own comes up with each of twenty starts; the mock makes the vectors.
 SETTINGS: Mapping[str, Any] = {"embedding_model": "mock", "speech_model": "none", "index_workers": 2}
 ENDED = ("ready", "failed")
@@ -111,6 +112,16 @@ class Client:
             assert time.monotonic() < deadline, items
             await asyncio.sleep(LOOK_S)
 
+    async def wait_moved(self, store: str, before: Mapping[str, str | None]) -> None:
+        """Wait until an item of a store is at another step than before, or for a while."""
+        deadline = time.monotonic() + MOVE_S
+        while time.monotonic() < deadline and await self.list_steps(store) == before:
+            await asyncio.sleep(LOOK_S / 4)
+
+    async def list_steps(self, store: str) -> dict[str, str | None]:
+        """The step of each item of a store."""
+        return {item["id"]: item["step"] for item in await self.list_items(store)}
+
     async def search(self, store: str, assets: set[str]) -> set[tuple[str, int, str]]:
         """What is found of these files."""
         found: list[tuple[str, int, str]] = []
@@ -143,9 +154,13 @@ async def test_twenty_kills_double_nothing(tmp_path: Path) -> None:
             for asset in ready.values():
                 await client.post(f"/v1/stores/{store}/items", {"asset_id": asset})
             server.process.kill()
+        before: Mapping[str, str | None] = {}
         for _ in range(KILLS - 1):
             async with serving(data, **settings) as server:
+                client = Client(http, server.url)
+                await client.wait_moved(store, before)
                 await asyncio.sleep(dice.uniform(*KILL_AFTER_S))
+                before = await client.list_steps(store)
                 server.process.kill()
         async with serving(data, **settings) as server:
             await check_end(Client(http, server.url), store, ready)

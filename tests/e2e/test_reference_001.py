@@ -35,7 +35,7 @@ OFF_S = 2.0
 TALKS: Mapping[str, Sequence[Slide]] = {
     "bees.mp4": (
         Slide("Honey bees", ("Dances and flowers",), ("Honey bees dance to show their sisters the flowers.",)),
-        Slide("The hive in summer", (), ("A hive holds sixty thousand bees in the summer.",)),
+        Slide("The hive in summer", (), ("In the summer the bees make golden honey.",)),
     ),
     "lighthouse.mp4": (
         Slide("Lighthouses", ("Rocks and ships",), ("The lighthouse warns the ships about the rocks.",)),
@@ -59,7 +59,7 @@ def list_sentences(*names: str) -> list[str]:
 ANSWERS = {
     THEMES: "Honey bees dance to show their sisters the flowers. The lighthouse warns the ships about the rocks. "
     "Bread rises because the yeast makes bubbles of gas. Nothing is said about football.",
-    VIDEOS: "A hive holds sixty thousand bees in the summer. Honey bees dance to show their sisters the flowers.",
+    VIDEOS: "In the summer the bees make golden honey. Honey bees dance to show their sisters the flowers.",
     MOMENTS: " ".join(list_sentences(*TALKS)),
 }
 
@@ -185,10 +185,7 @@ async def test_code_of_the_page_finds_themes_videos_and_moments(cinema: Cinema) 
     themes, videos, moments = await read_answers(cinema, session)
     assert "Nothing is said about football." in themes["text"]
     for part, sentences in ((themes, 3), (videos, 2), (moments, 6)):
-        assert (
-            check_citations(cinema, part["text"].replace("Nothing is said about football.", ""), part["annotations"])
-            == sentences
-        )
+        assert check_citations(cinema, part["text"], part["annotations"]) == sentences
     assert {cited["item_id"] for cited in moments["annotations"]} == set(cinema.talks)
 
 

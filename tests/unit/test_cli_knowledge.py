@@ -82,31 +82,35 @@ def test_long_names_keep_their_end() -> None:
     assert len(shorten("x" * 50)) == 40
 
 
-def cite(number: int, title: str, quote: str, place: dict[str, Any], url: str | None = None) -> dict[str, Any]:
-    return {"number": number, "title": title, "quote": quote, "place": place} | ({"url": url} if url else {})
+def cite(number: int, title: str, quote: str, place: dict[str, Any], asset: str | None = None) -> dict[str, Any]:
+    said = {"number": number, "title": title, "quote": quote, "place": place}
+    return said | ({"asset_id": asset} if asset else {})
 
 
-def test_citations_tell_title_place_and_words() -> None:
+def test_citations_tell_title_place_words_and_link() -> None:
     lines = write_citations(
         [
-            cite(
-                2, "Tides", "The Moon pulls\nthe water.", {"start_s": 3.2, "end_s": 64.9, "shot": 0}, "http://a/#t=3,64"
-            ),
-            cite(1, "Guide", "x" * 200, {"page": 2, "heading": "Lights"}),
-            cite(2, "Tides", "again", {"start_s": 9.0}),
-            cite(5, "Lights.csv", "49", {"heading": "Sheet 1"}),
-            cite(7, "Whole", "", {}),
-        ]
+            cite(2, "Tides", "The Moon pulls\nthe water.", {"start_s": 3.2, "end_s": 64.94, "shot": 0}, "a"),
+            cite(1, "Guide", "x" * 200, {"page": 2, "heading": "Lights"}, "b"),
+            cite(2, "Tides", "again", {"start_s": 9.0}, "a"),
+            cite(5, "Lights.csv", "49", {"heading": "Sheet 1"}, "gone"),
+            cite(7, "Whole", "", {}, "a"),
+            cite(8, "Nobody's", "", {}),
+        ],
+        {"a": "http://s/a.webm", "b": "http://s/b.pdf"},
     )
     assert lines == [
         "",
         "[2] Tides · 0:03–1:04 · “The Moon pulls the water.”",
-        "    http://a/#t=3,64",
+        "    http://s/a.webm#t=3.2,64.9",
         f"[1] Guide · page 2 · “{'x' * 120}…”",
+        "    http://s/b.pdf#page=2",
         "[5] Lights.csv · Sheet 1 · “49”",
         "[7] Whole",
+        "    http://s/a.webm",
+        "[8] Nobody's",
     ]
-    assert write_citations([]) == []
+    assert write_citations([], {}) == []
 
 
 def test_times_are_as_players_show_them() -> None:

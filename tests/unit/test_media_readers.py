@@ -209,16 +209,16 @@ Honey keeps.
 
 def test_subtitles_go_before_listening(tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_text(CUES)
-    film = str(write_film(tmp_path / "a.mkv", hold(10, 0, 6), sound=hum(6)))
-    with av.open(film) as source, av.open(str(tmp_path / "a.srt")) as texts:
-        with av.open(str(tmp_path / "b.mkv"), "w") as target:
-            pairs = [(part, target.add_stream_from_template(part)) for part in (*source.streams, *texts.streams)]
-            for part, copy in pairs:
-                for packet in part.container.demux(part):
-                    if packet.dts is not None:
-                        packet.stream = copy
-                        target.mux(packet)
-                part.container.seek(0)
+    write_film(tmp_path / "a.mkv", hold(10, 0, 6), sound=hum(6))
+    with av.open(str(tmp_path / "b.mkv"), "w") as target:
+        sources = [av.open(str(tmp_path / name)) for name in ("a.mkv", "a.srt")]
+        copies = [[target.add_stream_from_template(part) for part in source.streams] for source in sources]
+        for source, parts in zip(sources, copies, strict=True):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = parts[packet.stream.index]
+                    target.mux(packet)
+            source.close()
     (segment,) = list_segments(read_file(tmp_path / "b.mkv", speech_model=find_speech_model()), "speech")
     assert segment.text == "Bees fly. Honey keeps."
     assert [mark.start_s for mark in segment.place.marks] == [2, 4]

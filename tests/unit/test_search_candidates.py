@@ -117,7 +117,7 @@ def test_common_words_are_looked_up_for_the_best_by_rare_ones() -> None:
         terms[row] = np.array([COMMON, 2, RARE] if row % 2 else [COMMON, RARE])
     index = index_of(terms)
     found = seek(index, COMMON, 2, RARE)
-    assert found.rows.tolist() == [11, 5000, 77_000]
+    assert {11, 5000, 77_000} <= set(found.rows.tolist())
     view = index.view
     every = seek(index, COMMON, 2, RARE, limit=entries)
     whole = np.zeros(len(view), np.float32)

@@ -204,6 +204,19 @@ async def test_deleted_asset_leaves_no_byte(shelf: Shelf, tmp_path: Path) -> Non
     assert left == []
 
 
+async def test_what_is_made_of_a_deleted_asset_is_not_kept(shelf: Shelf, tmp_path: Path) -> None:
+    asset = await shelf.assets.add(shelf.tenant_id, AssetOrder(method="url", url="https://media.example/x"))
+    await shelf.assets.delete(shelf.tenant_id, asset.id)
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "stream.m3u8").write_text("#EXTM3U")
+    await shelf.assets.fetch(asset)
+    await shelf.assets.save_thumbnail(asset, b"jpeg")
+    await shelf.assets.save_frame(asset, 1, b"jpeg")
+    await shelf.assets.save_hls(asset, tmp_path / "made")
+    assert not await shelf.assets.save(asset)
+    assert shelf.files() == []
+
+
 async def test_url_is_fetched_once(shelf: Shelf) -> None:
     order = AssetOrder(method="url", url="https://media.example/talk.mp4?x=1")
     asset = await shelf.assets.add(shelf.tenant_id, order)

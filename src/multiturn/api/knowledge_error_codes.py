@@ -93,4 +93,10 @@ KNOWLEDGE = (
     ErrorCode(
         "collection_exists", 409, "The knowledge store has a collection of this name already.", "Take another name."
     ),
+    ErrorCode(
+        "reader_unavailable",
+        503,
+        "Reading a file took more memory than `reader_bytes_max`, or was stopped from outside. It is tried again.",
+        "Wait; if it stays so, give readers more memory, or put in a smaller file.",
+    ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from multiturn.api.admin.operations import OPERATIONS as ADMIN
 from multiturn.api.chat.operations import OPERATIONS as CHAT
 from multiturn.api.description import BUG, Operation, Reply
+from multiturn.api.files.operations import OPERATIONS as FILES
+from multiturn.api.files.store_files_operations import OPERATIONS as VECTOR_STORE_FILES
 from multiturn.api.jockey.described import TAGS as JOCKEY_TAGS
 from multiturn.api.jockey.operations import OPERATIONS as JOCKEY
 from multiturn.api.julep.described import TAGS as JULEP_TAGS
@@ -33,6 +35,8 @@ TAGS = {
     "Assets": "Files that are put in: documents, recordings, video, pictures. Knowledge stores are made of them.",
     "Links to files": "Open to everybody who has the link, for some days: the server signed it for one file.",
     "Knowledge stores": "Files that are searched together: put in, followed while they are indexed, read and searched.",
+    "Files (OpenAI)": "OpenAI's `/files`: the same assets.",
+    "Vector stores (OpenAI)": "OpenAI's `/vector_stores`: the same knowledge stores.",
     "Agents": "Who answers in sessions: what it is, what it is told, how it is asked; version by version.",
     "Users": "Who owns sessions or takes part in them, and what agents are to know of them.",
     "Tenant": "What counts for the contexts of all sessions, unless an agent, a session or a turn says otherwise.",
@@ -109,6 +113,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *ASSETS,
     *STORES,
     *STORE_ITEMS,
+    *FILES,
+    *VECTOR_STORE_FILES,
     *AGENTS,
     *USERS,
     *TENANT,

@@ -73,7 +73,8 @@ async def answer_file(
     asked = read_range(request.headers, headers["ETag"])
     wanted = find_range(asked, file.size_bytes) if asked else Range(0, file.size_bytes)
     if wanted is None:
-        return Response(status_code=416, headers={**SECURITY, "Content-Range": f"bytes */{file.size_bytes}"})
+        headers = {**SECURITY, "Content-Type": "text/plain", "Content-Range": f"bytes */{file.size_bytes}"}
+        return Response(status_code=416, headers=headers)
     headers["Content-Length"] = str(wanted.end - wanted.start)
     if asked:
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.end - 1}/{file.size_bytes}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -25,18 +24,19 @@ from multiturn.engine.blob_names import (
     name_thumbnail,
     read_folder,
 )
+from multiturn.engine.metadata import check_text
 from multiturn.engine.ports import Clock
 from multiturn.engine.ports_assets import AssetStore, Blobs, Fetcher
 from multiturn.errors import Conflict, InvalidRequest, NotFound, TooLarge, UnreadableFile
 from multiturn.model.asset import Asset, AssetFilter, AssetOrder, MetadataChange, Probe
 from multiturn.model.filename import clean_filename, find_url_filename
-from multiturn.model.ids import find_id, new_id
+from multiturn.model.ids import find_alias, find_id, new_id
 
 COPY_BYTES = 256 * 1024
 # A folder that is older than this and has no asset was left by a server that was killed, or by a race.
 ORPHAN_AGE = timedelta(hours=24)
 STORES_NAMED = 5
-ALIAS = re.compile(r"(?:file-)?([0-9a-f]{24})")
+FILTER_CHARS_MAX = 1000
 
 
 class ReceivedFile(NamedTuple):
@@ -176,12 +176,17 @@ class Assets:
         return asset
 
     async def list_assets(self, tenant_id: UUID, which: AssetFilter) -> tuple[Sequence[Asset], int]:
-        """A page of assets, and how many there are in all."""
+        """A page of assets, and how many there are in all. Raises InvalidRequest."""
+        for name in ("filename", "digest", "purpose"):
+            check_text(getattr(which, name), name, chars_max=FILTER_CHARS_MAX)
         return await self.store.list_assets(tenant_id, which)
 
     async def save(self, asset: Asset) -> bool:
-        """Store what a job found out; False when the asset was deleted meanwhile."""
-        return await self.store.save(asset)
+        """Store what a job found out; False when the asset was deleted meanwhile: then its files go for good."""
+        is_there = await self.store.save(asset)
+        if not is_there:
+            await self.blobs.delete_all(name_folder(asset.tenant_id, asset.id))
+        return is_there
 
     async def replace_metadata(self, tenant_id: UUID, asset_id: UUID, metadata: dict[str, Any]) -> Asset:
         """Give an asset other metadata. Raises InvalidRequest, NotFound."""
@@ -237,16 +242,22 @@ class Assets:
 
     async def save_thumbnail(self, asset: Asset, jpeg: bytes) -> None:
         """Keep the thumbnail of an asset."""
-        await self.blobs.put(name_thumbnail(asset), in_pieces(jpeg))
+        await self._keep(asset, name_thumbnail(asset), in_pieces(jpeg))
 
     async def save_frame(self, asset: Asset, number: int, jpeg: bytes) -> None:
         """Keep the key frame of a shot, or the picture of a page."""
-        await self.blobs.put(name_frame(asset, number), in_pieces(jpeg))
+        await self._keep(asset, name_frame(asset, number), in_pieces(jpeg))
 
     async def save_hls(self, asset: Asset, folder: Path) -> None:
         """Keep the files of an HLS stream, its list last: who sees that, has all."""
         for path in await asyncio.to_thread(list_hls, folder):
-            await self.blobs.put(name_hls(asset, path.name), read_path(path))
+            await self._keep(asset, name_hls(asset, path.name), read_path(path))
+
+    async def _keep(self, asset: Asset, name: str, pieces: AsyncIterable[bytes]) -> None:
+        """Keep what was made of an asset, unless it was deleted meanwhile."""
+        await self.blobs.put(name, pieces)
+        if await self.store.find(asset.tenant_id, asset.id) is None:
+            await self.blobs.delete_all(name_folder(asset.tenant_id, asset.id))
 
     async def tidy(self) -> int:
         """Take away files whose asset is not there, and never became one; how many folders."""
@@ -309,12 +320,6 @@ def merge(metadata: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str,
             merged[key] = value
     check_metadata(merged)
     return merged
-
-
-def find_alias(name: str) -> str | None:
-    """The short id in a name, with or without the prefix that some dialects give it."""
-    found = ALIAS.fullmatch(name.lower())
-    return found[1] if found else None
 
 
 def made_at(id_: UUID, otherwise: datetime) -> datetime:

@@ -26,6 +26,7 @@ STORE_BYTES = 6000
 DOCUMENT_BYTES = 1000
 # An index of more chunks is searched and changed in threads, so that turns are not kept waiting.
 INLINE_CHUNKS_MAX = 20_000
+INLINE_SEGMENTS_MAX = 16
 LAST_ID, LAST_NUMBER = UUID(int=2**128 - 1), 2**31 - 1
 
 SegmentKey = tuple[UUID, int]
@@ -97,12 +98,14 @@ class StoreIndex:
             self.place = (last.version, last.item_id, last.number)
 
     def _place(self, item: KnowledgeItem, parts: Sequence[int]) -> int:
-        """The place of a document; a new one is put behind the others."""
+        """The place of a document, as it is now; a new one is put behind the others."""
         place = self.places.get(item.id)
         if place is None:
             place = self.places[item.id] = len(self.documents)
-            self.documents.append(Document(item, tuple(accumulate(parts[:-1], initial=0)) if parts else ()))
+            self.documents.append(describe(item, parts))
             self.documents_bytes += DOCUMENT_BYTES + len(item.title) + len(msgspec.json.encode(item.metadata))
+        elif self.documents[place].item != item:
+            self.documents[place] = describe(item, parts)
         return place
 
     def reconcile(self, survey: StoreSurvey) -> None:
@@ -117,7 +120,7 @@ class StoreIndex:
         for item, parts in survey.items:
             place = self.places.get(item.id)
             if place is not None:
-                self.documents[place] = Document(item, tuple(accumulate(parts[:-1], initial=0)) if parts else ())
+                self.documents[place] = describe(item, parts)
         present = {item.id for item, _ in survey.items}
         self.places = {id_: place for id_, place in self.places.items() if id_ in present}
 
@@ -149,7 +152,8 @@ class StoreIndexes:
             await run(held.reconcile, survey, is_long=len(held) > INLINE_CHUNKS_MAX)
         while held.version < state.version:
             changes = await self.store.list_changes(tenant_id, state, after=held.place, limit=SEGMENTS_PER_PAGE)
-            await run(held.apply, changes, is_long=len(held) > INLINE_CHUNKS_MAX)
+            is_long = len(held) > INLINE_CHUNKS_MAX or len(changes) > INLINE_SEGMENTS_MAX
+            await run(held.apply, changes, is_long=is_long)
             if len(changes) < SEGMENTS_PER_PAGE:
                 held.version = state.version
             # Turns pass between two pages of a long store. Who does not wait to the end leaves what was read.
@@ -170,6 +174,11 @@ class StoreIndexes:
         if held is not None:
             self.held_bytes -= held.counted_bytes
             held.counted_bytes = 0
+
+
+def describe(item: KnowledgeItem, parts: Sequence[int]) -> Document:
+    """A document of an index; ``parts`` are the characters of each of its parts."""
+    return Document(item, tuple(accumulate(parts[:-1], initial=0)) if parts else ())
 
 
 async def run(do: Callable[[What], Found], what: What, *, is_long: bool) -> Found:

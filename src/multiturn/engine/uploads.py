@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.asset_checks import check_order
 from multiturn.engine.assets import Assets, FileOverLimit, take_pieces
-from multiturn.engine.blob_names import name_chunk, name_chunks, name_original
+from multiturn.engine.blob_names import name_chunk, name_chunks, name_folder, name_original
 from multiturn.engine.links import Links
 from multiturn.engine.ports import Clock
 from multiturn.engine.ports_assets import UploadStore
@@ -190,8 +190,14 @@ class Uploads:
         return ended, asset
 
     async def _find_completed(self, upload: Upload) -> tuple[Upload, Asset]:
-        """An upload that another request has completed meanwhile. Raises Conflict, NotFound when it ended otherwise."""
-        upload = await self._get(upload.tenant_id, upload.id)
+        """An upload that another request has completed meanwhile. Raises Conflict when it ended otherwise, NotFound
+        when its asset was deleted: then nothing of it is kept.
+        """
+        found = await self.store.find(upload.tenant_id, upload.id)
+        if found is None:
+            await self.blobs.delete_all(name_folder(upload.tenant_id, upload.asset_id))
+            raise upload_not_found()
+        upload = found
         if upload.status != "completed":
             raise upload_ended(upload)
         return upload, await self.assets.get(upload.tenant_id, str(upload.asset_id))

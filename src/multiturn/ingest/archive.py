@@ -15,6 +15,7 @@ from lxml import etree
 
 from multiturn.ingest.refusal import Refusal
 
+BROKEN = "The file is cut off or damaged: it is a document in a zip archive that is broken."
 # What a document may unpack to: in all, and from how much, once it is large at all.
 UNPACKED_BYTES_MAX = 2 << 30
 UNPACKED_RATIO_MAX, RATIO_FROM_BYTES = 200, 100 << 20

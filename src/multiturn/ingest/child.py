@@ -27,8 +27,6 @@ Hook = Callable[[type[BaseException], BaseException, TracebackType | None], None
 
 PR_SET_PDEATHSIG = 1
 NICENESS = 10
-# ru_maxrss is in KiB, but for macOS.
-MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def main() -> None:
@@ -44,7 +42,7 @@ def main() -> None:
         for frame in perform(task):
             if cleaned := clean(frame):
                 write(cleaned)
-        write(Done(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES))
+        write(Done())
     except Refusal as refusal:
         write(Refused(refusal.text, refusal.is_passing))
     except MemoryError:

@@ -21,9 +21,7 @@ class Probed(Struct, frozen=True, tag="probed"):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """Everything was read. ``peak_bytes`` is the most memory that the process had."""
-
-    peak_bytes: int = 0
+    """Everything was read."""
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -128,7 +128,7 @@ class Walk:
         for event, node in walk:
             if not isinstance(node.tag, str):
                 continue
-            tag = etree.QName(node).localname.lower()
+            tag = node.tag.rpartition("}")[2].lower()
             if event == "start":
                 yield from self._start(node, tag)
                 if self._is_left_out(node, tag) and node is not root:

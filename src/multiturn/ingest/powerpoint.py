@@ -74,7 +74,7 @@ def _list_paragraphs(root: etree._Element) -> Iterator[Paragraph]:
     """The paragraphs of a slide in their order, rows of tables as one."""
     walk = etree.iterwalk(root, events=("start",), tag=("{*}sp", "{*}tr", "{*}p", "{*}Fallback"))
     for _, node in walk:
-        tag = etree.QName(node).localname
+        tag = node.tag.rpartition("}")[2]
         if tag == "Fallback" or (tag == "sp" and _get_placeholder(node) in TITLES | FURNITURE):
             walk.skip_subtree()
         elif tag == "tr":
@@ -88,6 +88,6 @@ def _list_paragraphs(root: etree._Element) -> Iterator[Paragraph]:
 
 def _join_runs(paragraph: etree._Element) -> str:
     texts = (
-        "\n" if etree.QName(node).localname == "br" else node.text or "" for node in paragraph.iter("{*}t", "{*}br")
+        "\n" if node.tag.rpartition("}")[2] == "br" else node.text or "" for node in paragraph.iter("{*}t", "{*}br")
     )
     return "".join(texts).strip()

@@ -83,8 +83,8 @@ class ReaderProcess:
         while True:
             frame = await self._read_frame()
             match frame:
-                case Done(peak_bytes=peak_bytes):
-                    log.debug("%s of %s took %d MB", self._task.call, self._task.module, peak_bytes >> 20)
+                case Done():
+                    log.debug("%s of %s took %d MB", self._task.call, self._task.module, self._peak_bytes >> 20)
                     return
                 case Refused(text=text, is_passing=False):
                     raise UnreadableFile(text)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
+
+ALIAS = re.compile(r"(?:file-)?([0-9a-f]{24})", re.ASCII)
 
 
 def new_id() -> UUID:
@@ -21,3 +24,9 @@ def find_id(text: str) -> UUID | None:
         return UUID(tail)
     except ValueError:
         return None
+
+
+def find_alias(text: str) -> str | None:
+    """Read a short id of an asset, 24 hexadecimal digits, with or without the prefix that some dialects give it."""
+    found = ALIAS.fullmatch(text.lower())
+    return found[1] if found else None

@@ -11,13 +11,15 @@ from uuid import UUID
 import msgspec
 
 from multiturn.model.asset import Asset, AssetFilter, AssetReading, MetadataChange
-from multiturn.model.ids import find_id
+from multiturn.model.ids import find_alias, find_id
 from multiturn.store.database import Database, Row, Transaction
 from multiturn.store.jobs import defer_job
 from multiturn.store.rows import as_id, as_json, as_ms, as_time, read_metadata
 
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 SECRET_BYTES = 32
+# Who puts the same bytes in more often has more than they can be told of.
+SAME_BYTES_MAX = 1000
 LIKE_SPECIAL = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
 
@@ -41,13 +43,11 @@ class SqlAssetStore:
 
     async def list_assets(self, tenant_id: UUID, which: AssetFilter) -> tuple[Sequence[Asset], int]:
         """A page of assets, and how many there are in all."""
-        query = "list_assets" if which.newest_first else "list_assets_oldest_first"
         async with self.database.reading() as tx:
-            where = {
-                **filter_assets(which),
-                "tenant_id": tenant_id,
-                "values": as_json(await find_aliases(tx, tenant_id, which)),
-            }
+            if which.ids or which.digest:
+                return cut_page(await find_named(tx, tenant_id, which), which)
+            query = "list_assets" if which.newest_first else "list_assets_oldest_first"
+            where = {**filter_assets(which), "tenant_id": tenant_id}
             end = LAST_ID if which.newest_first else FIRST_ID
             page = {"cursor": which.cursor or end, "limit": which.limit, "offset": which.offset}
             rows = await tx.fetch_all(query, {**where, **page})
@@ -132,23 +132,42 @@ async def find_asset(tx: Transaction, tenant_id: UUID, asset_id: UUID | str) -> 
     return read_asset(row) if row else None
 
 
-async def find_aliases(tx: Transaction, tenant_id: UUID, which: AssetFilter) -> list[str]:
-    """The short ids of the assets that a filter names in either way."""
-    found: list[str] = []
-    for name in which.ids:
-        asset_id = find_id(name)
-        asset = await find_asset(tx, tenant_id, asset_id) if asset_id else None
-        found.append(asset.alias if asset else name)
-    return found
+async def find_named(tx: Transaction, tenant_id: UUID, which: AssetFilter) -> list[Asset]:
+    """The assets that a filter names by their ids or by their bytes: by key, as there may be many others."""
+    if which.ids:
+        ids = dict.fromkeys(find_id(name) or find_alias(name) for name in which.ids)
+        named = [await find_asset(tx, tenant_id, id_) for id_ in ids if id_]
+        return list({asset.id: asset for asset in named if asset}.values())
+    where = {"tenant_id": tenant_id, "digest": which.digest, "limit": SAME_BYTES_MAX}
+    return [read_asset(row) for row in await tx.fetch_all("list_assets_by_digest", where)]
+
+
+def cut_page(assets: Sequence[Asset], which: AssetFilter) -> tuple[Sequence[Asset], int]:
+    """A page of those that the rest of a filter keeps, and how many these are."""
+    kept = sorted((asset for asset in assets if keeps(which, asset)), key=lambda asset: asset.id)
+    if which.newest_first:
+        kept.reverse()
+    behind = kept
+    if cursor := which.cursor:
+        behind = [asset for asset in kept if (asset.id < cursor if which.newest_first else asset.id > cursor)]
+    return behind[which.offset : which.offset + which.limit], len(kept)
+
+
+def keeps(which: AssetFilter, asset: Asset) -> bool:
+    """Whether a filter keeps an asset, as the queries do."""
+    return (
+        (not which.kinds or asset.kind in which.kinds)
+        and (not which.filename or which.filename.lower() in asset.filename.lower())
+        and (not which.digest or asset.digest == which.digest)
+        and (not which.purpose or asset.purpose == which.purpose)
+    )
 
 
 def filter_assets(which: AssetFilter) -> dict[str, Any]:
     """What the queries compare with; nothing where all are wanted."""
     return {
-        "all_ids": int(not which.ids),
         "kinds": ",".join(which.kinds),
         "pattern": f"%{which.filename.translate(LIKE_SPECIAL)}%" if which.filename else "",
-        "digest": which.digest or "",
         "purpose": which.purpose or "",
     }
 

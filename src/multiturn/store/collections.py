@@ -10,7 +10,7 @@ from multiturn.errors import Conflict, NotFound
 from multiturn.model.store import Collection, Counted, Sorting
 from multiturn.store.database import Database, Transaction
 from multiturn.store.rows import as_id, as_ms
-from multiturn.store.store_rows import read_collection, write_collection, write_sorting
+from multiturn.store.store_rows import list_query, read_collection, write_collection, write_sorting
 
 
 class SqlCollectionStore:
@@ -35,10 +35,9 @@ class SqlCollectionStore:
 
     async def list_collections(self, tenant_id: UUID, store_id: UUID, sorting: Sorting) -> Counted:
         """A page of collections."""
-        query = "list_collections" if sorting.newest_first else "list_collections_oldest_first"
         where = {"tenant_id": tenant_id, "store_id": store_id}
         async with self.database.reading() as tx:
-            rows = await tx.fetch_all(query, {**where, **write_sorting(sorting)})
+            rows = await tx.fetch_all(list_query("collections", sorting), {**where, **write_sorting(sorting)})
             total = await tx.fetch_one("count_collections", where)
         return Counted(tuple(read_collection(row) for row in rows), (total or (0,))[0])
 

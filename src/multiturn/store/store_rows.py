@@ -147,7 +147,7 @@ def filter_items(tenant_id: UUID, store_id: UUID, which: StoreItemFilter) -> dic
     }
 
 
-def item_query(sorting: Sorting) -> str:
-    """The name of the query that lists items in this order: that of their making needs no sorting."""
-    name = "list_store_items" if sorting.by == "created_at" else "sort_store_items"
+def list_query(what: str, sorting: Sorting) -> str:
+    """The name of the query that lists in this order: that of their making needs no sorting."""
+    name = f"list_{what}" if sorting.by == "created_at" else f"sort_{what}"
     return name if sorting.newest_first else f"{name}_oldest_first"

@@ -17,7 +17,7 @@ from multiturn.store.jobs import defer_job
 from multiturn.store.rows import as_ms
 from multiturn.store.store_rows import (
     filter_items,
-    item_query,
+    list_query,
     read_item,
     read_store,
     write_item,
@@ -50,10 +50,9 @@ class SqlStoreRegistry(SqlCollectionStore):
 
     async def list_stores(self, tenant_id: UUID, sorting: Sorting) -> Counted:
         """A page of stores."""
-        query = "list_named_stores" if sorting.newest_first else "list_named_stores_oldest_first"
         where = {"tenant_id": tenant_id, **write_sorting(sorting)}
         async with self.database.reading() as tx:
-            rows = await tx.fetch_all(query, where)
+            rows = await tx.fetch_all(list_query("named_stores", sorting), where)
             stores = [await count_items(tx, row) for row in rows]
             total = await tx.fetch_one("count_named_stores", {"tenant_id": tenant_id})
         return Counted(tuple(stores), (total or (0,))[0])
@@ -128,7 +127,7 @@ class SqlStoreRegistry(SqlCollectionStore):
         where = filter_items(tenant_id, store_id, which)
         page: dict[str, Any] = {**where, **write_sorting(which.sorting)}
         async with self.database.reading() as tx:
-            rows = await tx.fetch_all(item_query(which.sorting), page)
+            rows = await tx.fetch_all(list_query("store_items", which.sorting), page)
             total = await tx.fetch_one("count_store_items", where)
         return Counted(tuple(read_item(row) for row in rows), (total or (0,))[0])
 

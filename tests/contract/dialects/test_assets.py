@@ -211,10 +211,12 @@ async def test_assets_are_listed_by_page_and_filter(place: Server) -> None:
         ("filename=1.TXT", ["1.txt"]),
         ("purpose=p0", ["0.txt"]),
         ("kind=video", []),
+        ("id=%00", []),
+        (f"digest={made[1]['sha256']}&filename=0", []),
         ("order=asc&limit=1", ["0.txt"]),
     ):
         assert [one["filename"] for one in (await place.get(f"/v1/assets?{query}"))["data"]] == found, query
-    for query in ("kind=book", "cursor=x", "limit=0", "filename=%00", "id=%00", "order=up"):
+    for query in ("kind=book", "cursor=x", "limit=0", "filename=%00", "digest=%00", "order=up"):
         assert (await fail(place, "GET", f"/v1/assets?{query}"))[0] == 400, query
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from multiturn.engine.embedders import Embedders
-from multiturn.engine.store_index import StoreIndexes
+from multiturn.engine.store_index import StoreIndexes, run
 from multiturn.errors import InvalidRequest, Unavailable, UpstreamError
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import RecallOptions
@@ -366,3 +366,55 @@ async def test_reading_that_was_cut_off_goes_on_where_it_was(wordy: Shelf) -> No
     assert 0 < len(indexes.held[state.id].index) < 150
     held = await indexes.open(wordy.tenant_id, state)
     assert (len(held.index), held.version) == (150, state.version)
+
+
+async def test_newest_turn_weighs_most(wordy: Shelf) -> None:
+    await wordy.add("Cats", "Cats sleep most of the day.")
+    await wordy.add("Dogs", "Dogs bark at night.")
+    assert await wordy.find_titles("dogs?", earlier=("cats",)) == ["Dogs", "Cats"]
+    assert await wordy.find_titles("cats?", earlier=("dogs",)) == ["Cats", "Dogs"]
+    assert await wordy.find_titles("cats?") == ["Cats"]
+
+
+async def test_question_that_leans_on_the_one_before_is_understood(shelf: Shelf) -> None:
+    await shelf.add("Boiler", "The boiler of the house was built in 1980.")
+    await shelf.add("Church", "The church of the town was built in 1480.")
+    assert (await shelf.find_titles("When was it built?", earlier=("Tell me about the church.",)))[0] == "Church"
+    assert (await shelf.find_titles("When was it built?", earlier=("Tell me about the boiler.",)))[0] == "Boiler"
+
+
+async def test_meaning_is_that_of_the_last_turn_and_of_all(shelf: Shelf, embedder: ScriptedEmbedder) -> None:
+    await shelf.add("House", MANUAL)
+    await shelf.search("Who is called?", earlier=("About the boiler.", " ", "Is it old?"))
+    asked = ("Who is called?", "Is it old?\nWho is called?", "About the boiler.\nIs it old?\nWho is called?")
+    assert embedder.calls[-1] == (asked, True)
+
+
+async def test_deletion_keeps_what_is_in_memory(wordy: Shelf) -> None:
+    gone = await wordy.add("Gone", "Whales sing.")
+    await wordy.add("Kept", "Whales dive.")
+    assert sorted(await wordy.find_titles("whales")) == ["Gone", "Kept"]
+    indexes = wordy.knowledge.searching.indexes
+    before = list(indexes.held.values())
+    await wordy.knowledge.delete(wordy.tenant_id, wordy.owner, gone.id)
+    assert await wordy.find_titles("whales") == ["Kept"]
+    assert list(indexes.held.values()) == before
+    await wordy.add("Gone", "Whales sing.")
+    assert sorted(await wordy.find_titles("whales")) == ["Gone", "Kept"]
+
+
+async def test_refresh_that_nobody_waits_for_ends_before_the_next() -> None:
+    began, ended = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def work(name: str) -> None:
+        loop.call_soon_threadsafe(began.set)
+        time.sleep(0.05)
+        ended.append(name)
+
+    task = asyncio.create_task(run(work, "refresh", is_long=True))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["refresh"]

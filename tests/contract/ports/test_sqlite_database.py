@@ -283,11 +283,19 @@ async def test_a_query_reads_by_key(sqlite: SqliteDatabase) -> None:
     """A query that walked a table would hold up every turn, as statements run on the event loop."""
     walks = {name: lines for name, sql in sqlite.queries.items() if (lines := list_walks(sqlite, sql))}
     by_update = {f"list_{kind}_by_update{order}" for kind in ("agents", "users") for order in ("", "_oldest_first")}
-    assert {name: lines for name, lines in walks.items() if name not in by_update} == {
+    # What is asked for in another order than that of its making.
+    sorted_ = {
+        f"sort_{what}{order}"
+        for what in ("named_stores", "store_items", "collections")
+        for order in ("", "_oldest_first")
+    }
+    assert {name: lines for name, lines in walks.items() if name not in by_update | sorted_} == {
         # The tenants that have jobs, what is claimed, and up to ten thousand jobs.
         "find_waiting_job": ["SCAN waiting", "SCAN waiting", "USE TEMP B-TREE FOR ORDER BY"],
         "expire_claims": ["SCAN jobs USING INDEX jobs_claimed"],
         "count_jobs": ["SCAN assets", "SCAN items"],
+        # The few stores that have one asset.
+        "find_read_item": ["USE TEMP B-TREE FOR ORDER BY"],
         "load_items_at": ["SCAN json_each VIRTUAL TABLE INDEX 1:"],
         "list_orphaned_runs": ["SCAN runs USING INDEX runs_unfinished"],
         "list_sessions_of_user": ["USE TEMP B-TREE FOR ORDER BY"],

@@ -20,6 +20,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+from multiturn.api.jockey.described import TAGS as JOCKEY_TAGS
 from multiturn.api.julep.described import TAGS as JULEP_TAGS
 from multiturn.api.openapi import write_description
 from multiturn.app import open_caller, open_server
@@ -150,7 +151,17 @@ def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
     # Nor at which item a session can be forked, nor that 5.0 is no whole number here.
     # Nor which agents there are, without which Julep's dialect makes no session.
-    tags = ("Chat completions", "Sessions", "Contexts", "Documents", "Agents", "Users", "Tenant", *JULEP_TAGS)
+    tags = (
+        "Chat completions",
+        "Sessions",
+        "Contexts",
+        "Documents",
+        "Agents",
+        "Users",
+        "Tenant",
+        *JULEP_TAGS,
+        *JOCKEY_TAGS,
+    )
     untold = [{"include-tag": tag, "checks": {"positive_data_acceptance": {"enabled": False}}} for tag in tags]
     config = {
         "headers": {"Authorization": f"Bearer {KEY}"},

@@ -10,7 +10,7 @@ from multiturn.api.auth import authenticate
 from multiturn.api.errors import write_response
 from multiturn.api.files.parse import check_expiry, read_page
 from multiturn.api.files.render import file_id, render_file, render_page
-from multiturn.api.files.wire import Deleted
+from multiturn.api.files.wire import OpenAIDeleted
 from multiturn.api.ranges import FileAnswer, answer_file
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, read_upload
@@ -70,7 +70,7 @@ class FileRoutes:
         """Delete a file, also from the vector stores that have it."""
         asset = await self._find(request)
         await self.services.assets.delete(asset.tenant_id, asset.id, force=True)
-        return write_response(Deleted(id=file_id(asset), object="file"))
+        return write_response(OpenAIDeleted(id=file_id(asset), object="file"))
 
     async def read_content(self, request: Request) -> Response | FileAnswer:
         """The bytes of a file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from multiturn.api.files.parse import AT_WORK
@@ -29,6 +29,7 @@ from multiturn.model.store import Collection, ItemStatus, KnowledgeStoreInfo, St
 T = TypeVar("T", FileBody, VectorStoreBody, StoreFileBody)
 
 ATTRIBUTES_MAX = 16
+UNREADABLE: Literal["invalid_file"] = "invalid_file"
 FILE_STATUSES: Mapping[str, AssetStatus] = {"processing": "uploaded", "ready": "processed", "failed": "error"}
 STATUSES: Mapping[ItemStatus, FileStatus] = {"ready": "completed", "failed": "failed"}
 
@@ -105,7 +106,7 @@ def render_store_file(item: StoreItem, asset: Asset) -> StoreFileBody:
         vector_store_id=store_id(item.store_id),
         status=STATUSES.get(item.status, "in_progress"),
         usage_bytes=item.characters,
-        last_error=LastErrorBody(code="invalid_file", message=message) if has_failed else None,
+        last_error=LastErrorBody(code=UNREADABLE, message=message) if has_failed else None,
         attributes=render_attributes(item.metadata),
     )
 

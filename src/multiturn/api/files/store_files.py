@@ -29,7 +29,7 @@ from multiturn.api.files.vector_stores import READY_S, find_store, sort, take
 from multiturn.api.files.wire import (
     BatchOrderBody,
     ContentPage,
-    Deleted,
+    OpenAIDeleted,
     StoreFileBody,
     StoreFileChangeBody,
     StoreFileOrderBody,
@@ -105,7 +105,7 @@ class StoreFileRoutes:
         """Take a file out of a vector store; the file itself stays."""
         item, asset = await self._find(request, is_changed=True)
         await self.services.stores.delete_item(item.tenant_id, item.store_id, item.id)
-        return write_response(Deleted(id=file_id(asset), object="vector_store.file.deleted"))
+        return write_response(OpenAIDeleted(id=file_id(asset), object="vector_store.file.deleted"))
 
     async def read_content(self, request: Request) -> Response:
         """What was read of a file of a vector store."""

@@ -25,7 +25,7 @@ from multiturn.api.files.parse import (
 )
 from multiturn.api.files.render import render_page, render_result, render_store, store_id
 from multiturn.api.files.wire import (
-    Deleted,
+    OpenAIDeleted,
     ResultsPage,
     SearchOrderBody,
     VectorStoreChangeBody,
@@ -108,7 +108,7 @@ class VectorStoreRoutes:
         """Delete a vector store; its files stay."""
         store = await find_store(self.services, request, is_changed=True)
         await self.services.stores.delete(store.tenant_id, store.id)
-        return write_response(Deleted(id=store_id(store.id), object="vector_store.deleted"))
+        return write_response(OpenAIDeleted(id=store_id(store.id), object="vector_store.deleted"))
 
     async def search(self, request: Request) -> Response:
         """Search in a vector store."""

@@ -58,7 +58,7 @@ class FileBody(Struct, kw_only=True):
     status_details: Annotated[str | None, Meta(description="Of `error`: why, for a person.")]
 
 
-class Deleted(Struct, kw_only=True):
+class OpenAIDeleted(Struct, kw_only=True):
     """What was deleted."""
 
     id: str
@@ -205,10 +205,12 @@ class RankingBody(Struct, kw_only=True, omit_defaults=True):
     """How results are ranked."""
 
     ranker: Annotated[
-        str | None,
-        Meta(max_length=64, description="`none`: without the reranker. Any other: with it, where the server has one."),
+        Annotated[str, Meta(max_length=64)] | None,
+        Meta(description="`none`: without the reranker. Any other: with it, where the server has one."),
     ] = None
-    score_threshold: Annotated[float | None, Meta(ge=0, le=1, description="The least score of a result.")] = None
+    score_threshold: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="The least score of a result.")
+    ] = None
 
 
 class SearchOrderBody(Struct, kw_only=True, omit_defaults=True):

@@ -53,7 +53,7 @@ BY_ID = Parameter(
     text="Only these; the parameter is repeated.",
 )
 BY_NAME = Parameter(
-    name="filename", place="query", schema={"type": "string", "maxLength": 255}, text="Those whose filename holds it."
+    name="filename", place="query", schema={"type": "string"}, text="Those whose filename holds it, in either case."
 )
 FORCE = Parameter(
     name="force",

@@ -63,7 +63,7 @@ def read_sorting(query: QueryParams, pages: Pages, fields: tuple[str, ...] = TIM
 def read_whole(query: QueryParams, name: str, default: int, *, high: int) -> int:
     """A number of the query, from 1. Raises InvalidRequest."""
     text = query.get(name)
-    if not text:
+    if text is None:
         return default
     if not (is_number(text) and 1 <= int(text) <= high):
         raise InvalidRequest(f"'{name}' must be a number from 1 to {high}; it is '{text[:40]}'.", param=name)
@@ -72,7 +72,7 @@ def read_whole(query: QueryParams, name: str, default: int, *, high: int) -> int
 
 def read_word(query: QueryParams, name: str, words: tuple[str, ...]) -> str:
     """One of a few words, the first when there is none. Raises InvalidRequest."""
-    word = query.get(name) or words[0]
+    word = query.get(name, words[0])
     if word not in words:
         raise InvalidRequest(f"'{name}' must be one of {', '.join(words)}; it is '{word[:40]}'.", param=name)
     return word

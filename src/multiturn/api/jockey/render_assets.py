@@ -94,13 +94,16 @@ def list_units(segments: Sequence[Segment], unit: re.Pattern[str]) -> Iterator[J
             continue
         marks = place.marks or (Mark(0, place.start_s, place.end_s or place.start_s),)
         for found in unit.finditer(segment.text):
-            start, end = find_time(marks, segment.text, found.start()), find_time(marks, segment.text, found.end())
+            start = find_time(marks, segment.text, found.start())
+            # The last character's phrase: the next one may begin where this word ends.
+            end = max(start, find_time(marks, segment.text, found.end(), phrase_of=found.end() - 1))
             yield JockeySpokenBody(start=round(start, 3), end=round(end, 3), value=found[0])
 
 
-def find_time(marks: Sequence[Mark], text: str, character: int) -> float:
-    """When a character is said: a phrase is taken to be spoken evenly."""
-    number = max((number for number, mark in enumerate(marks) if mark.start < max(character, 1)), default=0)
+def find_time(marks: Sequence[Mark], text: str, character: int, *, phrase_of: int | None = None) -> float:
+    """When a character is said, in its own phrase or in that of another: one is taken to be spoken evenly."""
+    at = character if phrase_of is None else phrase_of
+    number = max((number for number, mark in enumerate(marks) if mark.start <= at), default=0)
     mark = marks[number]
     until = marks[number + 1].start if number + 1 < len(marks) else len(text)
     share = (character - mark.start) / max(1, until - mark.start)

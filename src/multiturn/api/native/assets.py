@@ -200,17 +200,13 @@ def read_filter(request: Request) -> AssetFilter:
     ids = query.getlist("id")
     if len(ids) > IDS_MAX:
         raise InvalidRequest(f"At most {IDS_MAX} ids can be asked for; there are {len(ids)}.", param="id")
-    texts = {name: query[name] for name in ("filename", "digest", "purpose") if query.get(name)}
-    for name, text in ((name, text) for name, text in [*texts.items(), *(("id", id_) for id_ in ids)]):
-        if "\0" in text:
-            raise InvalidRequest(f"'{name}' must not hold a NUL character.", param=name)
     return AssetFilter(
         ids=tuple(ids),
         kinds=tuple(kind for kind in KINDS if kind in kinds),
         cursor=cursor,
         limit=read_limit(request, default=LIMIT, maximum=LIMIT_MAX),
         newest_first=read_choice(request, "order", ("desc", "asc")) == "desc",
-        filename=texts.get("filename"),
-        digest=texts.get("digest"),
-        purpose=texts.get("purpose"),
+        filename=query.get("filename") or None,
+        digest=query.get("digest") or None,
+        purpose=query.get("purpose") or None,
     )

@@ -137,12 +137,14 @@ UNREAD: Mapping[int, tuple[str, ...]] = {
     404: ("link_invalid", "link_expired", "asset_not_found", "file_not_found"),
 }
 BYTES = "application/octet-stream"
-WHOLE = Reply(text="The file. Ranges work, as `If-None-Match` and `If-Range` do.", media=BYTES)
+# A file has the type of its content.
+ANYTHING = "*/*"
+WHOLE = Reply(text="The file. Ranges work, as `If-None-Match` and `If-Range` do.", media=ANYTHING)
 PARTS = (
     WHOLE,
-    Reply(text="The range of it that was asked for.", status=206, media=BYTES),
-    Reply(text="The client has it already.", status=304, media=BYTES),
-    Reply(text="The file has no such range.", status=416, media=BYTES),
+    Reply(text="The range of it that was asked for.", status=206, media=ANYTHING),
+    Reply(text="The client has it already.", status=304, media=ANYTHING),
+    Reply(text="The file has no such range.", status=416, media=ANYTHING),
 )
 
 OPERATIONS = (

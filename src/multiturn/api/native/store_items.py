@@ -27,9 +27,9 @@ from multiturn.api.native.stores_render import (
 from multiturn.api.native.stores_wire import (
     AddedBody,
     AddedListBody,
-    DeletedBody,
     ExcerptBody,
     RefusalBody,
+    StoreDeletedBody,
     StoreEventBody,
     StoreItemChangeBody,
     StoreItemOrderBody,
@@ -129,7 +129,7 @@ class StoreItemRoutes:
         """Delete an item; the asset stays."""
         item = await self._find(request, is_changed=True)
         await self.services.stores.delete_item(item.tenant_id, item.store_id, item.id)
-        return write_response(DeletedBody(id=str(item.id), object="store.item.deleted"))
+        return write_response(StoreDeletedBody(id=str(item.id), object="store.item.deleted"))
 
     async def retry_item(self, request: Request) -> Response:
         """Index an item again that failed."""

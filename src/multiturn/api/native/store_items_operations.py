@@ -23,9 +23,9 @@ from multiturn.api.native.stores_operations import (
 )
 from multiturn.api.native.stores_wire import (
     AddedListBody,
-    DeletedBody,
     ExcerptBody,
     OutlineBody,
+    StoreDeletedBody,
     StoreEventBody,
     StoreItemBody,
     StoreItemChangeBody,
@@ -218,7 +218,7 @@ OPERATIONS = (
         replies=(
             Reply(
                 text="It is deleted.",
-                shape=DeletedBody,
+                shape=StoreDeletedBody,
                 example={"id": ITEM_ID, "object": "store.item.deleted", "deleted": True},
             ),
         ),

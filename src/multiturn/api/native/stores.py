@@ -18,9 +18,9 @@ from multiturn.api.native.sessions import LIMIT, LIMIT_MAX
 from multiturn.api.native.stores_render import render_collection, render_item, render_store
 from multiturn.api.native.stores_wire import (
     CollectionOrderBody,
-    DeletedBody,
     DescribedChangeBody,
     MembersBody,
+    StoreDeletedBody,
     StoreOrderBody,
 )
 from multiturn.api.native.wire import ListBody
@@ -105,7 +105,7 @@ class StoreRoutes:
         """Delete a store with its items."""
         store = await find_store(self.services, request, is_changed=True)
         await self.services.stores.delete(store.tenant_id, store.id)
-        return write_response(DeletedBody(id=str(store.id), object="store.deleted"))
+        return write_response(StoreDeletedBody(id=str(store.id), object="store.deleted"))
 
     async def create_collection(self, request: Request) -> Response:
         """Make a collection."""
@@ -138,7 +138,7 @@ class StoreRoutes:
         """Delete a collection; its items stay."""
         found = await self._find(request, is_changed=True)
         await self.services.stores.delete_collection(found.tenant_id, found.store_id, found.id)
-        return write_response(DeletedBody(id=str(found.id), object="store.collection.deleted"))
+        return write_response(StoreDeletedBody(id=str(found.id), object="store.collection.deleted"))
 
     async def list_members(self, request: Request) -> Response:
         """List the items of a collection."""

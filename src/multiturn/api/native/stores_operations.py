@@ -12,10 +12,10 @@ from multiturn.api.native.stores import OFFSET_MAX, STATUSES
 from multiturn.api.native.stores_wire import (
     CollectionBody,
     CollectionOrderBody,
-    DeletedBody,
     DescribedChangeBody,
     MembersBody,
     StoreBody,
+    StoreDeletedBody,
     StoreItemBody,
     StoreOrderBody,
 )
@@ -230,7 +230,7 @@ STORES = (
         replies=(
             Reply(
                 text="It is deleted.",
-                shape=DeletedBody,
+                shape=StoreDeletedBody,
                 example={"id": STORE_ID, "object": "store.deleted", "deleted": True},
             ),
         ),
@@ -315,7 +315,7 @@ COLLECTIONS = (
         replies=(
             Reply(
                 text="It is deleted.",
-                shape=DeletedBody,
+                shape=StoreDeletedBody,
                 example={"id": COLLECTION_ID, "object": "store.collection.deleted", "deleted": True},
             ),
         ),

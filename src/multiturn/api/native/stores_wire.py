@@ -69,7 +69,7 @@ class StoreBody(Struct, kw_only=True):
     updated_at: Time
 
 
-class DeletedBody(Struct, kw_only=True):
+class StoreDeletedBody(Struct, kw_only=True):
     """What was deleted."""
 
     id: str

@@ -162,9 +162,10 @@ class Postings:
         if not len(self.terms.view):
             return
         order = np.argsort(self.terms.view, kind="stable")
-        terms, starts = np.unique(self.terms.view[order], return_index=True)
+        terms = self.terms.view[order]
+        starts = find_changes(terms)
         bounds = np.append(starts, len(order)).astype(np.int64)
-        runs = [*self.runs, Run(terms, bounds, self.rows.view[order], self.counts.view[order])]
+        runs = [*self.runs, Run(terms[starts], bounds, self.rows.view[order], self.counts.view[order])]
         while len(runs) > 1 and len(runs[-1].rows) > MERGE_SHARE * len(runs[-2].rows):
             last = runs.pop()
             runs[-1] = merge(runs[-1], last)
@@ -179,6 +180,13 @@ def weigh_rarity(holders: NDArray[np.int64], entries: int) -> NDArray[np.float64
     return weights
 
 
+def find_changes(ordered: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """The places at which another number begins."""
+    is_other = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_other[1:])
+    return np.flatnonzero(is_other)
+
+
 def keep_rows(run: Run, rows_kept: NDArray[np.bool_], places: NDArray[np.int32]) -> Run:
     """A run without the postings of some rows; the others move to new places."""
     kept = rows_kept[run.rows]
@@ -190,7 +198,8 @@ def keep_rows(run: Run, rows_kept: NDArray[np.bool_], places: NDArray[np.int32])
 
 def merge(first: Run, second: Run) -> Run:
     """Two runs as one; the rows of the second are behind those of the first."""
-    terms = np.union1d(first.terms, second.terms)
+    both = np.sort(np.concatenate([first.terms, second.terms]), kind="stable")
+    terms = both[find_changes(both)]
     widths = np.zeros(len(terms), np.int64)
     where = [np.searchsorted(terms, run.terms) for run in (first, second)]
     for run, places in zip((first, second), where, strict=True):

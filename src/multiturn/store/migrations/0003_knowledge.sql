@@ -28,7 +28,7 @@ CREATE TABLE assets (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX assets_by_alias ON assets (tenant_id, alias);
-CREATE INDEX assets_by_digest ON assets (tenant_id, digest);
+CREATE INDEX assets_by_digest ON assets (tenant_id, digest, id);
 
 -- A file that comes in parts; what has arrived of it stands in upload_chunks.
 CREATE TABLE uploads (
@@ -66,7 +66,8 @@ ALTER TABLE knowledge_stores ADD COLUMN metadata TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN ingestion TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN ingestion_schema TEXT;
 ALTER TABLE knowledge_stores ADD COLUMN updated_at {int};
-CREATE INDEX knowledge_stores_by_creation ON knowledge_stores (tenant_id, created_at, id) WHERE name IS NOT NULL;
+CREATE INDEX knowledge_stores_named ON knowledge_stores (tenant_id, id) WHERE name IS NOT NULL;
+CREATE INDEX knowledge_stores_by_name ON knowledge_stores (tenant_id, name, id) WHERE name IS NOT NULL;
 
 -- An item of an asset keeps its text in knowledge_parts; its content is empty. asset_id is NULL for documents that came as text, and so
 -- are the other columns. system, notes, facts and summary are JSON (model/store.py).
@@ -116,6 +117,7 @@ CREATE TABLE collections (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX collections_by_name ON collections (tenant_id, store_id, name);
+CREATE INDEX collections_by_store ON collections (tenant_id, store_id, id);
 
 CREATE TABLE collection_members (
     tenant_id {uuid} NOT NULL,

@@ -22,14 +22,13 @@ FROM assets WHERE tenant_id = :tenant_id AND alias = :alias;
 SELECT metadata FROM assets WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR UPDATE */;
 
 -- name: list_assets
--- Newest first. Ids are in the order in which they were made. An empty filter keeps all; in a filename upper and lower case are one.
+-- Newest first. Ids are in the order in which they were made. An empty filter keeps all; upper and lower case of a filename are one.
 SELECT tenant_id, id, alias, created_at, updated_at, method, status, filename, mime, kind, size_bytes, duration_ms, pages, digest, url,
     technical, metadata, purpose, error, hls, hls_error, thumbnail
 FROM assets WHERE tenant_id = :tenant_id AND id < :cursor
-    AND (:all_ids = 1 OR alias IN (SELECT value FROM {each}))
     AND (:kinds = '' OR :kinds LIKE '%' || kind || '%')
     AND (:pattern = '' OR lower(filename) LIKE lower(:pattern) ESCAPE '!')
-    AND (:digest = '' OR digest = :digest) AND (:purpose = '' OR purpose = :purpose)
+    AND (:purpose = '' OR purpose = :purpose)
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
 -- name: list_assets_oldest_first
@@ -37,19 +36,23 @@ ORDER BY id DESC LIMIT :limit OFFSET :offset;
 SELECT tenant_id, id, alias, created_at, updated_at, method, status, filename, mime, kind, size_bytes, duration_ms, pages, digest, url,
     technical, metadata, purpose, error, hls, hls_error, thumbnail
 FROM assets WHERE tenant_id = :tenant_id AND id > :cursor
-    AND (:all_ids = 1 OR alias IN (SELECT value FROM {each}))
     AND (:kinds = '' OR :kinds LIKE '%' || kind || '%')
     AND (:pattern = '' OR lower(filename) LIKE lower(:pattern) ESCAPE '!')
-    AND (:digest = '' OR digest = :digest) AND (:purpose = '' OR purpose = :purpose)
+    AND (:purpose = '' OR purpose = :purpose)
 ORDER BY id ASC LIMIT :limit OFFSET :offset;
+
+-- name: list_assets_by_digest
+-- Those with the same bytes; a client asks before it sends a file again.
+SELECT tenant_id, id, alias, created_at, updated_at, method, status, filename, mime, kind, size_bytes, duration_ms, pages, digest, url,
+    technical, metadata, purpose, error, hls, hls_error, thumbnail
+FROM assets WHERE tenant_id = :tenant_id AND digest = :digest ORDER BY id DESC LIMIT :limit;
 
 -- name: count_assets
 -- How many a filter keeps, wherever a page begins.
 SELECT count(*) FROM assets WHERE tenant_id = :tenant_id
-    AND (:all_ids = 1 OR alias IN (SELECT value FROM {each}))
     AND (:kinds = '' OR :kinds LIKE '%' || kind || '%')
     AND (:pattern = '' OR lower(filename) LIKE lower(:pattern) ESCAPE '!')
-    AND (:digest = '' OR digest = :digest) AND (:purpose = '' OR purpose = :purpose);
+    AND (:purpose = '' OR purpose = :purpose);
 
 -- name: change_asset
 -- What its job found out. Metadata are the client's, who may change them meanwhile.

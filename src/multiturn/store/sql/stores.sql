@@ -12,22 +12,32 @@ WHERE tenant_id = :tenant_id AND id = :id AND name IS NOT NULL;
 -- name: find_store_by_name
 -- Names may be given twice: the newest store counts.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name = :name ORDER BY id DESC LIMIT 1;
+WHERE tenant_id = :tenant_id AND name = :name AND name IS NOT NULL ORDER BY id DESC LIMIT 1;
 
 -- name: list_named_stores
--- Newest first by a time, or backwards by name; what is equal there in the order in which it was made.
+-- The newest first, as ids are in the order of their making.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
-ORDER BY CASE :by WHEN 'updated_at' THEN updated_at WHEN 'created_at' THEN created_at ELSE 0 END DESC,
-    CASE :by WHEN 'name' THEN name ELSE '' END DESC, id DESC
-LIMIT :limit OFFSET :offset;
+ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
 -- name: list_named_stores_oldest_first
+-- The same in the order of their making.
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
+ORDER BY id LIMIT :limit OFFSET :offset;
+
+-- name: sort_named_stores
+-- By the last change, newest first, or backwards by name: these are sorted for each page.
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
+ORDER BY CASE :by WHEN 'updated_at' THEN updated_at ELSE 0 END DESC, CASE :by WHEN 'name' THEN name ELSE '' END DESC, id DESC
+LIMIT :limit OFFSET :offset;
+
+-- name: sort_named_stores_oldest_first
 -- The same from the other end.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
-ORDER BY CASE :by WHEN 'updated_at' THEN updated_at WHEN 'created_at' THEN created_at ELSE 0 END,
-    CASE :by WHEN 'name' THEN name ELSE '' END, id
+ORDER BY CASE :by WHEN 'updated_at' THEN updated_at ELSE 0 END, CASE :by WHEN 'name' THEN name ELSE '' END, id
 LIMIT :limit OFFSET :offset;
 
 -- name: count_named_stores
@@ -172,21 +182,33 @@ SELECT c.tenant_id, c.id, c.store_id, c.name, c.created_at, c.updated_at, c.desc
 FROM collections c WHERE c.tenant_id = :tenant_id AND c.store_id = :store_id AND c.id = :id;
 
 -- name: list_collections
--- Newest first by a time, or backwards by name.
+-- The newest first, as ids are in the order of their making.
 SELECT c.tenant_id, c.id, c.store_id, c.name, c.created_at, c.updated_at, c.description, c.metadata,
     (SELECT count(*) FROM collection_members m WHERE m.tenant_id = c.tenant_id AND m.collection_id = c.id)
 FROM collections c WHERE c.tenant_id = :tenant_id AND c.store_id = :store_id
-ORDER BY CASE :by WHEN 'updated_at' THEN c.updated_at WHEN 'created_at' THEN c.created_at ELSE 0 END DESC,
-    CASE :by WHEN 'name' THEN c.name ELSE '' END DESC, c.id DESC
-LIMIT :limit OFFSET :offset;
+ORDER BY c.id DESC LIMIT :limit OFFSET :offset;
 
 -- name: list_collections_oldest_first
+-- The same in the order of their making.
+SELECT c.tenant_id, c.id, c.store_id, c.name, c.created_at, c.updated_at, c.description, c.metadata,
+    (SELECT count(*) FROM collection_members m WHERE m.tenant_id = c.tenant_id AND m.collection_id = c.id)
+FROM collections c WHERE c.tenant_id = :tenant_id AND c.store_id = :store_id
+ORDER BY c.id LIMIT :limit OFFSET :offset;
+
+-- name: sort_collections
+-- By the last change, newest first, or backwards by name: these are sorted for each page.
+SELECT c.tenant_id, c.id, c.store_id, c.name, c.created_at, c.updated_at, c.description, c.metadata,
+    (SELECT count(*) FROM collection_members m WHERE m.tenant_id = c.tenant_id AND m.collection_id = c.id)
+FROM collections c WHERE c.tenant_id = :tenant_id AND c.store_id = :store_id
+ORDER BY CASE :by WHEN 'updated_at' THEN c.updated_at ELSE 0 END DESC, CASE :by WHEN 'name' THEN c.name ELSE '' END DESC, c.id DESC
+LIMIT :limit OFFSET :offset;
+
+-- name: sort_collections_oldest_first
 -- The same from the other end.
 SELECT c.tenant_id, c.id, c.store_id, c.name, c.created_at, c.updated_at, c.description, c.metadata,
     (SELECT count(*) FROM collection_members m WHERE m.tenant_id = c.tenant_id AND m.collection_id = c.id)
 FROM collections c WHERE c.tenant_id = :tenant_id AND c.store_id = :store_id
-ORDER BY CASE :by WHEN 'updated_at' THEN c.updated_at WHEN 'created_at' THEN c.created_at ELSE 0 END,
-    CASE :by WHEN 'name' THEN c.name ELSE '' END, c.id
+ORDER BY CASE :by WHEN 'updated_at' THEN c.updated_at ELSE 0 END, CASE :by WHEN 'name' THEN c.name ELSE '' END, c.id
 LIMIT :limit OFFSET :offset;
 
 -- name: count_collections
