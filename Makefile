@@ -20,8 +20,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
 
-run: $(RUNTIME)  ## start the server, with a model of its own, and print a key
-	@$(BIN)/multiturn serve $(ARGS)
+run: $(RUNTIME)  ## start the server with models of its own, print a key, ask three questions over examples/collection
+	@$(BIN)/multiturn serve --example examples/collection $(ARGS)
 
 dev: $(RUNTIME)  ## start the server and restart it when a file changes
 	@$(BIN)/multiturn serve --reload $(ARGS)

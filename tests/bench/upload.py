@@ -29,7 +29,7 @@ async def measure_upload() -> Figures:
     ways = {"one_upload": put_whole, "in_parts": put_in_parts}
     for name, way in ways.items():
         with tempfile.TemporaryDirectory() as folder:
-            settings = {"upload_bytes_max": FILE_BYTES, "index_workers": 0}
+            settings = {"index_workers": 0}
             async with server(Path(folder), None, upstream_url="http://127.0.0.1:9/v1", **settings) as process:
                 figures[name] = await watch(process, way)
                 figures["read_again"] = await watch(process, read_again)

@@ -166,6 +166,10 @@ def test_unknown_host_is_a_wrong_setting() -> None:
 COMMANDS = {
     "serve": [""],
     "chat": [""],
+    "ingest": [""],
+    "ask": [""],
+    "stores": ["list", "show", "items", "delete"],
+    "work": [""],
     "keys": ["list", "make", "revoke"],
     "sessions": ["list", "show", "items", "runs", "delete"],
     "export": [""],

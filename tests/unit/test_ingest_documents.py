@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from datetime import datetime
 from pathlib import Path
 
+import pptx
 import pytest
+from PIL import Image
 
+from multiturn.ingest import epub, pdf
 from multiturn.ingest.elements import SEGMENT_CHARACTERS_MAX
 from multiturn.ingest.probing import probe
 from multiturn.model.segment import Mark, Note, Place, Progress, Segment
 from tests.documents import (
     PdfWriter,
     Text,
+    draw_scan,
     lay_out,
     make_archive,
     make_epub,
@@ -156,7 +161,22 @@ def test_running_heads_and_page_numbers_are_left_out(tmp_path: Path) -> None:
     path = make_pdf(tmp_path / "a.pdf", pages)
     texts = [segment.text for segment in read_segments(path)]
     assert texts[-1] == f"{BODY} 6"
-    assert sum("Annual report" in text for text in texts) == 2
+    assert [text for text in texts if "Annual report" in text] == texts[:1]
+
+
+def test_words_parted_at_a_lines_end_are_whole(tmp_path: Path) -> None:
+    path = make_pdf(tmp_path / "a.pdf", [["The keeper was a per-", "fectly happy man."]])
+    assert read_segments(path)[0].text == "The keeper was a perfectly happy man."
+
+
+def test_thumbnails_are_first_pages_and_covers(tmp_path: Path) -> None:
+    for path in (make_pdf(tmp_path / "a.pdf", [[BODY]]), make_scanned_pdf(tmp_path / "b.pdf", [["One"]])):
+        jpeg = pdf.make_thumbnail(path, probe(path, path.name))
+        assert jpeg is not None
+        with Image.open(io.BytesIO(jpeg)) as image:
+            assert (image.format, image.size) == ("JPEG", (453, 640))
+    book = make_epub(tmp_path / "a.epub", ["<p>text</p>"])
+    assert epub.make_thumbnail(book, probe(book, "a.epub")) is None
 
 
 def test_scanned_pages_are_left_out_where_pictures_are_not_read(tmp_path: Path) -> None:
@@ -203,12 +223,34 @@ def test_word_has_the_pages_that_word_noted(tmp_path: Path) -> None:
     assert read_places(path) == [(1, None, "First page."), (2, None, "Second\tpage.")]
 
 
+def test_word_reads_boxes_and_tables_in_tables(tmp_path: Path) -> None:
+    cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p>{}</w:tc>"
+    inner = f"<w:tbl><w:tr>{cell.format('in', '')}{cell.format('side', '')}</w:tr></w:tbl>"
+    table = f"<w:tbl><w:tr>{cell.format('out', inner)}{cell.format('last', '')}</w:tr></w:tbl>"
+    box = "<w:txbxContent><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent>"
+    text = f"<w:p><w:r><w:t>before </w:t>{box}<w:t>after</w:t></w:r></w:p>"
+    head = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>'
+    path = make_raw_word(tmp_path / "a.docx", f"{head}{text}{table}</w:body></w:document>")
+    assert read_places(path) == [(None, None, "boxed\n\nbefore after\nout in | side | last")]
+
+
 def test_slides_are_pages_with_titles_tables_and_notes(tmp_path: Path) -> None:
     path = make_powerpoint(tmp_path / "a.pptx")
     assert probe(path, "a.pptx").pages == 2
     assert read_places(path) == [
         (1, "Harvest of 1911", "The vines froze in April.\nThe summer was dry."),
         (2, "Yields", "Parish | Barrels\nUpper valley | 212\n\nNotes: Say that the cellar burned."),
+    ]
+
+
+def test_pictures_of_slides_are_read(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    draw_scan(["Cellar rules of 1911"], size=(640, 240)).save(tmp_path / "slide.png")
+    slide.shapes.add_picture(str(tmp_path / "slide.png"), 0, 0)
+    deck.save(str(tmp_path / "a.pptx"))
+    assert read_segments(tmp_path / "a.pptx") == [
+        Segment(text="Cellar rules of 1911", modality="screen", place=Place(page=1))
     ]
 
 
@@ -224,6 +266,28 @@ def test_rows_of_sheets_name_their_columns(tmp_path: Path) -> None:
     assert read_places(path) == [
         (None, "Stock", "Stock list\nItem: Rope; Price: 12.5; Since: 2026-01-02\nItem: Lamp; Price: 7")
     ]
+
+
+ODS = (
+    '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
+    'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" '
+    'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:body><office:spreadsheet>'
+    '<table:table table:name="Ships">{}</table:table></office:spreadsheet></office:body></office:document-content>'
+)
+ODS_CELL = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+
+
+def test_open_sheets_are_read_too(tmp_path: Path) -> None:
+    rows = "".join(
+        f"<table:table-row>{''.join(map(ODS_CELL.format, row))}</table:table-row>"
+        for row in (["Name", "Port"], ["Aurora", "Bergen"])
+    )
+    mime = "application/vnd.oasis.opendocument.spreadsheet"
+    path = make_archive(
+        tmp_path / "a.ods", {"mimetype": mime, "META-INF/manifest.xml": "<m/>", "content.xml": ODS.format(rows)}
+    )
+    assert probe(path, "a.ods").mime == mime
+    assert read_places(path) == [(None, "Ships", "Name: Aurora; Port: Bergen")]
 
 
 @pytest.mark.parametrize(("delimiter", "name"), [(",", "a.csv"), (";", "a.csv"), ("\t", "a.tsv"), ("|", "data")])

@@ -185,8 +185,8 @@ async def test_retrieval_is_shown_where_nothing_was_called() -> None:
         Snippet(source="session", text="before"),
     )
     retrieved = RetrievedContext(query="trams", snippets=snippets)
-    for events in ([speak("Yes."), end()], [end()]):
-        told = await write_all(events, with_steps=True, retrieved=retrieved)
+    for said in ((speak("Yes."),), ()):
+        told = await write_all([*said, end()], with_steps=True, retrieved=retrieved)
         call, result, _ = told[-1]["response"]["output"]
         assert json.loads(call["arguments"])["query"] == "trams"
         (source,) = json.loads(result["output"])["sources"]

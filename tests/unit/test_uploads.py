@@ -257,7 +257,7 @@ async def test_file_that_cannot_be_fetched_says_why(
     [
         ("image", "multipart", 10),
         ("image", "url", 10),
-        ("document", "direct", 20),
+        ("document", "direct", 40 * MIB),
         ("document", "url", 8),
         ("video", "url", 16),
         ("audio", "multipart", 40 * MIB),

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from multiturn_client.answers import Answer, AnswerFacts, AnswerMessage, Choice
 from multiturn_client.asynchronous.agents import AsyncAgents
+from multiturn_client.asynchronous.assets import AsyncAssets
 from multiturn_client.asynchronous.client import AsyncMultiturn
 from multiturn_client.asynchronous.docs import AsyncDocs
 from multiturn_client.asynchronous.pages import AsyncPages
 from multiturn_client.asynchronous.runs import AsyncRuns
 from multiturn_client.asynchronous.sessions import AsyncSession, AsyncSessions
+from multiturn_client.asynchronous.stores import AsyncStoreItems, AsyncStores
 from multiturn_client.asynchronous.streams import AsyncAnswerStream, AsyncEvents
 from multiturn_client.asynchronous.users import AsyncUsers
 from multiturn_client.contexts import Context, ContextPart, RetrievedContext, Snippet, Summary
@@ -21,6 +23,7 @@ from multiturn_client.documents import Document, Hit, Owner, SearchResults
 from multiturn_client.errors import (
     AgentNotFoundError,
     ApiError,
+    AssetNotFoundError,
     AuthenticationError,
     ConflictError,
     ConnectionFailed,
@@ -37,9 +40,11 @@ from multiturn_client.errors import (
     ServerError,
     SessionBusyError,
     SessionNotFoundError,
+    StoreNotFoundError,
     UpstreamError,
     UserNotFoundError,
 )
+from multiturn_client.knowledge import Asset, ItemCounts, Place, Store, StoreHit, StoreItem, StoreResults
 from multiturn_client.listing import SessionFilter
 from multiturn_client.options import (
     AgentChange,
@@ -51,6 +56,8 @@ from multiturn_client.options import (
     RecallOptions,
     SearchOptions,
     SessionOptions,
+    StoreOptions,
+    StoreSearchOptions,
     UserOptions,
 )
 from multiturn_client.pages import Page
@@ -70,11 +77,13 @@ from multiturn_client.records import (
     User,
 )
 from multiturn_client.synchronous.agents import Agents
+from multiturn_client.synchronous.assets import Assets
 from multiturn_client.synchronous.client import Multiturn
 from multiturn_client.synchronous.docs import Docs, OwnerName
 from multiturn_client.synchronous.pages import Pages
 from multiturn_client.synchronous.runs import Runs
 from multiturn_client.synchronous.sessions import Session, Sessions
+from multiturn_client.synchronous.stores import StoreItems, Stores
 from multiturn_client.synchronous.streams import AnswerStream, Events
 from multiturn_client.synchronous.users import Users
 from multiturn_client.version import VERSION as __version__
@@ -90,8 +99,12 @@ __all__ = [
     "AnswerMessage",
     "AnswerStream",
     "ApiError",
+    "Asset",
+    "AssetNotFoundError",
+    "Assets",
     "AsyncAgents",
     "AsyncAnswerStream",
+    "AsyncAssets",
     "AsyncDocs",
     "AsyncEvents",
     "AsyncMultiturn",
@@ -99,6 +112,8 @@ __all__ = [
     "AsyncRuns",
     "AsyncSession",
     "AsyncSessions",
+    "AsyncStoreItems",
+    "AsyncStores",
     "AsyncUsers",
     "AuthenticationError",
     "ChatOptions",
@@ -120,6 +135,7 @@ __all__ = [
     "Hit",
     "InvalidRequestError",
     "Item",
+    "ItemCounts",
     "JulepError",
     "Multiturn",
     "MultiturnError",
@@ -132,6 +148,7 @@ __all__ = [
     "Page",
     "Pages",
     "PermissionDeniedError",
+    "Place",
     "RateLimitError",
     "RecallOptions",
     "Record",
@@ -151,6 +168,15 @@ __all__ = [
     "SessionOptions",
     "Sessions",
     "Snippet",
+    "Store",
+    "StoreHit",
+    "StoreItem",
+    "StoreItems",
+    "StoreNotFoundError",
+    "StoreOptions",
+    "StoreResults",
+    "StoreSearchOptions",
+    "Stores",
     "Summary",
     "ToolCall",
     "UpstreamError",

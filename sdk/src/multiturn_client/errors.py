@@ -13,7 +13,9 @@
         │   ├── AgentNotFoundError
         │   ├── UserNotFoundError
         │   ├── DocumentNotFoundError
-        │   └── RunNotFoundError
+        │   ├── RunNotFoundError
+        │   ├── AssetNotFoundError
+        │   └── StoreNotFoundError
         ├── ConflictError              409: the state of the thing does not allow it now
         │   └── SessionBusyError       a turn of the session is running
         ├── RateLimitError             429: too many at once
@@ -184,6 +186,24 @@ class RunNotFoundError(NotFoundError):
     """
 
 
+class AssetNotFoundError(NotFoundError):
+    """There is no such asset.
+
+    >>> client.assets.get("nonexistent_id")
+    Traceback (most recent call last):
+    multiturn_client.errors.AssetNotFoundError: ...
+    """
+
+
+class StoreNotFoundError(NotFoundError):
+    """There is no such knowledge store.
+
+    >>> client.stores.get("nonexistent_id")
+    Traceback (most recent call last):
+    multiturn_client.errors.StoreNotFoundError: ...
+    """
+
+
 class ConflictError(ApiError):
     """The state of the thing does not allow this now (409), for example a name that is taken.
 
@@ -238,6 +258,8 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "user_not_found": UserNotFoundError,
     "document_not_found": DocumentNotFoundError,
     "run_not_found": RunNotFoundError,
+    "asset_not_found": AssetNotFoundError,
+    "store_not_found": StoreNotFoundError,
     "session_busy": SessionBusyError,
     "context_length_exceeded": ContextOverflowError,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multiturn_client.errors import (
     AgentNotFoundError,
     ApiError,
+    AssetNotFoundError,
     AuthenticationError,
     ConflictError,
     ConnectionFailed,
@@ -21,6 +22,7 @@ from multiturn_client.errors import (
     ServerError,
     SessionBusyError,
     SessionNotFoundError,
+    StoreNotFoundError,
     UpstreamError,
     UserNotFoundError,
 )
@@ -28,6 +30,7 @@ from multiturn_client.errors import (
 __all__ = [
     "AgentNotFoundError",
     "ApiError",
+    "AssetNotFoundError",
     "AuthenticationError",
     "ConflictError",
     "ConnectionFailed",
@@ -44,6 +47,7 @@ __all__ = [
     "ServerError",
     "SessionBusyError",
     "SessionNotFoundError",
+    "StoreNotFoundError",
     "UpstreamError",
     "UserNotFoundError",
 ]

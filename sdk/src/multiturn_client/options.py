@@ -219,3 +219,37 @@ class SearchOptions(TypedDict, total=False):
     alpha: float
     mmr_strength: float
     metadata_filter: Mapping[str, Any]
+
+
+class StoreOptions(TypedDict, total=False):
+    """What can be changed of a knowledge store: its name, its description, its metadata, which are replaced.
+
+    >>> store = client.stores.create("bees")
+    >>> changes: StoreOptions = {"metadata": {"team": "garden"}}
+    >>> client.stores.update(store.id, **changes).metadata
+    {'team': 'garden'}
+    """
+
+    name: str
+    description: str | None
+    metadata: Mapping[str, Any]
+
+
+class StoreSearchOptions(SearchOptions, total=False):
+    """How a knowledge store is searched; besides what is said at ``SearchOptions``:
+
+    ``earlier``: what was asked before, the oldest first, so that "when does he say that?" finds what it was about.
+    ``modalities``: only text, speech, screen or caption. ``kinds``: only document, audio, video or image. ``item_ids``,
+    ``collection_id``: only these items. ``rerank``: whether the reranker looks at the best again (default: it does).
+
+    >>> options: StoreSearchOptions = {"earlier": ["Who dances?"], "modalities": ["speech"], "limit": 3}
+    >>> client.stores.search(client.stores.create("bees").id, "And when?", **options).data
+    ()
+    """
+
+    earlier: Sequence[str]
+    modalities: Sequence[Literal["text", "speech", "screen", "caption"]]
+    kinds: Sequence[Literal["document", "audio", "video", "image"]]
+    item_ids: Sequence[str]
+    collection_id: str
+    rerank: bool

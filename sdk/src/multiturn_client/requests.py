@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
+from multiturn_client.files import Upload
 from multiturn_client.options import Message, Messages
 from multiturn_client.records import Run
 
@@ -29,6 +30,7 @@ class Request:
     query: Query = ()
     body: Any = None
     content: bytes | None = None
+    upload: Upload | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     is_repeatable: bool = True
@@ -39,9 +41,14 @@ def get(*path: str, **query: Any) -> Request:
     return Request(method="GET", path=write_path(*path), query=write_query(query))
 
 
-def delete(*path: str) -> Request:
+def delete(*path: str, **query: Any) -> Request:
     """A request to delete something."""
-    return Request(method="DELETE", path=write_path(*path))
+    return Request(method="DELETE", path=write_path(*path), query=write_query(query))
+
+
+def send_file(*path: str, upload: Upload) -> Request:
+    """A request with a file."""
+    return Request(method="POST", path=write_path(*path), upload=upload, is_repeatable=False)
 
 
 def patch(*path: str, body: Mapping[str, Any]) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -140,6 +141,7 @@ JOCKEY_STATUSES: Mapping[str, int] = {
     "page_token_expired": 410,
     "upstream_refused": 400,
 }
+MISSING = re.compile(r"missing required field|' is missing")
 JOCKEY_CODES: Mapping[int, str] = {
     401: "api_key_invalid",
     403: "api_not_allowed",
@@ -161,7 +163,7 @@ def write_jockey(error: MultiturnError) -> dict[str, Any]:
     status = JOCKEY.status_of(error)
     code = JOCKEY_CODES.get(status, error.code)
     if status == 400:
-        code = "parameter_not_provided" if "missing" in error.message else "parameter_invalid"
+        code = "parameter_not_provided" if MISSING.search(error.message) else "parameter_invalid"
     facts = {"code": code, "message": error.message, "reason": error.code}
     return {**facts, "param": error.param} if error.param else facts
 

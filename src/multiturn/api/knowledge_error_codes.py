@@ -48,9 +48,9 @@ KNOWLEDGE = (
     ErrorCode(
         "file_too_large",
         413,
-        "A file is over the limit: `MULTITURN_UPLOAD_BYTES_MAX` (200 MiB) for one upload, "
-        "`MULTITURN_MULTIPART_BYTES_MAX` (10 GiB) for one in parts.",
-        "Send a large file in parts, or raise the limit.",
+        "A file is over the limit: `MULTITURN_MULTIPART_BYTES_MAX` (10 GiB); for one upload in Jockey's and in OpenAI's "
+        "dialect `MULTITURN_UPLOAD_BYTES_MAX` (200 MiB).",
+        "Send a large file to `/v1/assets`, or in parts; or raise the limit.",
     ),
     ErrorCode(
         "fetch_failed",

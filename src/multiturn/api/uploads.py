@@ -11,7 +11,8 @@ from uuid import UUID
 from starlette.requests import Request
 
 from multiturn.api.forms import FIELDS_BYTES_MAX, FORM, FormReader, Part, read_text
-from multiturn.engine.assets import Assets, ReceivedFile
+from multiturn.api.limits import is_number
+from multiturn.engine.assets import Assets, ReceivedFile, file_too_large
 from multiturn.errors import InvalidRequest
 
 FILE = "file"
@@ -52,8 +53,12 @@ async def read_upload(
     Raises InvalidRequest for a body that is no form, breaks off, or has two files; TooLarge.
     """
     form, is_taken = Form(), False
+    limit = bytes_max or assets.limits.upload_bytes_max
+    declared = request.headers.get("content-length", "")
+    if is_number(declared) and int(declared) > limit + FIELDS_BYTES_MAX:
+        raise file_too_large(limit)
     try:
-        await read_form(FormReader(request), form, assets, tenant_id, bytes_max)
+        await read_form(FormReader(request), form, assets, tenant_id, limit)
         yield form
         is_taken = True
     finally:
@@ -61,7 +66,7 @@ async def read_upload(
             await assets.discard(tenant_id, form.file.received)
 
 
-async def read_form(reader: FormReader, form: Form, assets: Assets, tenant_id: UUID, bytes_max: int | None) -> None:
+async def read_form(reader: FormReader, form: Form, assets: Assets, tenant_id: UUID, bytes_max: int) -> None:
     """Read every part."""
     left = FIELDS_BYTES_MAX
     while part := await reader.find_part():

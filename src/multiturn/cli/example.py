@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -37,12 +41,26 @@ async def show_example(url: str, key: str, folder: Path) -> None:
         client = Client(http, url)
         try:
             if not await is_there(client):
-                await fill(client, folder)
-                await ask_all(client)
+                with quiet_log():
+                    await fill(client, folder)
+                    await ask_all(client)
         except MultiturnError as error:
             print(f"The example collection: {error.message}", flush=True)
         else:
             print(HINT, flush=True)
+
+
+@contextmanager
+def quiet_log() -> Generator[None]:
+    """Keep the log's lines about the example's own requests off a terminal; a file or a pipe gets them all."""
+    log = logging.getLogger("multiturn")
+    level = log.level
+    if sys.stderr.isatty():
+        log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 async def is_there(client: Client) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +19,12 @@ from multiturn.cli.files import digest_file, find_files
 from multiturn.cli.place import Place, place_of
 from multiturn.cli.reach import reach
 from multiturn.cli.tables import CONTROLS
+from multiturn.cli.watching import Watch
 from multiturn.errors import InvalidRequest, MultiturnError, Unavailable
 
 PIECE_BYTES = 256 * 1024
 AT_WORK_MAX = 8
 SENDING_MAX = 2
-LOOK_S = 0.5
-LOOK_SOON_S = 0.1
 UNREACHABLE = "server_unreachable"
 EXIT_INTERRUPTED = 130
 
@@ -132,13 +131,16 @@ class Work:
         self.sending = asyncio.Semaphore(SENDING_MAX)
         self.counts = {"ready": 0, "there": 0, "queued": 0}
         self.failures: list[tuple[str, str]] = []
+        self.names: dict[str, str] = {}
+        self.watch = Watch(client, store_id, self._show)
 
     async def take_all(self) -> None:
         """Take every file. Raises Unavailable when the server is gone."""
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(AT_WORK_MAX):
-                    group.create_task(self._take_some())
+                watching = group.create_task(self.watch.run())
+                await asyncio.gather(*(group.create_task(self._take_some()) for _ in range(AT_WORK_MAX)))
+                watching.cancel()
         except* Unavailable as lost:
             raise lost.exceptions[0] from None
 
@@ -196,21 +198,20 @@ class Work:
 
     async def _wait_probed(self, name: str, asset: dict[str, Any]) -> dict[str, Any]:
         """Wait until it is known what the file is. Raises MultiturnError with the reason when it cannot be read."""
-        while asset["status"] == "processing":
-            self.board.show(name, 1.0, "looking what it is")
-            await asyncio.sleep(LOOK_SOON_S)
-            asset = await self.client.get(path_of("assets", asset["id"]))
+        self.board.show(name, 1.0, "looking what it is")
+        asset = await self.watch.wait_asset(asset)
         if asset["status"] == "failed":
             raise MultiturnError(asset["error"] or "It cannot be read.")
         return asset
 
     async def _wait_indexed(self, name: str, item: dict[str, Any]) -> dict[str, Any]:
-        while item["status"] not in ("ready", "failed"):
-            doing = item.get("error") or item.get("step") or item["status"]
-            self.board.show(name, (item.get("progress") or 0) / 100, doing)
-            await asyncio.sleep(LOOK_S)
-            item = await self.client.get(path_of("stores", self.store_id, "items", item["id"]))
-        return item
+        self.names[item["id"]] = name
+        self._show(item)
+        return await self.watch.wait_item(item)
+
+    def _show(self, item: Mapping[str, Any]) -> None:
+        doing = item.get("error") or item.get("step") or item["status"]
+        self.board.show(self.names[item["id"]], (item.get("progress") or 0) / 100, doing)
 
     def _end(self, name: str, outcome: str, text: str) -> None:
         self.counts[outcome] += 1

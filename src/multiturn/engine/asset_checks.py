@@ -33,14 +33,12 @@ class AssetLimits(Struct, frozen=True, kw_only=True):
         return self.fetch_bytes_max if is_media else self.fetch_document_bytes_max
 
     def of_file(self, asset: Asset, probe: Probe) -> int:
-        """The limit of a file whose content is known."""
+        """The limit of a file whose content is known. How large it may be in one upload was decided when it came."""
         if probe.kind == "image":
             return self.image_bytes_max
-        if asset.method == "multipart":
-            return self.multipart_bytes_max
         if asset.method == "url":
             return self.fetch_document_bytes_max if probe.kind == "document" else self.fetch_bytes_max
-        return self.upload_bytes_max
+        return max(self.upload_bytes_max, self.multipart_bytes_max)
 
 
 def check_size(asset: Asset, probe: Probe, limits: AssetLimits) -> None:

@@ -83,8 +83,7 @@ class Assets:
         try:
             size, digest = await self._put(name, pieces, bytes_max=limit)
         except FileOverLimit as error:
-            text = f"The file is over the limit of {limit} bytes for one upload; larger ones come in parts."
-            raise TooLarge(text, code="file_too_large", param="file") from error
+            raise file_too_large(limit) from error
         received = ReceivedFile(asset_id, size, digest)
         if not size:
             await self.discard(tenant_id, received)
@@ -327,6 +326,12 @@ def made_at(id_: UUID, otherwise: datetime) -> datetime:
     if id_.version != 7:
         return otherwise
     return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=otherwise.tzinfo)
+
+
+def file_too_large(limit: int) -> TooLarge:
+    """The error of a file over the limit of one upload."""
+    text = f"The file is over the limit of {limit} bytes for one upload."
+    return TooLarge(text, code="file_too_large", param="file")
 
 
 def asset_not_found(name: str) -> NotFound:

@@ -6,6 +6,7 @@ import posixpath
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EINVAL
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
@@ -44,9 +45,11 @@ class Archive:
                 _check(archive)
                 yield cls(archive)
         except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise Refusal(
-                "The file is cut off or damaged: it is a document in a zip archive that is broken."
-            ) from error
+            raise Refusal(BROKEN) from error
+        except OSError as error:
+            if error.errno == EINVAL:  # A part that is said to begin before the file does.
+                raise Refusal(BROKEN) from error
+            raise
 
     @contextmanager
     def stream(self, name: str) -> Iterator[IO[bytes]]:

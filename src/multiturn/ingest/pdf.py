@@ -113,8 +113,10 @@ class PdfReader:
         with open_document(self._path) as document:
             pages, outline = len(document), Outline.read(document)
             every = max(pages // SAMPLE_PAGES, 1)
-            sample = [line for index in range(0, pages, every) for line in _read_lines(document, index) or ()]
-        layout = Layout(measure_body(sample), outline)
+            sample = {index: _read_lines(document, index) or [] for index in range(0, pages, every)}
+        layout = Layout(measure_body([line for lines in sample.values() for line in lines]), outline)
+        for index, lines in sample.items():
+            layout.learn(index, lines)
         for first in range(0, pages, REOPEN_EVERY):
             with open_document(self._path) as document:
                 for index in range(first, min(first + REOPEN_EVERY, pages)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import pypdfium2.raw as raw
 from multiturn.ingest.elements import Element, Heading, Paragraph
 from multiturn.ingest.pdf_outline import Outline
 
-# What PDFium puts for a hyphen at a line's end.
+# What PDFium puts for a hyphen at a line's end, after which it may go on with the next.
 HYPHENS = ("\x02", "\ufffe", "\u00ad")
 # A heading is so much larger than the body's text, and so short.
 HEADING_SCALE, HEADING_CHARACTERS_MAX = 1.15, 150
@@ -22,8 +22,8 @@ TITLE_SCALE = 1.3
 # A gap so much higher than the line parts paragraphs; so does another size.
 GAP_SCALE, SIZE_CHANGE = 0.75, 0.15
 BULLETS = ("•", "◦", "▪", "–", "‣", "●", "○", "■", "□", "➢", "✓", "*")
-# A first or last line that so many pages had before is a running head.
-RUNNING_PAGES = 2
+# A first or last line of so many pages is a running head.
+RUNNING_PAGES = 3
 
 
 class PageLine(NamedTuple):
@@ -42,7 +42,8 @@ def list_page_lines(textpage: pdfium.PdfTextPage) -> list[PageLine]:
     box = raw.FS_RECTF()
     start = 0
     for text in textpage.get_text_range().split("\r\n"):
-        skipped = len(text) - len(text.lstrip())
+        # A bullet is smaller than its line.
+        skipped = next((place for place, letter in enumerate(text) if letter.isalnum()), len(text) - len(text.lstrip()))
         if stripped := text.strip():
             is_placed = raw.FPDFText_GetLooseCharBox(textpage, start + skipped, ctypes.byref(box))
             size = box.top - box.bottom if is_placed else 0.0
@@ -74,7 +75,9 @@ class Layout:
     def __init__(self, body: float, outline: Outline) -> None:
         self._body = body
         self._outline = outline
-        self._running: Counter[str] = Counter()
+        # The pages at whose edge a line stands, and the lines that were passed there.
+        self._pages: dict[str, set[int]] = defaultdict(set)
+        self._passed: set[str] = set()
 
     def open_page(self, index: int) -> Iterator[Heading]:
         """The headings of a page whose lines are not known."""
@@ -82,7 +85,7 @@ class Layout:
 
     def arrange(self, index: int, lines: Sequence[PageLine]) -> Iterator[Element]:
         """The headings and paragraphs of a page."""
-        lines = self._leave_out_running(lines)
+        lines = self._leave_out_running(index, lines)
         waiting = self._outline.list_headings(index)
         shown = [_simplify(line.text) for line in lines]
         # A heading that no line of the page shows stands above all of them.
@@ -101,19 +104,23 @@ class Layout:
                 paragraph.append(line)
         yield from _join(paragraph)
 
-    def _leave_out_running(self, lines: Sequence[PageLine]) -> Sequence[PageLine]:
-        """Leave out the number of the page, and the line that stands above or below all pages."""
-        edges = {0, len(lines) - 1} if len(lines) > 2 else set()
-        running = {place for place in edges if self._is_running(lines[place])}
+    def learn(self, index: int, lines: Sequence[PageLine]) -> None:
+        """Look at the first and the last line of a page: some stand on every page."""
+        for place in _list_edges(lines):
+            self._pages[_mask_digits(lines[place].text)].add(index)
+
+    def _leave_out_running(self, index: int, lines: Sequence[PageLine]) -> Sequence[PageLine]:
+        """Leave out the number of the page, and the line that stands above or below all pages, but for once."""
+        self.learn(index, lines)
+        running = {place for place in _list_edges(lines) if self._is_running(lines[place])}
         return [line for place, line in enumerate(lines) if place not in running]
 
     def _is_running(self, line: PageLine) -> bool:
-        """Whether a line at the edge of a page is its number, or stood there before but for its digits."""
-        key = "".join("0" if letter.isdigit() else letter for letter in line.text)
-        self._running[key] += 1
-        is_again = self._running[key] > RUNNING_PAGES and len(line.text) <= HEADING_CHARACTERS_MAX
+        key = _mask_digits(line.text)
+        is_again = len(self._pages[key]) >= RUNNING_PAGES and key in self._passed
+        self._passed.add(key)
         # Headings begin pages too, and some differ by their number alone.
-        is_small = line.size < self._body * HEADING_SCALE
+        is_small = line.size < self._body * HEADING_SCALE and len(line.text) <= HEADING_CHARACTERS_MAX
         return (is_again and is_small) or (len(line.text) < 12 and _is_page_number(line.text))
 
     def _find_heading(self, line: PageLine, waiting: list[Heading]) -> Heading | None:
@@ -138,6 +145,14 @@ class Layout:
         has_gap = before.bottom - line.top > GAP_SCALE * size
         has_changed = abs(line.size - before.size) > SIZE_CHANGE * size
         return is_above or has_gap or has_changed or line.text.startswith(BULLETS)
+
+
+def _list_edges(lines: Sequence[PageLine]) -> set[int]:
+    return {0, len(lines) - 1} if len(lines) > 2 else set()
+
+
+def _mask_digits(text: str) -> str:
+    return "".join("0" if letter.isdigit() else letter for letter in text)
 
 
 def _simplify(text: str) -> str:
@@ -165,6 +180,6 @@ def _join(lines: Sequence[PageLine]) -> Iterator[Paragraph]:
     for line in lines:
         text = text[:-1] + line.text if text.endswith(HYPHENS) else f"{text} {line.text}"
     for hyphen in HYPHENS:
-        text = text.replace(hyphen, "-" if hyphen != "\u00ad" else "")
+        text = text.replace(hyphen, "")
     if text.strip():
         yield Paragraph(text.strip(), is_row=text.strip().startswith(BULLETS))

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from lxml import etree
 
 from multiturn.ingest.archive import Archive
+from multiturn.ingest.covers import open_picture
 from multiturn.ingest.elements import Element, Page, Paragraph, compose
 from multiturn.ingest.office import find_main, probe_office
 from multiturn.ingest.options import Options
 from multiturn.ingest.readers import POWERPOINT
+from multiturn.ingest.scans import ScanReader
 from multiturn.model.asset import Probe
 from multiturn.model.segment import Progress, Reading
 
@@ -21,6 +24,10 @@ STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 TITLES = frozenset(("title", "ctrTitle"))
 # Placeholders that every slide has, and that say nothing of this one.
 FURNITURE = frozenset(("sldNum", "dt", "ftr", "hdr", "sldImg"))
+
+# A slide that says less is looked at: it may be a picture of a slide. Logos are too small to be.
+TEXT_CHARACTERS_MIN = 20
+PICTURES_MAX, PICTURE_PIXELS_MAX, PICTURE_PIXELS_MIN = 4, 1920, 200
 
 
 def probe(path: Path, filename: str) -> Probe:
@@ -33,7 +40,7 @@ def probe(path: Path, filename: str) -> Probe:
 def read(path: Path, options: Options) -> Iterator[Reading]:
     """Read the slides in their order. Raises Refusal when one is broken."""
     with Archive.open(path) as archive:
-        yield from compose(_list_elements(archive))
+        yield from compose(Deck(archive, options).list_elements())
 
 
 def _list_slides(archive: Archive) -> list[str]:
@@ -43,19 +50,45 @@ def _list_slides(archive: Archive) -> list[str]:
     return [related[found] for found in ids if related.get(found) in archive.names]
 
 
-def _list_elements(archive: Archive) -> Iterator[Element | Progress]:
-    slides = _list_slides(archive)
-    for number, name in enumerate(slides, start=1):
-        slide = archive.parse(name)
-        yield Page(number, heading=_find_title(slide))
-        yield from _list_paragraphs(slide)
-        for _, kind, part in archive.find_related(name):
-            if kind == "diagramData" and part in archive.names:
-                yield from _list_paragraphs(archive.parse(part))
-            elif kind == "notesSlide" and part in archive.names:
-                notes = "\n".join(paragraph.text for paragraph in _list_paragraphs(archive.parse(part)))
+class Deck:
+    """A presentation that is read slide by slide."""
+
+    def __init__(self, archive: Archive, options: Options) -> None:
+        self._archive = archive
+        self._options = options
+        self._scans = ScanReader(options.threads)
+
+    def list_elements(self) -> Iterator[Element | Progress]:
+        """The slides with what stands on them, and how far they are read."""
+        slides = _list_slides(self._archive)
+        for number, name in enumerate(slides, start=1):
+            slide = self._archive.parse(name)
+            title, paragraphs = _find_title(slide), list(_list_paragraphs(slide))
+            yield Page(number, heading=title)
+            yield from paragraphs
+            yield from self._list_related(name)
+            if sum(len(paragraph.text) for paragraph in paragraphs) < TEXT_CHARACTERS_MIN and self._options.screens:
+                yield from self._read_pictures(name)
+            yield Progress(share=number / len(slides), doing=f"slide {number} of {len(slides)}")
+
+    def _list_related(self, name: str) -> Iterator[Paragraph]:
+        """The text of diagrams, and what the speaker is to say."""
+        for _, kind, part in self._archive.find_related(name):
+            if kind == "diagramData" and part in self._archive.names:
+                yield from _list_paragraphs(self._archive.parse(part))
+            elif kind == "notesSlide" and part in self._archive.names:
+                notes = "\n".join(paragraph.text for paragraph in _list_paragraphs(self._archive.parse(part)))
                 yield Paragraph(f"Notes: {notes}" if notes else "")
-        yield Progress(share=number / len(slides), doing="reading slides")
+
+    def _read_pictures(self, name: str) -> Iterator[Paragraph]:
+        """What is written in the pictures of a slide: of many a deck they are all there is."""
+        parts = [part for _, kind, part in self._archive.find_related(name) if kind == "image"]
+        for part in parts[:PICTURES_MAX]:
+            if part not in self._archive.names:
+                continue
+            image = open_picture(self._archive.read(part), side_max=PICTURE_PIXELS_MAX)
+            if image and min(image.size) >= PICTURE_PIXELS_MIN:
+                yield Paragraph(self._scans.read(np.asarray(image)), modality="screen")
 
 
 def _find_title(slide: etree._Element) -> str:

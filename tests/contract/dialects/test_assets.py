@@ -374,6 +374,8 @@ async def test_url_is_fetched_where_it_may_be(opening: OpenPlace, library: str) 
 
 
 async def test_file_over_the_limit_is_refused(opening: OpenPlace) -> None:
-    async with opening(upload_bytes_max=1000) as place:
-        assert await fail(place, "POST", "/v1/assets", data=make_form(bytes(1001))) == (413, "file_too_large", "file")
+    async with opening(upload_bytes_max=10, multipart_bytes_max=1000) as place:
+        for size in (1001, 2_000_000):
+            refused = await fail(place, "POST", "/v1/assets", data=make_form(bytes(size)))
+            assert refused == (413, "file_too_large", "file")
         assert (await place.get("/v1/assets"))["data"] == []

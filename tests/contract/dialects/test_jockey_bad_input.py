@@ -27,7 +27,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plac
 async def ask(place: Place, method: str, path: str, **sent: Any) -> tuple[int, Any]:
     """The status and the body of an answer; every refusal is flat and says something."""
     async with place.http.request(method, f"/v1.3{path}", **sent) as reply:
-        body = await reply.json() if reply.status != 204 else None
+        body: Any = await reply.json() if reply.status != 204 else None
     if reply.status >= 400:
         assert {"code", "message", "reason"} <= set(body) <= {"code", "message", "reason", "param"}
         assert len(body["message"]) > 10
@@ -181,13 +181,20 @@ async def test_collection_of_another_store_is_not_there(place: Place) -> None:
     assert (await ask(place, "GET", path))[0] == 404
     assert (await ask(place, "GET", f"{path}/items"))[0] == 404
     assert (await ask(place, "DELETE", path))[0] == 404
-    for body in ({"item_ids": []}, {"item_ids": ["x"]}, {"item_ids": [STORE]}, {"item_ids": [f"ksi_{'0' * 32}"] * 501}):
+    bodies: list[Any] = [
+        {"item_ids": []},
+        {"item_ids": ["x"]},
+        {"item_ids": [STORE]},
+        {"item_ids": [f"ksi_{'0' * 32}"] * 501},
+    ]
+    for body in bodies:
         own = f"/knowledge-stores/{first.id}/item-collections/{collection.id}/items/add"
         assert (await ask(place, "POST", own, json=body))[0] == 400, body
 
 
 async def test_renaming_to_nothing_is_refused(place: Place) -> None:
     store = await open_client(place).knowledge_stores.create(name="one")
-    for body in ({"name": ""}, {"name": 5}, {"metadata": []}, {"description": 5}):
+    bodies: list[Any] = [{"name": ""}, {"name": 5}, {"metadata": []}, {"description": 5}]
+    for body in bodies:
         assert (await ask(place, "PATCH", f"/knowledge-stores/{store.id}", json=body))[0] == 400, body
     assert (await ask(place, "PATCH", f"/knowledge-stores/{store.id}", json={"name": None}))[1]["name"] == "one"

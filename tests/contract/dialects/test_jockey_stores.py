@@ -247,3 +247,23 @@ async def test_other_tenants_see_nothing(place: Place, client: Any) -> None:
             await call
         assert (caught.value.status_code, caught.value.body["code"]) == (404, "resource_not_exist")
     assert [one async for one in await other.assets.list()] == []
+
+
+async def test_key_of_one_user_reads_stores_and_does_not_change_them(place: Place, client: Any) -> None:
+    store_id, (item,) = await fill(client, ("trams.md", TRAMS))
+    bound = open_client(place, key=await place.make_key(user="ada"))
+    assert (await bound.knowledge_store_items.retrieve(store_id, item.id)).status == "ready"
+    place.will_say("ok")
+    asked: Any = [{"type": "message", "role": "user", "content": "hi"}]
+    assert (await bound.responses.create(knowledge_store_id=store_id, input=asked)).status == "completed"
+    for call in (
+        bound.knowledge_stores.create(name="Own"),
+        bound.knowledge_stores.update(store_id, name="Mine"),
+        bound.knowledge_stores.delete(store_id),
+        bound.knowledge_store_items.create(store_id, asset_id=item.asset_id),
+        bound.knowledge_store_items.delete(store_id, item.id),
+        bound.knowledge_store_item_collections.create(store_id, name="Own"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            await call
+        assert (caught.value.status_code, caught.value.body["code"]) == (403, "api_not_allowed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +14,7 @@ from typing import Any, get_args
 from multiturn.engine.ports_assets import ReadOrder
 from multiturn.errors import MultiturnError, UnreadableFile
 from multiturn.model.asset import AssetKind, Fetched, Probe
-from multiturn.model.segment import Note, Picture, Place, Progress, Reading, Segment
+from multiturn.model.segment import Note, Picture, Place, Progress, Reading, Segment, Sound
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 
@@ -21,7 +22,7 @@ JPEG = b"\xff\xd8 a picture \xff\xd9"
 @dataclass(slots=True)
 class ScriptedReaders:
     """Reads a file by its first line, ``kind``, and the lines behind it: each is a segment of its own. A line that
-    begins with ``!`` does something else: ``!page 3``, ``!frame 2``, ``!note …``.
+    begins with ``!`` does something else: ``!page 3``, ``!frame 2``, ``!sound``, ``!note …``, ``!title …``.
 
     ``errors`` are raised by the next calls, in their order, before anything is read; while ``gate`` is set a read waits
     for it behind its first reading. ``calls`` counts probes, reads, thumbnails and hls by file.
@@ -39,7 +40,9 @@ class ScriptedReaders:
         kind = path.read_text("utf-8").split("\n", 1)[0]
         for known in get_args(AssetKind):
             if known == kind:
-                return Probe(kind=known, mime=f"{kind}/x-test", duration_s=60.0, technical={"video_width": 640})
+                title = re.search(r"^!title (.*)$", path.read_text("utf-8"), re.MULTILINE)
+                technical = {"video_width": 640, **({"title": title[1]} if title else {})}
+                return Probe(kind=known, mime=f"{kind}/x-test", duration_s=60.0, technical=technical)
         raise UnreadableFile(f"'{filename}' is nothing that is read.")
 
     async def read(self, path: Path, order: ReadOrder) -> AsyncGenerator[Reading]:
@@ -50,8 +53,8 @@ class ScriptedReaders:
         lines = path.read_text("utf-8").splitlines()[1:]
         page = 1
         for number, line in enumerate(lines):
-            if line.startswith("!page "):
-                page = int(line.removeprefix("!page "))
+            if line.startswith(("!page ", "!title ")):
+                page = int(line.split()[1]) if line.startswith("!page ") else page
                 continue
             yield self._say(line, number, page, is_heard=order.probe.kind != "document")
             yield Progress(share=(number + 1) / len(lines))
@@ -62,6 +65,8 @@ class ScriptedReaders:
         if line.startswith("!frame "):
             shot = int(line.removeprefix("!frame "))
             return Picture(kind="frame", jpeg=JPEG, shot=shot, start_s=shot * 5.0, end_s=shot * 5.0 + 5.0)
+        if line == "!sound":
+            return Sound(audio=b"RIFF", start_s=number * 5.0, end_s=number * 5.0 + 5.0)
         if line.startswith("!note "):
             return Note(text=line.removeprefix("!note "))
         if is_heard:
@@ -110,6 +115,20 @@ class ScriptedDescriber:
         if self.errors:
             raise self.errors.pop(0)
         return f"Picture {self.calls} of {context}."
+
+
+class ScriptedTranscriber:
+    """Hears the same in every sound; ``errors`` are raised by the next calls."""
+
+    def __init__(self, *errors: MultiturnError) -> None:
+        self.errors = list(errors)
+
+    async def transcribe(self, audio: bytes, *, start_s: float) -> Sequence[Segment]:
+        """Say what is heard."""
+        if self.errors:
+            raise self.errors.pop(0)
+        place = Place(start_s=start_s, end_s=start_s + 2.0)
+        return [Segment(text=f"Heard at {start_s:g} seconds.", modality="speech", place=place)]
 
 
 class ScriptedExtractor:

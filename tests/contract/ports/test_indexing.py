@@ -15,7 +15,7 @@ from multiturn.model.segment import Place
 from multiturn.store.database import Database
 from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 from tests.contract.ports.indexing import Indexing
-from tests.contract.ports.scripted_readers import JPEG, ScriptedDescriber
+from tests.contract.ports.scripted_readers import JPEG, ScriptedDescriber, ScriptedTranscriber
 
 TEXT = (
     "Humpback whales sing long songs that change from year to year.",
@@ -99,6 +99,42 @@ async def test_pictures_do_without_captions(desk: Indexing) -> None:
     asset = await desk.make_ready("video", "Hello there.", "!frame 0", "!frame 1", name="talk.mp4")
     item = await desk.index(await desk.add(await desk.make_store(), asset))
     assert (item.status, item.notes) == ("ready", ("1 pictures have no caption: The model is away.",))
+
+
+async def test_a_model_that_sees_nothing_is_asked_no_more(desk: Indexing) -> None:
+    describer = ScriptedDescriber(*[Unavailable("The model is away.")] * 9)
+    desk.equip(describer=describer)
+    frames = [f"!frame {number}" for number in range(20)]
+    asset = await desk.make_ready("video", "Hello there.", *frames, name="talk.mp4")
+    item = await desk.index(await desk.add(await desk.make_store(), asset))
+    assert item.notes == ("20 pictures have no caption: The model is away.",)
+    assert describer.calls < 9
+
+
+async def test_sounds_are_heard_elsewhere(desk: Indexing) -> None:
+    desk.equip(transcriber=ScriptedTranscriber(Unavailable("The model is busy.")), is_speech_coming=lambda: True)
+    store = await desk.make_store()
+    item = await desk.add(store, await desk.make_ready("audio", "!sound", "!sound", name="talk.ogg"))
+    assert (await desk.index(item)).status == "queued"
+    desk.clock.pass_(seconds=1)
+    assert (await desk.index(item)).status == "ready"
+    (hit,) = (await desk.search(store, "5 seconds")).hits[:1]
+    assert (hit.text, hit.place) == ("Heard at 5 seconds.", Place(start_s=5.0, end_s=7.0))
+    assert desk.readers.orders[-1].sounds
+
+
+async def test_an_item_is_called_as_its_file_says(desk: Indexing) -> None:
+    store = await desk.make_store()
+    asset = await desk.make_ready("document", "!title The Whale Report", *TEXT)
+    named = await desk.add(store, asset)
+    assert (await desk.index(named)).title == "The Whale Report"
+    assert [hit.item.title for hit in (await desk.search(store, "report")).hits[:1]] == ["The Whale Report"]
+
+
+async def test_its_owners_title_stays(desk: Indexing) -> None:
+    asset = await desk.make_ready("document", "!title The Whale Report", *TEXT)
+    item = await desk.add(await desk.make_store(), asset, title="My whales")
+    assert (await desk.index(item)).title == "My whales"
 
 
 async def test_what_a_reader_says_is_kept_as_notes(desk: Indexing) -> None:

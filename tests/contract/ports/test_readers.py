@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -170,6 +172,42 @@ async def test_a_cancelled_caller_ends_its_reader(file: Path) -> None:
         await task
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from tests.contract.ports.test_readers import ORDER, open_stumbling
+
+async def main():
+    async for reading in open_stumbling().read(Path(sys.argv[1]), ORDER):
+        print(reading.text, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next frame finds the pipe broken")
+async def test_a_reader_ends_with_a_killed_server(file: Path) -> None:
+    file.write_text("pid")
+    environ = os.environ | {"PYTHONPATH": str(HERE.parents[2])}
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(file), stdout=PIPE, env=environ)
+    assert server.stdout is not None
+    pid = int(await server.stdout.readline())
+    assert is_running(pid)
+    server.kill()
+    await server.wait()
+    async with asyncio.timeout(10):
+        while is_running(pid):
+            await asyncio.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and not only waits for its end to be noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 async def test_probes_come_back_clean_and_in_time(file: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Self
 import httpx
 
 from multiturn_client.asynchronous.agents import AsyncAgents
+from multiturn_client.asynchronous.assets import AsyncAssets
 from multiturn_client.asynchronous.runs import AsyncRuns
 from multiturn_client.asynchronous.sessions import AsyncSessions
+from multiturn_client.asynchronous.stores import AsyncStores
 from multiturn_client.asynchronous.transport import AsyncTransport
 from multiturn_client.asynchronous.users import AsyncUsers
 from multiturn_client.records import Health
@@ -21,7 +23,8 @@ MAX_RETRIES = 3
 
 
 class AsyncMultiturn:
-    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users`` and ``runs``.
+    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``assets`` and
+    ``stores``.
 
     ``api_key`` is left to ``MULTITURN_API_KEY``, ``base_url`` to ``MULTITURN_BASE_URL`` or http://127.0.0.1:8000.
     ``timeout``: seconds between two signs of life of the server (default 600; to connect, at most 5). ``max_retries``:
@@ -60,6 +63,8 @@ class AsyncMultiturn:
         self.agents = AsyncAgents(self._transport)
         self.users = AsyncUsers(self._transport)
         self.runs = AsyncRuns(self._transport)
+        self.assets = AsyncAssets(self._transport)
+        self.stores = AsyncStores(self._transport)
 
     @property
     def base_url(self) -> str:

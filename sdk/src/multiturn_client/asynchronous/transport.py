@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from multiturn_client.errors import ApiError, ConnectionFailed, MultiturnError, RequestTimeout, read_error
+from multiturn_client.files import Upload
 from multiturn_client.requests import Request
 from multiturn_client.retries import PassingError, find_pause_s, may_retry
 from multiturn_client.version import VERSION
@@ -104,9 +105,15 @@ class AsyncTransport:
             self.base_url + request.path,
             params=list(request.query) or None,
             content=content,
+            **write_form(request.upload),
             headers=[(name.encode(), value) for name, value in headers],
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_S)),
         )
+
+
+def write_form(upload: Upload | None) -> dict[str, Any]:
+    """A file and its fields as httpx takes them."""
+    return {"files": {"file": (upload.filename, upload.stream)}, "data": dict(upload.fields)} if upload else {}
 
 
 # What is raised before the server can have seen the request.

@@ -11,8 +11,10 @@ import httpx
 from multiturn_client.records import Health
 from multiturn_client.requests import Request
 from multiturn_client.synchronous.agents import Agents
+from multiturn_client.synchronous.assets import Assets
 from multiturn_client.synchronous.runs import Runs
 from multiturn_client.synchronous.sessions import Sessions
+from multiturn_client.synchronous.stores import Stores
 from multiturn_client.synchronous.transport import Transport
 from multiturn_client.synchronous.users import Users
 
@@ -21,7 +23,8 @@ MAX_RETRIES = 3
 
 
 class Multiturn:
-    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users`` and ``runs``.
+    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``assets`` and
+    ``stores``.
 
     ``api_key`` is left to ``MULTITURN_API_KEY``, ``base_url`` to ``MULTITURN_BASE_URL`` or http://127.0.0.1:8000.
     ``timeout``: seconds between two signs of life of the server (default 600; to connect, at most 5). ``max_retries``:
@@ -60,6 +63,8 @@ class Multiturn:
         self.agents = Agents(self._transport)
         self.users = Users(self._transport)
         self.runs = Runs(self._transport)
+        self.assets = Assets(self._transport)
+        self.stores = Stores(self._transport)
 
     @property
     def base_url(self) -> str:

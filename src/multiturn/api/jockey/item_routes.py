@@ -12,7 +12,14 @@ from starlette.routing import Route
 from multiturn.api.auth import authenticate
 from multiturn.api.errors import write_response
 from multiturn.api.jockey.names import read_given, read_path
-from multiturn.api.jockey.reading import NAMES, read_pages, read_request, read_sorting, read_words
+from multiturn.api.jockey.reading import (
+    NAMES,
+    authenticate_tenant,
+    read_pages,
+    read_sorting,
+    read_tenant_request,
+    read_words,
+)
 from multiturn.api.jockey.render_stores import render_collection, render_item
 from multiturn.api.jockey.store_routes import STORES, find_assets, path_of, read_change
 from multiturn.api.jockey.store_wire import (
@@ -56,7 +63,7 @@ class ItemRoutes:
 
     async def create_item(self, request: Request) -> Response:
         """Put an asset into a store; it is indexed in the background."""
-        caller, body = await read_request(self.services, request, JockeyItemOrderBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyItemOrderBody)
         check_pairs(body.metadata or {}, ITEM_RULES)
         item = await self.services.stores.add_item(
             caller.tenant_id, read_store(request), body.asset_id, kind=body.asset_type, metadata=body.metadata or {}
@@ -81,14 +88,14 @@ class ItemRoutes:
 
     async def delete_item(self, request: Request) -> Response:
         """Take an item out of its store; the asset stays."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate_tenant(self.services, request)
         item_id = read_path(request.path_params["item_id"], ITEMS)
         await self.services.stores.delete_item(caller.tenant_id, read_store(request), item_id)
         return Response(status_code=204)
 
     async def create_collection(self, request: Request) -> Response:
         """Make a collection."""
-        caller, body = await read_request(self.services, request, JockeyCollectionOrderBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyCollectionOrderBody)
         check_pairs(body.metadata or {}, STORE_RULES)
         made = await self.services.stores.create_collection(
             caller.tenant_id,
@@ -115,7 +122,7 @@ class ItemRoutes:
 
     async def change_collection(self, request: Request) -> Response:
         """Change what is named of a collection."""
-        caller, body = await read_request(self.services, request, JockeyChangeBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyChangeBody)
         changed = await self.services.stores.change_collection(
             caller.tenant_id, *read_collection(request), read_change(body)
         )
@@ -123,7 +130,7 @@ class ItemRoutes:
 
     async def delete_collection(self, request: Request) -> Response:
         """Delete a collection; its items stay in the store."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate_tenant(self.services, request)
         await self.services.stores.delete_collection(caller.tenant_id, *read_collection(request))
         return Response(status_code=204)
 
@@ -139,7 +146,7 @@ class ItemRoutes:
 
     async def add_members(self, request: Request) -> Response:
         """Put items into a collection; those that are in it stay."""
-        caller, body = await read_request(self.services, request, JockeyMembersBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyMembersBody)
         changed = await self.services.stores.add_members(
             caller.tenant_id, *read_collection(request), read_members(body)
         )
@@ -147,7 +154,7 @@ class ItemRoutes:
 
     async def remove_members(self, request: Request) -> Response:
         """Take items out of a collection; those that are not in it do not matter."""
-        caller, body = await read_request(self.services, request, JockeyMembersBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyMembersBody)
         await self.services.stores.remove_members(caller.tenant_id, *read_collection(request), read_members(body))
         return Response(status_code=204)
 

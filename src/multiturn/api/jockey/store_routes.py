@@ -13,7 +13,13 @@ from multiturn.api.auth import authenticate
 from multiturn.api.errors import write_response
 from multiturn.api.jockey.media import Media
 from multiturn.api.jockey.names import read_path
-from multiturn.api.jockey.reading import read_pages, read_request, read_sorting
+from multiturn.api.jockey.reading import (
+    authenticate_tenant,
+    read_pages,
+    read_request,
+    read_sorting,
+    read_tenant_request,
+)
 from multiturn.api.jockey.render_stores import render_store
 from multiturn.api.jockey.search import Shown, read_search, render_hits
 from multiturn.api.jockey.store_wire import JockeyChangeBody, JockeySearchBody, JockeyStoreOrderBody
@@ -47,7 +53,7 @@ class StoreRoutes:
 
     async def create_store(self, request: Request) -> Response:
         """Make a store."""
-        caller, body = await read_request(self.services, request, JockeyStoreOrderBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyStoreOrderBody)
         check_pairs(body.metadata or {}, STORE_RULES)
         store = await self.services.stores.create(
             caller.tenant_id,
@@ -72,7 +78,7 @@ class StoreRoutes:
 
     async def change_store(self, request: Request) -> Response:
         """Change what is named of a store."""
-        caller, body = await read_request(self.services, request, JockeyChangeBody)
+        caller, body = await read_tenant_request(self.services, request, JockeyChangeBody)
         changed = await self.services.stores.change(
             caller.tenant_id, read_path(path_of(request), STORES), read_change(body)
         )
@@ -80,7 +86,7 @@ class StoreRoutes:
 
     async def delete_store(self, request: Request) -> Response:
         """Delete a store with its items; the assets stay."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate_tenant(self.services, request)
         await self.services.stores.delete(caller.tenant_id, read_path(path_of(request), STORES))
         return Response(status_code=204)
 

@@ -62,7 +62,9 @@ class AssetRoutes:
         caller = await authenticate(self.services, request.headers)
         assets = self.services.assets
         if is_multipart(request):
-            async with read_upload(request, assets, caller.tenant_id) as form:
+            # It is streamed: nothing speaks for the limit that other dialects have for one upload.
+            limit = assets.limits.multipart_bytes_max
+            async with read_upload(request, assets, caller.tenant_id, bytes_max=limit) as form:
                 asset = await assets.add(caller.tenant_id, read_form(form), form.received)
         else:
             body = await self._read(request, AssetOrderBody)

@@ -156,7 +156,8 @@ OPERATIONS = (
         summary="Put a file in",
         text="As a form with a `file`, or by its URL (JSON, or a form with `url`): then it is fetched in the "
         "background, from the public Internet only. Its content decides what it is, not its name. It is `processing` "
-        "until that was looked at; then it can go into knowledge stores.",
+        "until that was looked at; then it can go into knowledge stores. A file may be as large as "
+        "`MULTITURN_MULTIPART_BYTES_MAX` (10 GiB): it is streamed.",
         parameters=(USER,),
         body=Body(
             shape=AssetOrderBody,

@@ -46,16 +46,14 @@ class Sentence(NamedTuple):
 
 
 class Words(NamedTuple):
-    """How often the terms of an item occur, in how many of its sentences, and how they are written."""
+    """How often the terms of an item occur, how each is mostly written, and what it says of its item: more the more
+    often it is said, less the more sentences say it anyway.
+    """
 
-    counts: Counter[int]
-    spread: Counter[int]
-    written: Mapping[int, Counter[str]]
+    counts: Mapping[int, int]
+    written: Mapping[int, str]
+    weights: Mapping[int, float]
     sentences: int
-
-    def weigh(self, term: int) -> float:
-        """What a term says of its item: more the more often it is said, less the more sentences say it anyway."""
-        return log1p(self.counts[term]) * log(1 + self.sentences / (1 + self.spread[term]))
 
 
 class DigestBuilder:
@@ -103,15 +101,20 @@ class DigestBuilder:
 
 def count_words(sentences: Sequence[Sentence], reader: TermReader) -> Words:
     """Count the words of an item."""
-    counts: Counter[int] = Counter()
-    written: dict[int, Counter[str]] = {}
+    said: Counter[str] = Counter()
+    spread: Counter[int] = Counter()
     for sentence in sentences:
-        for word in WORD.findall(sentence.text):
-            for term in reader.read(word):
-                counts[term] += 1
-                written.setdefault(term, Counter())[word] += 1
-    spread = Counter(term for sentence in sentences for term in sentence.terms)
-    return Words(counts, spread, written, len(sentences))
+        said.update(WORD.findall(sentence.text))
+        spread.update(sentence.terms)
+    counts: Counter[int] = Counter()
+    written: dict[int, str] = {}
+    for word, times in said.most_common():
+        for term in reader.read(word):
+            counts[term] += times
+            written.setdefault(term, word)
+    total = len(sentences)
+    weights = {term: log1p(count) * log(1 + total / (1 + spread[term])) for term, count in counts.items()}
+    return Words(counts, written, weights, total)
 
 
 def score(sentence: Sentence, words: Words) -> float:
@@ -119,7 +122,8 @@ def score(sentence: Sentence, words: Words) -> float:
     little.
     """
     length = len(WORD.findall(sentence.text))
-    weight = sum(words.weigh(term) for term in sentence.terms if words.counts[term] > 1 or words.sentences < WORDS_MIN)
+    least = 1 if words.sentences < WORDS_MIN else 2
+    weight = sum(words.weights.get(term, 0.0) for term in sentence.terms if words.counts.get(term, 0) >= least)
     fit = min(1.0, length / WORDS_MIN) * min(1.0, WORDS_MAX / max(length, 1))
     return fit * weight / sqrt(max(length, WORDS_MIN))
 
@@ -171,11 +175,11 @@ def highlight(sentence: Sentence) -> Highlight:
 
 def list_keywords(words: Words) -> Iterator[str]:
     """The most telling words as they are mostly written: no numbers, nothing that was said once where much is."""
-    ranked = sorted(words.counts, key=lambda term: (-words.weigh(term), term))
+    ranked = sorted(words.counts, key=lambda term: (-words.weights[term], term))
     least = 2 if words.sentences > WORDS_MIN else 1
     found = 0
     for term in ranked:
-        (word, _), *_ = words.written[term].most_common(1)
+        word = words.written[term]
         if words.counts[term] >= least and len(word) > 2 and LETTERS.search(word):
             yield word
             found += 1

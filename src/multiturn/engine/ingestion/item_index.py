@@ -41,11 +41,12 @@ WITHOUT_VECTORS = "It is found by its words alone until the embedding model answ
 
 
 async def walk(parts: PartStore, item: StoreItem, modality: Modality | None = None) -> AsyncIterator[Placed]:
-    """The parts of an item in their order, of one modality or all."""
+    """The parts of an item in their order, of one modality or all; turns pass between them."""
     after = -1
     while batch := await parts.list_parts(item.tenant_id, item.id, after=after, limit=PARTS_AT_ONCE, modality=modality):
         for starts, part in batch:
             yield Placed(starts, part)
+            await asyncio.sleep(0)
         after = batch[-1][0]
 
 

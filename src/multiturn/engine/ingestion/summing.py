@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import msgspec
@@ -49,7 +50,7 @@ async def sum_up(attempt: Attempt) -> None:
     async for placed in walk(attempt.equipment.parts, item):
         builder.add(placed)
         sample.add(placed)
-    digest = builder.build(item.title)
+    digest = await asyncio.to_thread(builder.build, item.title)
     await attempt.advance(0.3)
     digest = await write_summary(attempt, digest, sample)
     attempt.item = msgspec.structs.replace(attempt.item, digest=digest)

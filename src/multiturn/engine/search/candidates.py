@@ -17,7 +17,7 @@ from multiturn.engine.search.similarity import VectorView, find_greatest
 
 # So many postings are looked at, those of the rarest words first; of commoner words only what the best entries by those
 # hold. Words alone that are in so many entries say little, and take 15 ns for each of them.
-POSTINGS_MAX = 250_000
+POSTINGS_MAX = 120_000
 # Of how many entries by their rare words the common ones are looked up, for each that is wanted.
 LOOKED_UP_FACTOR = 10
 
