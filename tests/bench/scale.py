@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from multiturn.engine.indexing import SEGMENT_CHUNKS
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.search.index import Query, SearchOptions
 from multiturn.engine.search.segment import IndexSegment, quantize
-from multiturn.engine.store_index import INLINE_CHUNKS_MAX, SEGMENTS_PER_PAGE, StoreIndex, run
+from multiturn.engine.store_index import INLINE_CHUNKS_MAX, SEGMENTS_PER_PAGE, StoreIndex, carry_out
 from multiturn.engine.store_search import StoreSearch, search_stores
 from multiturn.model.knowledge import DocumentSegment, KnowledgeItem, Owner, SearchOrder, SegmentChange
 from multiturn.store.keys import SqlKeyStore
@@ -102,23 +102,27 @@ async def measure_size(size: int) -> Figures:
     took_s = 0.0
     for changes in list_pages(corpus, size):
         began = perf_counter()
-        await run(held.apply, changes, is_long=len(held) > INLINE_CHUNKS_MAX)
+        await carry_out(held.apply, changes, is_long=len(held) > INLINE_CHUNKS_MAX)
         took_s += perf_counter() - began
     held.publish()
     questions = [corpus.ask() for _ in range(SEARCHES)]
+    cpu_s = process_time()
     hybrid = [await time_search(held, query) for query in questions]
+    cpu_s = process_time() - cpu_s
     new = list(list_pages(corpus, SEGMENT_CHUNKS, first=size))
     began = perf_counter()
-    await run(held.apply, new[0], is_long=True)
+    await carry_out(held.apply, new[0], is_long=True)
     held.publish()
     added_s = perf_counter() - began
     found = held.view.index.tables[MODEL]
     return {
         "search_ms": summarise(hybrid),
+        "search_cpu_ms": round(1000 * cpu_s / SEARCHES, 1),
+        "load": round(os.getloadavg()[0], 1),
         "words_alone_ms": summarise([await time_search(held, query, alpha=0.0) for query in questions]),
         "vectors_alone_ms": summarise([await time_search(held, query, alpha=1.0) for query in questions]),
         "nearest_10_found": round(float(np.mean([rate_nearest(found, query) for query in questions[:20]])), 3),
-        "postings": sum(len(part.rows) for part in held.index.postings.runs),
+        "postings": sum(len(part.rows) for part in held.index.postings.sorted),
         "index_mb": round(held.size_bytes / 1e6),
         "process_grew_mb": round((read_memory() - before) / 1e6),
         "loading_s": round(took_s, 1),
@@ -148,7 +152,7 @@ async def time_search(held: StoreIndex, query: Query, *, alpha: float = 0.5) -> 
     """How long one search takes, in milliseconds."""
     began = perf_counter()
     search = StoreSearch(stores=[held.view], query=query, options=SearchOptions(limit=10, alpha=alpha))
-    await run(search_stores, search, is_long=len(held) > INLINE_CHUNKS_MAX)
+    await carry_out(search_stores, search, is_long=len(held) > INLINE_CHUNKS_MAX)
     return 1000 * (perf_counter() - began)
 
 

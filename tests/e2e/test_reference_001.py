@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,21 @@ async def test_chat_function_of_the_page_goes_on_in_one_session(cinema: Cinema) 
     )
     assert themes.startswith("Honey bees dance")
     assert [part["text"] for part in await read_answers(cinema, session)] == [themes, videos]
+
+
+async def test_transcript_has_the_times_of_its_words(cinema: Cinema) -> None:
+    async with aiohttp.ClientSession(cinema.server.url, headers=cinema.server.headers) as http:
+        async with http.get("/v1.3/assets?filename=BREAD") as reply:
+            (asset,) = (await reply.json())["data"]
+        path = f"/v1.3/assets/{asset['_id']}/transcription?include=words&include=utterances,sentences"
+        async with http.get(path) as reply:
+            told = await reply.json()
+    assert told["status"] == "ready"
+    said = next(talk for talk in cinema.talks.values() if "yeast" in talk.said[0].text).find_said("yeast")
+    word = next(word for word in told["words"] if word["value"].strip(".,") == "yeast")
+    assert said.start_s - 1 <= word["start"] < word["end"] <= said.end_s + 1
+    for units in (told["sentences"], told["utterances"]):
+        assert all(before["end"] <= after["start"] + 0.01 for before, after in pairwise(units))
 
 
 @pytest.mark.node

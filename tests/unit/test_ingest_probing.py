@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from multiturn.ingest.probing import probe
 from multiturn.ingest.readers import EPUB, EXCEL, POWERPOINT, WORD
 from multiturn.ingest.refusal import Refusal
+from multiturn.ingest.sniffing import sniff
 from tests.documents import make_archive, make_epub, make_excel, make_pdf, make_powerpoint, make_word
 from tests.unit.reading import read_all, read_segments
 
@@ -101,6 +103,21 @@ def test_damaged_documents_are_refused_or_read(file: Path, kind: str) -> None:
 )
 def test_what_cannot_be_read_says_why(file: Path, data: bytes, said: str) -> None:
     assert said in refuse_bytes(file, data)
+
+
+@pytest.mark.parametrize("name", ["BMP", "PNG", "GIF", "TIFF", "JPEG", "WEBP"])
+def test_pictures_are_no_texts(file: Path, name: str) -> None:
+    """Every fourth byte of the bitmap is 0, much as in a text in UTF-16."""
+    image = Image.effect_noise((64, 64), 40).convert("RGBA")
+    image.putalpha(0)
+    (image if name == "BMP" else image.convert("RGB")).save(file, name)
+    assert sniff(file, "file") == "media"
+
+
+@pytest.mark.parametrize("text", ["BMW has built cars since 1928.", "RIFF RAFF", "GIF89 is old", "G" * 400, "ID3 tags"])
+def test_texts_are_no_pictures(file: Path, text: str) -> None:
+    file.write_text(text)
+    assert sniff(file, "file") == "text/plain"
 
 
 def test_noise_is_of_no_kind(file: Path) -> None:

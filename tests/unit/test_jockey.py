@@ -107,6 +107,15 @@ async def test_silence_is_told_and_nothing_is_lost() -> None:
     assert 1 <= len(told) - 2 <= 3
 
 
+async def test_first_silence_may_be_shorter() -> None:
+    async def tell() -> AsyncGenerator[Event]:
+        await asyncio.sleep(0.05)
+        yield end()
+
+    told = [event async for event in with_silences(tell(), 60, first_s=0.01)]
+    assert [type(event) for event in told] == [type(None), Ended]
+
+
 async def test_silences_end_with_who_listens() -> None:
     closed = asyncio.Event()
 

@@ -87,7 +87,7 @@ def cut_png(folder: Path) -> bytes:
 
 
 def bomb(folder: Path) -> bytes:
-    Image.new("1", (30_000, 30_000)).save(folder / "bomb.png")
+    Image.new("1", (10_000, 10_001)).save(folder / "bomb.png")
     return (folder / "bomb.png").read_bytes()
 
 
@@ -114,6 +114,10 @@ def join_others(folder: Path) -> bytes:
     return b"ffconcat version 1.0\nfile /etc/passwd\n"
 
 
+def begin_heic(folder: Path) -> bytes:
+    return b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(200)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -126,6 +130,7 @@ def join_others(folder: Path) -> bytes:
         (cut_png, "cut off or damaged"),
         (bomb, "more than 100 megapixels"),
         (protect, "encrypted"),
+        (begin_heic, "save the image as JPEG"),
     ],
 )
 def test_bad_file_is_refused_with_its_reason(tmp_path: Path, make: Callable[[Path], bytes], reason: str) -> None:

@@ -60,7 +60,7 @@ def seek(index: SearchIndex, *terms: int, limit: int = 10, allowed: NDArray[np.b
     return find_candidates(view, Sought(held, worths, {}, allowed, limit))
 
 
-def test_runs_hold_what_was_added() -> None:
+def test_sorted_postings_hold_what_was_added() -> None:
     kept, rows = Postings(), np.arange(3000, dtype=np.int32)
     terms = CHANCE.integers(0, 40, 3000).astype(np.uint32)
     counts = CHANCE.integers(1, 200, 3000).astype(np.uint8)
@@ -68,20 +68,20 @@ def test_runs_hold_what_was_added() -> None:
         kept.add(terms[first : first + 100], rows[first : first + 100], counts[first : first + 100])
         if first % 300 == 0:
             kept.sort()
-    assert 1 < len(kept.runs) < 5
+    assert 1 < len(kept.sorted) < 5
     for term, held in enumerate(kept.view.gather(range(40))):
         assert held.rows.tolist() == rows[terms == term].tolist()
         assert held.counts.tolist() == counts[terms == term].tolist()
 
 
-def test_large_runs_are_merged_a_part_at_a_time() -> None:
+def test_many_postings_are_merged_some_at_a_time() -> None:
     size = postings.MERGED_AT_ONCE + 1000
     kept = Postings()
     for first in (0, size):
         rows = np.arange(first, first + size, dtype=np.int32)
         kept.add((rows % 3).astype(np.uint32), rows, np.ones(size, np.uint8))
-    (run,) = kept.runs
-    assert len(run.rows) == 2 * size
+    (part,) = kept.sorted
+    assert len(part.rows) == 2 * size
     (held,) = kept.view.gather([2])
     assert held.rows.tolist() == [row for row in range(2 * size) if row % 3 == 2]
 

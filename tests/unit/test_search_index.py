@@ -118,7 +118,7 @@ def test_many_postings_are_sorted() -> None:
     kept = postings.Postings()
     kept.add(terms, np.arange(len(terms), dtype=np.int32), np.ones(len(terms), np.uint8))
     matches = kept.match({7: 1.0, postings.SCANNED_MAX + 5: 1.0})
-    assert [len(run.rows) for run in kept.runs] == [len(terms)]
+    assert [len(part.rows) for part in kept.sorted] == [len(terms)]
     assert matches.rows.tolist() == [len(terms) - 1 - 7]
 
 

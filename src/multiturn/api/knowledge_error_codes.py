@@ -48,8 +48,8 @@ KNOWLEDGE = (
     ErrorCode(
         "file_too_large",
         413,
-        "A file is over the limit: `MULTITURN_MULTIPART_BYTES_MAX` (10 GiB); for one upload in Jockey's and in OpenAI's "
-        "dialect `MULTITURN_UPLOAD_BYTES_MAX` (200 MiB).",
+        "A file is over the limit: `MULTITURN_MULTIPART_BYTES_MAX` (10 GiB), or, for one upload in Jockey's and in "
+        "OpenAI's dialect, `MULTITURN_UPLOAD_BYTES_MAX` (200 MiB).",
         "Send a large file to `/v1/assets`, or in parts; or raise the limit.",
     ),
     ErrorCode(
@@ -92,6 +92,13 @@ KNOWLEDGE = (
     ErrorCode("collection_not_found", 404, "The knowledge store has no such collection.", "List its collections."),
     ErrorCode(
         "collection_exists", 409, "The knowledge store has a collection of this name already.", "Take another name."
+    ),
+    ErrorCode(
+        "store_full",
+        413,
+        "The knowledge store would have more than 2,000,000 chunks of about 1,000 characters. The item that did not fit "
+        "has failed.",
+        "Put it into another store, or delete items of this one.",
     ),
     ErrorCode(
         "reader_unavailable",

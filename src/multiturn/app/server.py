@@ -36,6 +36,7 @@ from multiturn.app.models import (
 from multiturn.app.services import make_services
 from multiturn.app.stores import open_database, open_stores, read_clock
 from multiturn.config import Settings
+from multiturn.engine.ingestion.item_index import DueVectors
 from multiturn.engine.keys import Keys
 from multiturn.engine.ports import Embedder, Upstream
 from multiturn.engine.retention import Recovery, Retention
@@ -126,7 +127,8 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     recovery = Recovery(server_id, stores.servers, stores.turns, engine.runs, read_clock)
     events_life = timedelta(seconds=settings.events_life_s)
     retention = Retention(stores.retention, read_clock, engine.metrics, events_life=events_life)
-    embeds = (engine.knowledge.embed_due, engine.indexes.embed_due)
+    due = DueVectors(stores.parts, models.embedder, read_clock)
+    embeds = (engine.knowledge.embed_due, engine.indexes.embed_due, due.embed_due)
     rounds = Rounds(recovery, retention, engine.runs, embeds, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)

@@ -40,8 +40,8 @@ async def show_example(url: str, key: str, folder: Path) -> None:
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, timeout=timeout) as http:
         client = Client(http, url)
         try:
-            if not await is_there(client):
-                with quiet_log():
+            with quiet_log():
+                if not await is_there(client):
                     await fill(client, folder)
                     await ask_all(client)
         except MultiturnError as error:

@@ -39,7 +39,8 @@ class Watch:
         return item if item["status"] not in AT_WORK else await self._wait(self.items, item)
 
     async def _wait(self, waiting: dict[str, asyncio.Future[Body]], body: Body) -> Body:
-        future = waiting[body["id"]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
+        waiting[body["id"]] = future
         self.pause_s = LOOK_SOON_S
         try:
             return await future

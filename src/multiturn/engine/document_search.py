@@ -21,7 +21,7 @@ from multiturn.engine.ports_knowledge import KnowledgeStore, Reranker
 from multiturn.engine.search.index import Query, SearchOptions
 from multiturn.engine.search.ranking import weigh_terms
 from multiturn.engine.search.terms import TermReader
-from multiturn.engine.store_index import INLINE_CHUNKS_MAX, StoreIndexes, run
+from multiturn.engine.store_index import INLINE_CHUNKS_MAX, StoreIndexes, carry_out
 from multiturn.engine.store_search import Found, StoreSearch, find_models, read_vectors, search_stores
 from multiturn.engine.store_view import StoreView, limits_of
 from multiturn.errors import InvalidRequest, MultiturnError, Unavailable, UpstreamError
@@ -127,7 +127,7 @@ class DocumentSearch:
         )
         # A thread keeps nobody waiting while much is looked through.
         is_long = sum(len(view.index) for view in views) > INLINE_CHUNKS_MAX
-        found = await run(search_stores, search, is_long=is_long) if stores else []
+        found = await carry_out(search_stores, search, is_long=is_long) if stores else []
         hits = await self._describe(tenant_id, found, ask.order)
         if self._reranks(ask.order):
             hits = await self._rerank(ask, hits)

@@ -149,11 +149,11 @@ class StoreIndexes:
     async def _refresh(self, tenant_id: UUID, state: StoreState, held: StoreIndex) -> None:
         if held.version < state.erased and held.segments:
             survey = await self.store.survey(tenant_id, state)
-            await run(held.reconcile, survey, is_long=len(held) > INLINE_CHUNKS_MAX)
+            await carry_out(held.reconcile, survey, is_long=len(held) > INLINE_CHUNKS_MAX)
         while held.version < state.version:
             changes = await self.store.list_changes(tenant_id, state, after=held.place, limit=SEGMENTS_PER_PAGE)
             is_long = len(held) > INLINE_CHUNKS_MAX or len(changes) > INLINE_SEGMENTS_MAX
-            await run(held.apply, changes, is_long=is_long)
+            await carry_out(held.apply, changes, is_long=is_long)
             if len(changes) < SEGMENTS_PER_PAGE:
                 held.version = state.version
             # Turns pass between two pages of a long store. Who does not wait to the end leaves what was read.
@@ -181,7 +181,7 @@ def describe(item: KnowledgeItem, parts: Sequence[int]) -> Document:
     return Document(item, tuple(accumulate(parts[:-1], initial=0)) if parts else ())
 
 
-async def run(do: Callable[[What], Found], what: What, *, is_long: bool) -> Found:
+async def carry_out(do: Callable[[What], Found], what: What, *, is_long: bool) -> Found:
     """Do something here, or in a thread when it takes long. It is done when this ends, also by a cancellation: nobody
     else may be at work on the same index.
     """

@@ -61,11 +61,18 @@ def _find_wide(sample: bytes) -> str | None:
     """The byte order of UTF-16 without a mark: NUL alone does not make a binary file."""
     half = max(len(sample) // 2, 1)
     for name, zeros, others in (("utf-16-le", sample[1::2], sample[::2]), ("utf-16-be", sample[::2], sample[1::2])):
-        if zeros.count(0) > half * ZERO_SHARE_MIN and others.count(0) < half * CONTROL_SHARE_MAX:
+        is_wide = zeros.count(0) > half * ZERO_SHARE_MIN and others.count(0) < half * CONTROL_SHARE_MAX
+        if is_wide and _is_printable(sample.decode(name, "replace")):
             return name
     # A text with some stray zeros is read still.
     few = sample.count(0) <= len(sample) * CONTROL_SHARE_MAX
     return find_encoding(sample.replace(b"\0", b" ")) if few else None
+
+
+def _is_printable(text: str) -> bool:
+    """Pixels, too, have every second byte 0; as text they make little sense."""
+    odd = sum(not (letter.isprintable() or letter.isspace()) for letter in text)
+    return odd <= len(text) * CONTROL_SHARE_MAX
 
 
 def _guess(sample: bytes) -> str | None:

@@ -53,6 +53,7 @@ def read(path: Path, options: Options) -> Iterator[Reading]:
     yield Progress(share=0.0, doing="reading")
     charset = _find_charset(read_sample(path))
     tree = parse("".join(piece.text for piece in read_pieces(path, charset)))
+    yield Progress(share=0.5, doing="reading")
     if tree is not None:
         yield from compose(list_elements(tree))
 

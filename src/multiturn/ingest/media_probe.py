@@ -53,6 +53,7 @@ PACKETS_MAX = 400
 # Two intervals between frames that differ by more than this share are not rounding.
 RATE_CHANGE = 0.25
 STREAMS_MAX = 32
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 
 
 def probe(path: Path, filename: str) -> Probe:
@@ -64,8 +65,16 @@ def probe(path: Path, filename: str) -> Probe:
         with image:
             facts = read_image_facts(image)
         return Probe(kind="image", mime=facts["file_mime_type"], technical=_describe_file(path) | facts)
+    if _read_brand(path) in HEIF_BRANDS:
+        raise Refusal("HEIC images are not read: save the image as JPEG or PNG.")
     with open_media(path) as container:
         return _probe_media(path, container)
+
+
+def _read_brand(path: Path) -> bytes:
+    """The brand of a file of the MP4 family; of others four bytes of no meaning."""
+    with path.open("rb") as file:
+        return file.read(12)[8:12]
 
 
 def _probe_media(path: Path, container: InputContainer) -> Probe:
@@ -150,11 +159,8 @@ def _measure_duration(path: Path, index: int) -> float:
 def _choose_mime(path: Path, container: InputContainer) -> str:
     names = container.format.name.split(",")
     has_video = find_video(container) is not None
-    if names[0] == "mov":
-        with path.open("rb") as file:
-            brand = file.read(12)[8:12]
-        if brand == b"qt  ":
-            return "video/quicktime" if has_video else "audio/mp4"
+    if names[0] == "mov" and _read_brand(path) == b"qt  ":
+        return "video/quicktime" if has_video else "audio/mp4"
     codecs = {stream.codec_context.name for stream in (*container.streams.video, *container.streams.audio)}
     if names[0] == "matroska" and codecs <= WEBM_CODECS:
         return "video/webm" if has_video else "audio/webm"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,17 @@ class ScanReader:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self.has_read = False
+        self._reader: Any = None
+
+    @property
+    def has_read(self) -> bool:
+        """Whether there was a picture so far."""
+        return self._reader is not None
 
     def read(self, picture: NDArray[np.uint8]) -> str:
         """What is written in a picture (rows of RGB pixels)."""
         ocr = importlib.import_module(OCR)
-        if not self.has_read:
+        if self._reader is None:
             self._reader = ocr.PageReader(self._threads)
-            self.has_read = True
         text: str = ocr.join_lines(self._reader.read(picture))
         return text

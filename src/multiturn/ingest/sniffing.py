@@ -15,13 +15,13 @@ from multiturn.ingest.refusal import Refusal
 MEDIA, UNKNOWN = "media", "unknown"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 SEARCH_BYTES = 1 << 20
-# By the beginning of a file.
-MEDIA_MARKS = (
-    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM", b"\x1aE\xdf\xa3", b"ID3",
-    b"fLaC", b"OggS", b"FLV\x01", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
-    b"\0\0\x01\xba", b"\0\0\x01\xb3",
-    b"FORM", b"#!AMR", b"caff",
-)  # fmt: skip
+# JPEG, PNG, GIF, TIFF, BMP; WAV, AVI, WebP; AIFF; Matroska, FLV, ASF, MPEG; MP3 with tags, FLAC, Ogg, AMR, CAF.
+MEDIA_HEAD = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II\*\0|MM\0\*|BM.{4}\0\0\0\0|(?:RIFF|RF64).{4}(?:WAVE|AVI |WEBP)"
+    rb"|FORM.{4}AIF[FC]|\x1aE\xdf\xa3|FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\0\0\x01[\xba\xb3]|ID3[\x02-\x04]"
+    rb"|fLaC|OggS\0|#!AMR|caff\0",
+    re.DOTALL,
+)
 # Of QuickTime and MP4, the second word.
 BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"))
 OTHERS = (
@@ -91,9 +91,9 @@ def sniff(path: Path, filename: str) -> str:
 
 
 def _is_media(head: bytes, *, is_text: bool) -> bool:
-    is_transport = head[:1] == b"G" and head[188:189] == b"G" and head[376:377] in (b"G", b"")
-    # BM and the like may also begin a text.
-    return head[4:8] in BOXES or is_transport or (head.startswith(MEDIA_MARKS) and not is_text)
+    # The packets of MPEG-TS; a text may have the letter G there, too.
+    is_transport = head[:1] == b"G" and head[188:189] == b"G" and head[376:377] in (b"G", b"") and not is_text
+    return is_transport or head[4:8] in BOXES or MEDIA_HEAD.match(head) is not None
 
 
 def _sniff_archive(path: Path) -> str:

@@ -109,8 +109,8 @@ class Collection(Struct, frozen=True, kw_only=True):
 
 
 class Sorting(Struct, frozen=True, kw_only=True):
-    """A page of a listing by number: ``by`` a time or the name, from ``offset`` on; only those whose ids lie between
-    ``above`` and ``below``, where these are given (later ids are of what was made later).
+    """A page of a listing by number: ``by`` a time or the name, from ``offset`` on. In the order of their making it may
+    begin behind an id: ``below`` it with the newest first, else ``above`` it.
     """
 
     by: Literal["created_at", "updated_at", "name"] = "created_at"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from multiturn.errors import NotFound
 from multiturn.model.store import Counted, KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
 from multiturn.store.collections import SqlCollectionStore, hold_store
-from multiturn.store.database import Row, Transaction
+from multiturn.store.database import Parameters, Row, Transaction
 from multiturn.store.erasure import begin_erasure, erase_next
 from multiturn.store.jobs import defer_job
 from multiturn.store.rows import as_ms
@@ -128,8 +128,8 @@ class SqlStoreRegistry(SqlCollectionStore):
         page: dict[str, Any] = {**where, **write_sorting(which.sorting)}
         async with self.database.reading() as tx:
             rows = await tx.fetch_all(list_query("store_items", which.sorting), page)
-            total = await tx.fetch_one("count_store_items", where)
-        return Counted(tuple(read_item(row) for row in rows), (total or (0,))[0])
+            total = await count_filtered(tx, where, which)
+        return Counted(tuple(read_item(row) for row in rows), total)
 
     async def save_item_metadata(self, item: StoreItem) -> bool:
         """Store metadata and title of an item, and have searches know them; False when it is gone."""
@@ -155,6 +155,15 @@ class SqlStoreRegistry(SqlCollectionStore):
             await tx.execute("remove_item_members", where)
             await begin_erasure(tx, tenant_id, item_id)
         return True
+
+
+async def count_filtered(tx: Transaction, where: Parameters, which: StoreItemFilter) -> int:
+    """How many items a filter keeps; by status alone they are counted in an index, however many there are."""
+    if which.asset_id or which.collection_id:
+        row = await tx.fetch_one("count_store_items", where)
+        return int(row[0]) if row else 0
+    rows = await tx.fetch_all("count_items_by_status", where)
+    return sum(count for status, count, _ in rows if not which.statuses or status in which.statuses)
 
 
 async def count_items(tx: Transaction, row: Row) -> KnowledgeStoreInfo:

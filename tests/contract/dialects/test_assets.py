@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ def database(request: pytest.FixtureRequest) -> str:
 def make_form(data: bytes | None = TRAMS, name: str = "trams.txt", **fields: str) -> aiohttp.FormData:
     form = aiohttp.FormData(default_to_multipart=True)
     if data is not None:
-        form.add_field("file", data, filename=name, content_type="text/plain")
+        form.add_field("file", io.BytesIO(data), filename=name, content_type="text/plain")
     for field, value in fields.items():
         form.add_field(field, value)
     return form
@@ -227,6 +228,19 @@ async def test_strangers_asset_is_not_there(place: Server, trams: dict[str, Any]
         found = await fail(place, method, f"/v1/assets/{trams['id']}{path}", headers=headers)
         assert found == (404, "asset_not_found", "asset_id")
     assert (await place.http.get(f"/v1/assets/{trams['id']}/content")).status == 200
+
+
+async def test_key_of_one_user_may_only_read(place: Server, trams: dict[str, Any]) -> None:
+    key = await place.make_key(user="ann")
+    headers, path = {"Authorization": f"Bearer {key}"}, f"/v1/assets/{trams['id']}"
+    for method, where, body in (
+        ("POST", "/v1/assets", {"data": make_form()}),
+        ("PATCH", path, {"json": {"metadata": {}}}),
+        ("DELETE", path, {}),
+    ):
+        assert await fail(place, method, where, headers=headers, **body) == (403, "forbidden", None)
+    status, found = await send(place, "GET", path, headers=headers)
+    assert (status, found["id"]) == (200, trams["id"])
 
 
 # Files.

@@ -376,6 +376,16 @@ async def test_error_before_the_first_byte_has_its_own_status(library: Library) 
     assert (caught.value.status_code, caught.value.body["reason"]) == (502, "upstream_error")
 
 
+async def test_slow_answer_begins_before_it_is_there(library: Library) -> None:
+    hold = asyncio.Event()
+    library.place.will_say(Script("Slowly.", hold=hold))
+    events = library.client.responses.create_stream(knowledge_store_id=library.store_id, input=user("hi"))
+    first = await anext(events)
+    assert (first.type, first.response.status) == ("response.created", "in_progress")
+    hold.set()
+    assert check_stream([first, *[event async for event in events]]) == "Slowly."
+
+
 async def test_failure_in_mid_stream_is_told(library: Library) -> None:
     library.place.will_say(
         Script("One sentence. Another sentence.", pieces_first=3, error=UpstreamError("The model went away."))

@@ -12,7 +12,7 @@ from multiturn.store.database import Database
 from tests.contract.ports.indexing import Indexing
 from tests.contract.ports.scripted_readers import JPEG
 
-AWAY = Unavailable("The reader is busy.", code="reader_unavailable")
+AWAY = Unavailable("The reader is busy.")
 ALL = {"wants_thumbnail": True, "wants_hls": True}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from multiturn.engine.embedders import Embedders
-from multiturn.engine.store_index import StoreIndexes, run
+from multiturn.engine.store_index import StoreIndexes, carry_out
 from multiturn.errors import InvalidRequest, Unavailable, UpstreamError
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import RecallOptions
@@ -412,7 +412,7 @@ async def test_refresh_that_nobody_waits_for_ends_before_the_next() -> None:
         time.sleep(0.05)
         ended.append(name)
 
-    task = asyncio.create_task(run(work, "refresh", is_long=True))
+    task = asyncio.create_task(carry_out(work, "refresh", is_long=True))
     await began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

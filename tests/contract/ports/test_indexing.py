@@ -22,7 +22,7 @@ TEXT = (
     "!page 2",
     "The harbour of Bergen is busy in the summer months.",
 )
-AWAY = Unavailable("The reader is busy.", code="reader_unavailable")
+AWAY = Unavailable("The reader is busy.")
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ async def test_what_does_not_pass_fails_in_the_end(desk: Indexing) -> None:
 
 async def test_too_much_memory_is_tried_once_more(desk: Indexing) -> None:
     item = await desk.fill(await desk.make_store(), *TEXT)
-    desk.readers.errors = [Unavailable("It took more than 1536 MB.", code="reader_out_of_memory")] * 5
+    desk.readers.errors = [Unavailable("It took more than 1536 MB.", code="reader_unavailable")] * 5
     for _ in range(5):
         item = await desk.index(item)
         desk.clock.pass_(seconds=300)

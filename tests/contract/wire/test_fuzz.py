@@ -150,12 +150,16 @@ def describe_failures(scenario: events.ScenarioFinished) -> list[str]:
 def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
     # Nor at which item a session can be forked, nor that 5.0 is no whole number here.
+    # Nor which files there are, which filters are whole, and what can be extracted of an item.
     # Nor which agents there are, without which Julep's dialect makes no session.
     tags = (
         "Chat completions",
         "Sessions",
         "Contexts",
         "Documents",
+        "Knowledge stores",
+        "Files (OpenAI)",
+        "Vector stores (OpenAI)",
         "Agents",
         "Users",
         "Tenant",

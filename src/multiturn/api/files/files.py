@@ -20,6 +20,7 @@ from multiturn.model.asset import Asset, AssetFilter, AssetOrder
 
 LIMIT_MAX = 10_000
 PURPOSE_CHARS_MAX = 64
+BYTES = "application/octet-stream"
 EXPIRY = ("expires_after", "expires_after[anchor]", "expires_after[seconds]")
 
 
@@ -75,7 +76,7 @@ class FileRoutes:
     async def read_content(self, request: Request) -> Response | FileAnswer:
         """The bytes of a file."""
         asset, assets = await self._find(request), self.services.assets
-        file = await find_original(assets, asset)
+        file = (await find_original(assets, asset))._replace(mime=BYTES, is_safe=False)
         return await answer_file(request, file, lambda start, end: assets.read(asset, start, end))
 
     async def _find(self, request: Request) -> Asset:

@@ -48,17 +48,18 @@ from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import ENDED, Run
 from multiturn.model.session import SessionKey
 
-# A stream that has nothing to tell says so as often as this; until then a failure is an error with its own status.
+# A stream that has nothing to tell says so as often as this.
 SILENCE_S = 10.0
+# A failure before it begins is an error with its own status: it begins with the first that there is to tell, or now.
+BEGIN_S = 2.0
 STEPS = ("intermediate_outputs",)
 
 
 class ResponseRoutes:
     """Turns over a knowledge store."""
 
-    def __init__(self, services: Services, *, silence_s: float = SILENCE_S) -> None:
+    def __init__(self, services: Services) -> None:
         self.services = services
-        self.silence_s = silence_s
 
     def below(self, base: str) -> list[Route]:
         """The routes under a base path."""
@@ -82,7 +83,7 @@ class ResponseRoutes:
             await services.sessions.delete(session)  # The request was made before: its session goes on.
         answering = Answering(services, Media(services.links, request), turn, make_frame(turn, question))
         if order.is_streamed:
-            return await answering.stream(request, silence_s=self.silence_s)
+            return await answering.stream(request)
         return await answering.tell(request)
 
     async def get_response(self, request: Request) -> Response:
@@ -137,21 +138,22 @@ class Answering:
         )
         return await tell_turn(self.services, request, self.turn, telling)
 
-    async def stream(self, request: Request, *, silence_s: float) -> ASGIApp:
-        """The response as a stream, which begins with the first that there is to tell, or after a silence."""
+    async def stream(self, request: Request) -> ASGIApp:
+        """The response as a stream, which begins with the first that there is to tell, or after a short silence."""
         note_turn(self.turn)
         watch = None
         if live := self.turn.live:
             watch = asyncio.create_task(watch_client(request.receive, partial(self.services.runs.abandon, live)))
         headers = {"X-Session-Id": echo(self.frame.session), "X-Run-Id": str(self.turn.run.id)}
-        events = with_silences(self.services.runs.follow(self.turn.run), silence_s)
+        events = with_silences(self.services.runs.follow(self.turn.run), SILENCE_S, first_s=BEGIN_S)
         try:
             first = await anext(events)
             if isinstance(first, Ended):
                 require_answer(first)
             await self._load_retrieved()
             writer = ResponseWriter(self.frame, self.find_steps, self.find_shown)
-            frames = tell_break(writer.write(join(first, events)), writer.write_error)
+            told = join(first, events) if first else events
+            frames = tell_break(writer.write(told), writer.write_error)
             stream, watch = EventStream(frames, headers=headers, watch=watch), None
             return stream
         except MultiturnError as error:
@@ -215,7 +217,7 @@ class Answering:
         return Shown(await find_assets(self.services, self.turn.run.tenant_id, ids), self.media)
 
 
-async def join(first: Event | None, events: AsyncGenerator[Event | None]) -> AsyncGenerator[Event | None]:
+async def join(first: Event, events: AsyncGenerator[Event | None]) -> AsyncGenerator[Event | None]:
     """The first event, and those behind it."""
     yield first
     async with aclosing(events):

@@ -165,13 +165,17 @@ def escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
 
 
-async def with_silences(events: AsyncGenerator[Event], silence_s: float) -> AsyncGenerator[Event | None]:
-    """The events, and None whenever nothing came for so long."""
+async def with_silences(
+    events: AsyncGenerator[Event], silence_s: float, *, first_s: float | None = None
+) -> AsyncGenerator[Event | None]:
+    """The events, and None whenever nothing came for so long; at the beginning for ``first_s``."""
     waiting: asyncio.Task[Event] | None = None
+    patience_s = silence_s if first_s is None else first_s
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(events))
-            await asyncio.wait((waiting,), timeout=silence_s)
+            await asyncio.wait((waiting,), timeout=patience_s)
+            patience_s = silence_s
             if not waiting.done():
                 yield None
                 continue

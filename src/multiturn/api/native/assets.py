@@ -27,6 +27,7 @@ from multiturn.api.native.wire import ListBody
 from multiturn.api.ranges import FileAnswer, answer_file
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, is_multipart, read_upload
+from multiturn.engine.asset_checks import require_tenant
 from multiturn.engine.media_files import find_original
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetKind, AssetOrder
@@ -60,6 +61,7 @@ class AssetRoutes:
     async def add_asset(self, request: Request) -> Response:
         """Put a file in: a form with a file, or a URL in a form or as JSON."""
         caller = await authenticate(self.services, request.headers)
+        require_tenant(caller)
         assets = self.services.assets
         if is_multipart(request):
             # It is streamed: nothing speaks for the limit that other dialects have for one upload.
@@ -88,7 +90,7 @@ class AssetRoutes:
 
     async def change_asset(self, request: Request) -> Response:
         """Change the metadata of an asset."""
-        asset, assets = await self._find(request), self.services.assets
+        asset, assets = await self._find(request, is_changed=True), self.services.assets
         body = await self._read(request, AssetChangeBody)
         if body.metadata is None:
             asset = await assets.clear_metadata(asset.tenant_id, asset.id)
@@ -99,7 +101,7 @@ class AssetRoutes:
     async def delete_asset(self, request: Request) -> Response:
         """Delete an asset, with ``force=true`` also what knowledge stores have of it."""
         force = read_choice(request, "force", ("false", "true")) == "true"
-        asset = await self._find(request)
+        asset = await self._find(request, is_changed=True)
         await self.services.assets.delete(asset.tenant_id, asset.id, force=force)
         return write_response(AssetDeletedBody(id=str(asset.id)))
 
@@ -122,9 +124,11 @@ class AssetRoutes:
             text = (write_srt if format_ == "srt" else write_vtt)(list_phrases(transcript))
         return Response(text, media_type=TYPES[format_])
 
-    async def _find(self, request: Request) -> Asset:
-        """The asset of the path, the caller's tenant's. Raises NotFound."""
+    async def _find(self, request: Request, *, is_changed: bool = False) -> Asset:
+        """The asset of the path, the caller's tenant's. Raises NotFound; Forbidden where the caller may only read."""
         caller = await authenticate(self.services, request.headers)
+        if is_changed:
+            require_tenant(caller)
         return await self.services.assets.get(caller.tenant_id, request.path_params["asset_id"])
 
     async def _read(self, request: Request, shape: type[Any]) -> Any:

@@ -37,7 +37,7 @@ from multiturn.api.native.stores_wire import (
 )
 from multiturn.api.native.wire import ListBody
 from multiturn.api.services import Services
-from multiturn.api.sse import EventStream
+from multiturn.api.sse import EventStream, watch_client
 from multiturn.engine.item_reading import EXCERPT_CHARS_MAX
 from multiturn.engine.stores import KnowledgeStores, item_not_found
 from multiturn.errors import InvalidRequest, NotFound
@@ -163,7 +163,9 @@ class StoreItemRoutes:
     async def follow(self, request: Request) -> ASGIApp:
         """How far the items of a store are, as it changes, until nothing is at work."""
         store = await find_store(self.services, request)
-        return EventStream(write_events(self.services.stores, store), headers={})
+        stream = EventStream(write_events(self.services.stores, store), headers={})
+        stream.watch = asyncio.create_task(watch_client(request.receive, stream.hang_up))
+        return stream
 
     async def search(self, request: Request) -> Response:
         """Search in a store."""

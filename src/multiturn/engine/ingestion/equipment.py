@@ -19,7 +19,7 @@ from multiturn.observe import Metrics
 # 1, 4, 16, 64, 256 seconds after the first, second … failure in a row.
 BACK_OFF, BACK_OFF_MAX_S = 4, 300
 # Reading a file that took too much memory takes as much the next time: once more is for what else the machine did.
-MEMORY_CODE, MEMORY_TRIES = "reader_out_of_memory", 2
+MEMORY_CODE, MEMORY_TRIES = "reader_unavailable", 2
 DEATHS_MAX = 10
 # A model that is being fetched comes by itself; waiting for it is no failure.
 WAITING_CODE, WAITING = "model_on_its_way", timedelta(seconds=10)
@@ -125,7 +125,7 @@ def check_deaths(deaths: int) -> None:
     """
     if deaths >= DEATHS_MAX:
         text = f"The server died {deaths} times in a row while it was at this file, which may be to blame for it."
-        raise UnreadableFile(text, code="workers_died")
+        raise UnreadableFile(text)
 
 
 def is_passing(error: Exception) -> bool:

@@ -48,7 +48,7 @@ class Matches(NamedTuple):
         return held
 
 
-class Run(NamedTuple):
+class SortedPostings(NamedTuple):
     """Postings by their terms: those of the term number n stand from ``bounds[n]`` to ``bounds[n + 1]``, by entry."""
 
     terms: NDArray[np.uint32]
@@ -78,22 +78,22 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PostingsView:
-    """The postings of an index at one moment, which nothing changes: sorted runs, and those added since."""
+    """The postings of an index at one moment, which nothing changes: sorted parts, and those added since."""
 
-    runs: tuple[Run, ...]
+    sorted: tuple[SortedPostings, ...]
     terms: NDArray[np.uint32]
     rows: NDArray[np.int32]
     counts: NDArray[np.uint8]
 
     def gather(self, wanted: Sequence[int]) -> list[Held]:
         """The entries that hold each of these terms, which have to be in their order."""
-        slices = [[(run, run.find(term)) for run in self.runs] for term in wanted]
+        slices = [[(part, part.find(term)) for part in self.sorted] for term in wanted]
         places, ranks = self.scan(np.array(wanted, np.uint32))
         gathered: list[Held] = []
         for rank, found in enumerate(slices):
             last = places[ranks == rank]
-            rows = [*(run.rows[part] for run, part in found if part.stop), self.rows[last]]
-            counts = [*(run.counts[part] for run, part in found if part.stop), self.counts[last]]
+            rows = [*(part.rows[place] for part, place in found if place.stop), self.rows[last]]
+            counts = [*(part.counts[place] for part, place in found if place.stop), self.counts[last]]
             gathered.append(Held(join(rows, np.int32), join(counts, np.uint8)))
         return gathered
 
@@ -112,24 +112,24 @@ class PostingsView:
 
 
 class Postings:
-    """The postings of an index: sorted runs, and those added since, which are looked through."""
+    """The postings of an index: sorted parts, and those added since, which are looked through."""
 
     def __init__(self) -> None:
         self.terms = Column(np.uint32)
         self.rows = Column(np.int32)
         self.counts = Column(np.uint8)
-        self.runs: tuple[Run, ...] = ()
+        self.sorted: tuple[SortedPostings, ...] = ()
 
     @property
     def size_bytes(self) -> int:
         """The memory it takes."""
         columns = self.terms.size_bytes + self.rows.size_bytes + self.counts.size_bytes
-        return columns + sum(run.size_bytes for run in self.runs)
+        return columns + sum(part.size_bytes for part in self.sorted)
 
     @property
     def view(self) -> PostingsView:
         """The postings as they are now."""
-        return PostingsView(self.runs, self.terms.view, self.rows.view, self.counts.view)
+        return PostingsView(self.sorted, self.terms.view, self.rows.view, self.counts.view)
 
     def add(self, terms: NDArray[np.uint32], rows: NDArray[np.int32], counts: NDArray[np.uint8]) -> None:
         """Add postings of new entries."""
@@ -141,7 +141,8 @@ class Postings:
 
     def keep(self, rows_kept: NDArray[np.bool_], places: NDArray[np.int32]) -> None:
         """Keep the postings of some rows only, which move to new places. Their order stays."""
-        self.runs = tuple(run for run in (keep_rows(run, rows_kept, places) for run in self.runs) if len(run.rows))
+        kept_parts = (keep_rows(part, rows_kept, places) for part in self.sorted)
+        self.sorted = tuple(part for part in kept_parts if len(part.rows))
         kept = rows_kept[self.rows.view]
         self.terms.replace(self.terms.view[kept])
         self.counts.replace(self.counts.view[kept])
@@ -158,18 +159,18 @@ class Postings:
         )
 
     def sort(self) -> None:
-        """Sort the postings that were added since the last time, and put small runs together."""
+        """Sort the postings that were added since the last time, and put small parts together."""
         if not len(self.terms.view):
             return
         order = np.argsort(self.terms.view, kind="stable")
         terms = self.terms.view[order]
         starts = find_changes(terms)
         bounds = np.append(starts, len(order)).astype(np.int64)
-        runs = [*self.runs, Run(terms[starts], bounds, self.rows.view[order], self.counts.view[order])]
-        while len(runs) > 1 and len(runs[-1].rows) > MERGE_SHARE * len(runs[-2].rows):
-            last = runs.pop()
-            runs[-1] = merge(runs[-1], last)
-        self.runs = tuple(runs)
+        parts = [*self.sorted, SortedPostings(terms[starts], bounds, self.rows.view[order], self.counts.view[order])]
+        while len(parts) > 1 and len(parts[-1].rows) > MERGE_SHARE * len(parts[-2].rows):
+            last = parts.pop()
+            parts[-1] = merge(parts[-1], last)
+        self.sorted = tuple(parts)
         for column in (self.terms, self.rows, self.counts):
             column.clear()
 
@@ -187,44 +188,44 @@ def find_changes(ordered: NDArray[np.uint32]) -> NDArray[np.intp]:
     return np.flatnonzero(is_other)
 
 
-def keep_rows(run: Run, rows_kept: NDArray[np.bool_], places: NDArray[np.int32]) -> Run:
-    """A run without the postings of some rows; the others move to new places."""
-    kept = rows_kept[run.rows]
-    widths = np.add.reduceat(kept, run.bounds[:-1], dtype=np.int64)
+def keep_rows(part: SortedPostings, rows_kept: NDArray[np.bool_], places: NDArray[np.int32]) -> SortedPostings:
+    """A part without the postings of some rows; the others move to new places."""
+    kept = rows_kept[part.rows]
+    widths = np.add.reduceat(kept, part.bounds[:-1], dtype=np.int64)
     held = widths > 0
     bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(widths[held])])
-    return Run(run.terms[held], bounds, places[run.rows[kept]], run.counts[kept])
+    return SortedPostings(part.terms[held], bounds, places[part.rows[kept]], part.counts[kept])
 
 
-def merge(first: Run, second: Run) -> Run:
-    """Two runs as one; the rows of the second are behind those of the first."""
+def merge(first: SortedPostings, second: SortedPostings) -> SortedPostings:
+    """Two parts as one; the rows of the second are behind those of the first."""
     both = np.sort(np.concatenate([first.terms, second.terms]), kind="stable")
     terms = both[find_changes(both)]
     widths = np.zeros(len(terms), np.int64)
-    where = [np.searchsorted(terms, run.terms) for run in (first, second)]
-    for run, places in zip((first, second), where, strict=True):
-        widths[places] += np.diff(run.bounds)
+    where = [np.searchsorted(terms, part.terms) for part in (first, second)]
+    for part, places in zip((first, second), where, strict=True):
+        widths[places] += np.diff(part.bounds)
     bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
     rows, counts = np.empty(int(bounds[-1]), np.int32), np.empty(int(bounds[-1]), np.uint8)
     # Behind the postings that the first has of a term stand those of the second.
     begins = bounds[:-1].copy()
-    for run, places in zip((first, second), where, strict=True):
-        for source, target in list_moves(run, begins[places]):
-            rows[target] = run.rows[source]
-            counts[target] = run.counts[source]
-        begins[places] += np.diff(run.bounds)
-    return Run(terms, bounds, rows, counts)
+    for part, places in zip((first, second), where, strict=True):
+        for source, target in list_moves(part, begins[places]):
+            rows[target] = part.rows[source]
+            counts[target] = part.counts[source]
+        begins[places] += np.diff(part.bounds)
+    return SortedPostings(terms, bounds, rows, counts)
 
 
-def list_moves(run: Run, begins: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
-    """Where the postings of a run go when those of each term begin there, a part at a time."""
+def list_moves(part: SortedPostings, begins: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Where the postings of a part go when those of each term begin there, some at a time."""
     first = 0
-    while first < len(run.terms):
-        until = int(np.searchsorted(run.bounds, run.bounds[first] + MERGED_AT_ONCE, "right")) - 1
+    while first < len(part.terms):
+        until = int(np.searchsorted(part.bounds, part.bounds[first] + MERGED_AT_ONCE, "right")) - 1
         last = max(until, first + 1)
-        start, end = int(run.bounds[first]), int(run.bounds[last])
-        shifts = begins[first:last] - run.bounds[first:last]
-        yield slice(start, end), np.arange(start, end) + np.repeat(shifts, np.diff(run.bounds[first : last + 1]))
+        start, end = int(part.bounds[first]), int(part.bounds[last])
+        shifts = begins[first:last] - part.bounds[first:last]
+        yield slice(start, end), np.arange(start, end) + np.repeat(shifts, np.diff(part.bounds[first : last + 1]))
         first = last
 
 

@@ -83,7 +83,7 @@ ALTER TABLE knowledge_items ADD COLUMN facts TEXT;
 ALTER TABLE knowledge_items ADD COLUMN summary TEXT;
 ALTER TABLE knowledge_items ADD COLUMN updated_at {int};
 CREATE INDEX knowledge_items_by_asset ON knowledge_items (tenant_id, asset_id) WHERE asset_id IS NOT NULL;
-CREATE INDEX knowledge_items_by_status ON knowledge_items (tenant_id, store_id, status) WHERE asset_id IS NOT NULL;
+CREATE INDEX knowledge_items_by_status ON knowledge_items (tenant_id, store_id, status, characters, asset_id) WHERE asset_id IS NOT NULL;
 
 -- What a reader found in an item's file, one piece a row: starts counts characters over the whole item, length is the text's. A piece
 -- never lies across two modalities, pages or shots. place is the rest of its place as JSON.

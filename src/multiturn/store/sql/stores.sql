@@ -17,26 +17,26 @@ WHERE tenant_id = :tenant_id AND name = :name AND name IS NOT NULL ORDER BY id D
 -- name: list_named_stores
 -- The newest first, as ids are in the order of their making.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
+WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id < :below
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
 -- name: list_named_stores_oldest_first
 -- The same in the order of their making.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
+WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above
 ORDER BY id LIMIT :limit OFFSET :offset;
 
 -- name: sort_named_stores
 -- By the last change, newest first, or backwards by name: these are sorted for each page.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
+WHERE tenant_id = :tenant_id AND name IS NOT NULL
 ORDER BY CASE :by WHEN 'updated_at' THEN updated_at ELSE 0 END DESC, CASE :by WHEN 'name' THEN name ELSE '' END DESC, id DESC
 LIMIT :limit OFFSET :offset;
 
 -- name: sort_named_stores_oldest_first
 -- The same from the other end.
 SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
-WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above AND id < :below
+WHERE tenant_id = :tenant_id AND name IS NOT NULL
 ORDER BY CASE :by WHEN 'updated_at' THEN updated_at ELSE 0 END, CASE :by WHEN 'name' THEN name ELSE '' END, id
 LIMIT :limit OFFSET :offset;
 
@@ -105,7 +105,7 @@ FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND a
 -- The newest first, as ids are in the order of their making. An empty filter keeps all.
 SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
     facts, summary, chunks, characters
-FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL AND id > :above AND id < :below
+FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL AND id < :below
     AND (:statuses = '' OR :statuses LIKE '%' || status || '%') AND (:all_assets = 1 OR asset_id = :asset_id)
     AND (:all_collections = 1 OR EXISTS (SELECT 1 FROM collection_members m WHERE m.tenant_id = :tenant_id
         AND m.collection_id = :collection_id AND m.item_id = i.id))
@@ -115,7 +115,7 @@ ORDER BY id DESC LIMIT :limit OFFSET :offset;
 -- The same in the order of their making.
 SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
     facts, summary, chunks, characters
-FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL AND id > :above AND id < :below
+FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id IS NOT NULL AND id > :above
     AND (:statuses = '' OR :statuses LIKE '%' || status || '%') AND (:all_assets = 1 OR asset_id = :asset_id)
     AND (:all_collections = 1 OR EXISTS (SELECT 1 FROM collection_members m WHERE m.tenant_id = :tenant_id
         AND m.collection_id = :collection_id AND m.item_id = i.id))
