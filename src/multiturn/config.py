@@ -36,6 +36,7 @@ POSITIVE = (
     "index_tenant_max",
     "index_tries",
     "reader_bytes_max",
+    "search_bytes_max",
 )
 """Settings that are at least 1."""
 
@@ -110,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reader_bytes_max: int = 1536 * MIB
     item_summaries: Literal["sentences", "model"] = "sentences"
     knowledge_tools: bool = False
+    search_bytes_max: int = 512 * MIB
 
     context_tokens: int | None = None
     context_overflow: Literal["adaptive", "truncate", "summarize", "error"] = "adaptive"

@@ -21,9 +21,10 @@ from msgspec import json
 from msgspec.structs import replace
 
 from multiturn.engine.embedders import Embedders
+from multiturn.engine.grounding.sources import Sources
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import Embedder
-from multiturn.engine.recall import Recall
+from multiturn.engine.recall import Recall, Searched
 from multiturn.engine.session_index import SessionIndexes
 from multiturn.engine.window.assemble import Assembler
 from multiturn.engine.window.budget import Budget, Budgets
@@ -42,6 +43,7 @@ from multiturn.store.keys import SqlKeyStore
 from multiturn.store.knowledge import SqlKnowledgeStore
 from multiturn.store.sessions import SqlItemStore, SqlSessionStore
 from multiturn.store.sqlite import SqliteDatabase
+from multiturn.store.stores import SqlStoreRegistry
 from multiturn.upstream.embeddings import EmbeddingsChoice, open_embedder
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 from tests.bench.locomo import Conversation, Question, read_conversations
@@ -64,7 +66,7 @@ class Rig:
     sessions: SqlSessionStore
     items: SqlItemStore
     contexts: SqlContextStore
-    knowledge: Knowledge
+    searched: Searched
     embedders: Embedders
     metrics: Metrics
     tenant_id: UUID
@@ -77,7 +79,7 @@ class Rig:
 
     def open_recall(self, indexes: SessionIndexes) -> Recall:
         """Recall over these indexes."""
-        return Recall(self.items, indexes, self.knowledge, self.embedders, self.metrics)
+        return Recall(self.items, indexes, self.searched, self.embedders, self.metrics)
 
     def open_assembler(self, indexes: SessionIndexes) -> Assembler:
         """An assembler that has seen nothing yet."""
@@ -112,12 +114,13 @@ async def open_rig(embedder: Embedder | None, *, folder: Path | None = None) -> 
         try:
             await database.migrate()
             tenant = await SqlKeyStore(database).ensure_tenant("bench", read_clock())
+            knowledge = Knowledge(SqlKnowledgeStore(database), read_clock, embedders)
             embedders = Embedders(embedder)
             yield Rig(
                 sessions=SqlSessionStore(database),
                 items=SqlItemStore(database),
                 contexts=SqlContextStore(database),
-                knowledge=Knowledge(SqlKnowledgeStore(database), read_clock, embedders),
+                searched=Searched(knowledge, Sources(knowledge, SqlStoreRegistry(database))),
                 embedders=embedders,
                 metrics=Metrics(),
                 tenant_id=tenant.id,

@@ -89,7 +89,14 @@ async def test_failing_search_does_not_fail_the_turn() -> None:
         async def search(self, *_: Any) -> DocumentHits:
             raise Unavailable("The database is away.")
 
-    assert "Nothing" in (await find(Away(), ask("krill"))).lines
+    assert "cannot be searched" in (await find(Away(), ask("krill"))).lines
+
+
+async def test_questions_are_searched_with_those_before() -> None:
+    shelf = Shelf()
+    recent = [Said("user", "What do birds eat?"), Said("assistant", "Krill [1]."), Said("user", "Where?")]
+    await find(shelf, ask("And when?", recent=recent))
+    assert shelf.orders[0].earlier == ("What do birds eat?", "Where?")
 
 
 def tools_of(shelf: Shelf, chosen: Chosen) -> KnowledgeTools:

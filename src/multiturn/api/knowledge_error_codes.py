@@ -96,8 +96,8 @@ KNOWLEDGE = (
     ErrorCode(
         "store_full",
         413,
-        "The knowledge store would have more than 2,000,000 chunks of about 1,000 characters. The item that did not fit "
-        "has failed.",
+        "The knowledge store would have more than 2,000,000 chunks of about 1,000 characters. The item that did not "
+        "fit has failed.",
         "Put it into another store, or delete items of this one.",
     ),
     ErrorCode(

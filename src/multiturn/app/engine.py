@@ -61,7 +61,13 @@ class Engine:
         self.templates = Templates()
         self.embedders = Embedders(models.embedder, models.other_embedders)
         self.indexes = SessionIndexes(stores.items, stores.contexts, self.embedders, metrics)
-        self.knowledge = Knowledge(stores.knowledge, read_clock, self.embedders, reranker=models.reranker)
+        self.knowledge = Knowledge(
+            stores.knowledge,
+            read_clock,
+            self.embedders,
+            reranker=models.reranker,
+            index_bytes_max=settings.search_bytes_max,
+        )
         sources = Sources(self.knowledge, stores.registry)
         recall = Recall(stores.items, self.indexes, Searched(self.knowledge, sources), self.embedders, metrics)
         windows = WindowCache(bytes_max=WINDOW_CACHE_BYTES)

@@ -20,7 +20,7 @@ from multiturn.cli.place import Place, place_of
 from multiturn.cli.reach import reach
 from multiturn.cli.tables import CONTROLS
 from multiturn.cli.watching import Watch
-from multiturn.errors import InvalidRequest, MultiturnError, Unavailable
+from multiturn.errors import InvalidRequest, MultiturnError
 
 PIECE_BYTES = 256 * 1024
 AT_WORK_MAX = 8
@@ -135,13 +135,13 @@ class Work:
         self.watch = Watch(client, store_id, self._show)
 
     async def take_all(self) -> None:
-        """Take every file. Raises Unavailable when the server is gone."""
+        """Take every file. Raises MultiturnError when the server is gone, or the store."""
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self.watch.run())
                 await asyncio.gather(*(group.create_task(self._take_some()) for _ in range(AT_WORK_MAX)))
                 watching.cancel()
-        except* Unavailable as lost:
+        except* MultiturnError as lost:
             raise lost.exceptions[0] from None
 
     async def _take_some(self) -> None:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from multiturn.engine.assets import find_alias
 from multiturn.engine.item_reading import (
     AROUND_CHARACTERS,
     AROUND_PAGES,
@@ -28,7 +27,7 @@ from multiturn.engine.store_rules import check_ingestion
 from multiturn.engine.times import as_stored
 from multiturn.errors import Forbidden, InvalidRequest, NotFound
 from multiturn.model.asset import Asset, AssetKind
-from multiturn.model.ids import find_id, new_id
+from multiturn.model.ids import find_alias, find_id, new_id
 from multiturn.model.outline import Excerpt, ItemOutline
 from multiturn.model.store import (
     Counted,

@@ -41,6 +41,8 @@ class Failed(Struct, frozen=True, tag="failed"):
     error: str
 
 
+# The last frame of a process is one of these.
+END = (Done, Refused, Exhausted, Failed)
 Frame = Segment | Picture | Sound | Progress | Note | Probed | Done | Refused | Exhausted | Failed
 
 _encoder = msgspec.msgpack.Encoder()

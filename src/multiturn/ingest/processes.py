@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
@@ -75,11 +75,11 @@ class ReaderProcesses:
         """What a file is, by its content; its name is a hint. Raises UnreadableFile, Unavailable."""
         task = self._make_task(self._table.probing, "probe", path)
         task = msgspec.structs.replace(task, filename=filename)
-        async with aclosing(self._run(task, self._get_short_span())) as frames:
-            async for frame in frames:
-                if isinstance(frame, Probed):
-                    return frame.probe
-        raise UnreadableFile("The file could not be read: its reader did not say what it is.")
+        said = await self._run_short(task)
+        found = next((frame.probe for frame in said if isinstance(frame, Probed)), None)
+        if found is None:
+            raise UnreadableFile("The file could not be read: its reader did not say what it is.")
+        return found
 
     async def read(self, path: Path, order: Order) -> AsyncGenerator[Reading]:
         """Read a file: segments in their order within each modality, pictures, progress.
@@ -111,11 +111,8 @@ class ReaderProcesses:
         if module is None:
             return None
         task = msgspec.structs.replace(self._make_task(module, "make_thumbnail", path), probe=probe)
-        async with aclosing(self._run(task, self._get_short_span())) as frames:
-            async for frame in frames:
-                if isinstance(frame, Picture):
-                    return frame.jpeg
-        return None
+        said = await self._run_short(task)
+        return next((frame.jpeg for frame in said if isinstance(frame, Picture)), None)
 
     async def make_hls(self, path: Path, folder: Path) -> None:
         """Write ``stream.m3u8`` and its segments into a folder, from the streams as they are.
@@ -130,8 +127,11 @@ class ReaderProcesses:
             async for _ in frames:
                 pass
 
-    def _get_short_span(self) -> Span:
-        return Span(min(self._limits.reader_s, PROBE_S_MAX), self._limits.bytes_max)
+    async def _run_short(self, task: Task) -> Sequence[Said]:
+        """Do what takes seconds and says little, to its end."""
+        span = Span(min(self._limits.reader_s, PROBE_S_MAX), self._limits.bytes_max)
+        async with aclosing(self._run(task, span)) as frames:
+            return [frame async for frame in frames]
 
     def _make_task(self, module: str, call: Call, path: Path) -> Task:
         # Processor time is for what the clock cannot end: a process whose server is gone.

@@ -17,7 +17,18 @@ from typing import NamedTuple, NoReturn, Self
 import msgspec
 
 from multiturn.errors import MultiturnError, Unavailable, UnreadableFile
-from multiturn.ingest.frames import FRAME_BYTES_MAX, LENGTH, Done, Exhausted, Failed, Frame, Probed, Refused, decode
+from multiturn.ingest.frames import (
+    END,
+    FRAME_BYTES_MAX,
+    LENGTH,
+    Done,
+    Exhausted,
+    Failed,
+    Frame,
+    Probed,
+    Refused,
+    decode,
+)
 from multiturn.ingest.options import Task
 from multiturn.model.segment import Reading
 
@@ -82,6 +93,9 @@ class ReaderProcess:
         await self._hand_over()
         while True:
             frame = await self._read_frame()
+            if isinstance(frame, END):
+                # It leaves by itself now: to kill it while it does would have asyncio miss its end.
+                await self._wait_end()
             match frame:
                 case Done():
                     log.debug("%s of %s took %d MB", self._task.call, self._task.module, self._peak_bytes >> 20)
@@ -93,7 +107,6 @@ class ReaderProcess:
                 case Exhausted():
                     raise self._starve()
                 case Failed(error=error):
-                    await self._wait_end()
                     self._log("failed")
                     raise UnreadableFile(f"The file could not be read: its reader failed ({error}). It may be damaged.")
                 case _:

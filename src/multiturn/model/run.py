@@ -36,8 +36,8 @@ class AgentVersion(Struct, frozen=True):
 class Run(Struct, frozen=True, kw_only=True):
     """A run, kept whatever becomes of it.
 
-    ``ticket`` is its place in the session's queue, ``agent`` who answered. ``settings`` are the request's other fields (temperature, tool
-    choice, …), ``labels`` the names that harnesses sent along.
+    ``ticket`` is its place in the session's queue, ``agent`` who answered. ``settings`` are the request's other
+    fields (temperature, tool choice, …), ``labels`` the names that harnesses sent along.
 
     A run that entered the history names its input and output by ranges of ``seq``; one that did not keeps them
     itself.

@@ -37,8 +37,9 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     ``policy`` is what this turn sets of its context, ``agent_id`` which of the session's agents answers;
     ``template_values`` are what templates know as ``metadata``.
 
-    ``grounding`` is the knowledge store that the answer is to rest on, where the request names one; ``turn_instructions``
-    stand behind the instructions for this turn only; ``schema`` is a JSON schema that the whole answer is to fit.
+    ``grounding`` is the knowledge store that the answer is to rest on, where the request names one;
+    ``turn_instructions`` stand behind the instructions for this turn only; ``schema`` is a JSON schema that the whole
+    answer is to fit.
     """
 
     input: tuple[Content, ...]

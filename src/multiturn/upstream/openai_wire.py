@@ -156,7 +156,7 @@ def read_completion(raw: bytes) -> Completion:
 
 
 def rewrite_delta(delta: Delta, text: str, *, ends: bool = True) -> Delta:
-    """A streamed piece whose choice 0 says ``text``, everything else as it came; without its end, unless it ``ends``."""
+    """A streamed piece whose choice 0 says ``text``, all else as it came; without its end, unless it ``ends``."""
     body = msgspec.json.decode(delta.raw)
     for choice in body.get("choices") or ():
         if choice.get("index", 0) == 0:

@@ -252,6 +252,22 @@ async def test_another_tenant_sees_nothing(place: Place) -> None:
     assert (await stranger.vector_stores.list()).data == []
 
 
+async def test_key_of_a_user_reads_only(place: Place) -> None:
+    client = place.client()
+    file, store = await send_file(client), await client.vector_stores.create(name="s")
+    reader = place.client(key=await place.make_key(user="ann"))
+    assert (await reader.files.retrieve(file)).id == file
+    assert (await reader.vector_stores.search(store.id, query="x")).data == []
+    changes = (
+        reader.files.delete(file),
+        reader.files.create(file=("x.txt", BEES), purpose="assistants"),
+        reader.vector_stores.create(name="t"),
+        reader.vector_stores.files.create(file_id=file, vector_store_id=store.id),
+        reader.vector_stores.delete(store.id),
+    )
+    assert {(await fail(change))[:2] for change in changes} == {(403, "forbidden")}
+
+
 async def test_synchronous_client_works_too(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "trams.md"
     path.write_bytes(TRAMS)

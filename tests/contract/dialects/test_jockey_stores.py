@@ -263,6 +263,10 @@ async def test_key_of_one_user_reads_stores_and_does_not_change_them(place: Plac
         bound.knowledge_store_items.create(store_id, asset_id=item.asset_id),
         bound.knowledge_store_items.delete(store_id, item.id),
         bound.knowledge_store_item_collections.create(store_id, name="Own"),
+        bound.assets.create(method="direct", file=("a.md", TRAMS)),
+        bound.assets.delete(item.asset_id, force=True),
+        bound.assets.replace_user_metadata(item.asset_id, user_metadata={"a": "b"}),
+        bound.multipart_upload.create(filename="a.md", type="video", total_size=10),
     ):
         with pytest.raises(ApiError) as caught:
             await call

@@ -14,6 +14,7 @@ from multiturn.api.files.wire import OpenAIDeleted
 from multiturn.api.ranges import FileAnswer, answer_file
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, read_upload
+from multiturn.engine.asset_checks import require_tenant
 from multiturn.engine.media_files import find_original
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetOrder
@@ -44,6 +45,7 @@ class FileRoutes:
     async def create_file(self, request: Request) -> Response:
         """Put a file in."""
         caller = await authenticate(self.services, request.headers)
+        require_tenant(caller)
         assets = self.services.assets
         async with read_upload(request, assets, caller.tenant_id) as form:
             asset = await assets.add(caller.tenant_id, read_form(form), form.received)
@@ -69,7 +71,7 @@ class FileRoutes:
 
     async def delete_file(self, request: Request) -> Response:
         """Delete a file, also from the vector stores that have it."""
-        asset = await self._find(request)
+        asset = await self._find(request, is_changed=True)
         await self.services.assets.delete(asset.tenant_id, asset.id, force=True)
         return write_response(OpenAIDeleted(id=file_id(asset), object="file"))
 
@@ -79,9 +81,11 @@ class FileRoutes:
         file = (await find_original(assets, asset))._replace(mime=BYTES, is_safe=False)
         return await answer_file(request, file, lambda start, end: assets.read(asset, start, end))
 
-    async def _find(self, request: Request) -> Asset:
-        """The file of the path. Raises NotFound."""
+    async def _find(self, request: Request, *, is_changed: bool = False) -> Asset:
+        """The file of the path. Raises NotFound; Forbidden for one whom it may not change."""
         caller = await authenticate(self.services, request.headers)
+        if is_changed:
+            require_tenant(caller)
         return await self.services.assets.get(caller.tenant_id, request.path_params["file_id"])
 
 

@@ -20,6 +20,7 @@ from multiturn.api.jockey.render_assets import render_asset, render_transcriptio
 from multiturn.api.limits import read_body, read_field, read_json_object
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, UploadedFile, is_multipart, read_upload
+from multiturn.engine.asset_checks import require_tenant
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetKind, AssetOrder
 
@@ -50,6 +51,7 @@ class AssetRoutes:
     async def create_asset(self, request: Request) -> Response:
         """Put a file in, by a form or by its URL."""
         caller = await authenticate(self.services, request.headers)
+        require_tenant(caller)
         if is_multipart(request):
             async with read_upload(request, self.services.assets, caller.tenant_id) as form:
                 asset = await self._add(caller.tenant_id, form)
@@ -93,27 +95,27 @@ class AssetRoutes:
     async def delete_asset(self, request: Request) -> Response:
         """Delete an asset; with `force` also where knowledge stores have it."""
         force = read_truth(request.query_params.get("force"), "force", default=False)
-        asset = await self._find(request)
+        asset = await self._find(request, to_change=True)
         await self.services.assets.delete(asset.tenant_id, asset.id, force=force)
         return Response(status_code=204)
 
     async def replace_metadata(self, request: Request) -> Response:
         """Set the metadata of an asset."""
         _, body = await read_request(self.services, request, JockeyUserMetadataBody)
-        asset = await self._find(request)
+        asset = await self._find(request, to_change=True)
         await self.services.assets.replace_metadata(asset.tenant_id, asset.id, body.user_metadata)
         return Response(status_code=204)
 
     async def merge_metadata(self, request: Request) -> Response:
         """Change the metadata of an asset key by key."""
         _, body = await read_request(self.services, request, JockeyUserMetadataBody)
-        asset = await self._find(request)
+        asset = await self._find(request, to_change=True)
         await self.services.assets.merge_metadata(asset.tenant_id, asset.id, body.user_metadata)
         return Response(status_code=204)
 
     async def clear_metadata(self, request: Request) -> Response:
         """Take the metadata of an asset away."""
-        asset = await self._find(request)
+        asset = await self._find(request, to_change=True)
         await self.services.assets.clear_metadata(asset.tenant_id, asset.id)
         return Response(status_code=204)
 
@@ -124,8 +126,10 @@ class AssetRoutes:
         transcript = await self.services.speech.read(asset.tenant_id, asset.id)
         return write_response(render_transcription(transcript, wanted))
 
-    async def _find(self, request: Request) -> Asset:
+    async def _find(self, request: Request, *, to_change: bool = False) -> Asset:
         caller = await authenticate(self.services, request.headers)
+        if to_change:
+            require_tenant(caller)
         return await self.services.assets.get(caller.tenant_id, request.path_params["asset_id"])
 
     def _render(self, request: Request, asset: Asset) -> Any:

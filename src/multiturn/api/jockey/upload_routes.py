@@ -28,6 +28,7 @@ from multiturn.api.jockey.names import read_path
 from multiturn.api.jockey.reading import Pages, read_pages, read_request
 from multiturn.api.jockey.render_assets import write_time
 from multiturn.api.services import Services
+from multiturn.engine.asset_checks import require_tenant
 from multiturn.engine.uploads import ChunkProof, ChunkUrl, UploadState
 from multiturn.model.asset import AssetOrder, Upload
 
@@ -52,6 +53,7 @@ class UploadRoutes:
     async def begin_upload(self, request: Request) -> Response:
         """Begin an upload: the id of the asset is known from now on."""
         caller, body = await read_request(self.services, request, JockeyUploadOrderBody)
+        require_tenant(caller)
         order = AssetOrder(
             method="multipart",
             filename=body.filename,
@@ -75,6 +77,7 @@ class UploadRoutes:
     async def list_urls(self, request: Request) -> Response:
         """URLs for more parts."""
         caller, body = await read_request(self.services, request, JockeyUrlsOrderBody)
+        require_tenant(caller)
         id_ = self._read_id(request)
         urls = await self.services.uploads.list_more_urls(caller.tenant_id, id_, body.start, body.count)
         now = self.services.sessions.clock()
@@ -91,6 +94,7 @@ class UploadRoutes:
     async def report_chunks(self, request: Request) -> Response:
         """Take the client's word that parts were put; with the last one the file is complete."""
         caller, body = await read_request(self.services, request, JockeyReportOrderBody)
+        require_tenant(caller)
         proofs = [ChunkProof(one.chunk_index, one.proof, one.chunk_size) for one in body.completed_chunks]
         confirmed = await self.services.uploads.confirm(caller.tenant_id, self._read_id(request), proofs)
         is_complete = confirmed.upload.status == "completed"

@@ -16,6 +16,7 @@ INSTRUCTIONS = (
 )
 SOURCES = "[Sources]\n"
 NOTHING = "[Sources]\nNothing in the knowledge store matches this question.\n"
+AWAY = "[Sources]\nThe knowledge store cannot be searched at this moment.\n"
 TITLE_CHARACTERS_MAX = 100
 
 

@@ -6,6 +6,7 @@ by the sentences that stand for each stretch of the items that the conversation 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections import Counter
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.document_search import is_related
 from multiturn.engine.grounding.aims import Aim, find_aim
-from multiturn.engine.grounding.block import NOTHING, SOURCES, write_source, write_sources
+from multiturn.engine.grounding.block import AWAY, SOURCES, write_source, write_sources
 from multiturn.engine.ports_ingestion import StoreRegistry
 from multiturn.engine.window.question import Question, StoreChoice
 from multiturn.engine.window.tokens import count_text
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # So many chunks are looked at, and so many items are known by their summaries.
 CHUNKS_MAX = 24
+# The first search of a store of a million chunks reads its index, which takes most of a minute.
+SEARCH_S = 60.0
 ITEMS_MAX = 40
 HIGHLIGHTS_MAX = 24
 # What summaries may take of the tokens: of a question about the whole, and of another where the store is small.
@@ -111,12 +114,13 @@ class Sources:
         self.registry = registry
 
     async def find(self, question: Question, choice: StoreChoice, query: str, *, tokens_max: int) -> Chosen:
-        """Find what the stores hold on the question. Never fails a turn."""
+        """Find what the stores hold on the question. Never fails a turn: the model is told what is wrong."""
         try:
-            return await self._find(question, choice, query, tokens_max)
-        except MultiturnError as error:
-            log.warning("a turn goes on without its knowledge store: %s", error)
-            return Chosen((), NOTHING)
+            async with asyncio.timeout(SEARCH_S):
+                return await self._find(question, choice, query, tokens_max)
+        except (MultiturnError, TimeoutError) as error:
+            log.warning("a turn goes on without its knowledge store: %s", error or "the search takes too long")
+            return Chosen((), AWAY)
 
     async def _find(self, question: Question, choice: StoreChoice, query: str, tokens_max: int) -> Chosen:
         tenant_id, aim = question.session.tenant_id, find_aim(query)
@@ -181,7 +185,7 @@ class Sources:
         order = SearchOrder(
             mode=options.mode,
             text=query[-QUERY_CHARS_MAX:],
-            earlier=tuple(said.text[-EARLIER_CHARS_MAX:] for said in question.recent),
+            earlier=tuple(one.text[-EARLIER_CHARS_MAX:] for one in question.recent if one.speaker != "assistant"),
             limit=CHUNKS_MAX,
             alpha=options.alpha,
             metadata=options.metadata,
