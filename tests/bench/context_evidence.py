@@ -114,8 +114,8 @@ async def open_rig(embedder: Embedder | None, *, folder: Path | None = None) -> 
         try:
             await database.migrate()
             tenant = await SqlKeyStore(database).ensure_tenant("bench", read_clock())
-            knowledge = Knowledge(SqlKnowledgeStore(database), read_clock, embedders)
             embedders = Embedders(embedder)
+            knowledge = Knowledge(SqlKnowledgeStore(database), read_clock, embedders)
             yield Rig(
                 sessions=SqlSessionStore(database),
                 items=SqlItemStore(database),

@@ -63,7 +63,7 @@ async def test_what_is_shown_keeps_its_number() -> None:
     shelf = Shelf()
     before = await find(shelf, ask("krill"))
     chosen = await find(shelf, ask("krill and million", shown=before.snippets))
-    numbers = [one.number for one in chosen.snippets if one.omitted is None]
+    numbers = [one.number or 0 for one in chosen.snippets if one.omitted is None]
     assert min(numbers) > max(one.number or 0 for one in before.snippets)
     assert "See also [1], " in chosen.lines
 

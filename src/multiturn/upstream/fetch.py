@@ -86,7 +86,7 @@ class HttpFetcher:
         left = bytes_max
         for piece in playlist.pieces:
             async with await self._follow(session, piece, began) as response:
-                check_answer(response, left, wants_part=piece.count is not None)
+                check_answer(response, left, wants_part=piece.size is not None)
                 async for data in self._read(response, left, began):
                     left -= len(data)
                     yield data
@@ -99,8 +99,8 @@ class HttpFetcher:
     async def _follow(self, session: aiohttp.ClientSession, piece: Piece, began: float) -> aiohttp.ClientResponse:
         """Ask for a file, where it is redirected to. The addresses of each host are checked anew."""
         url = piece.url
-        last = "" if piece.count is None else piece.start + piece.count - 1
-        headers = {} if piece.count is None else {"Range": f"bytes={piece.start}-{last}"}
+        last = "" if piece.size is None else piece.start + piece.size - 1
+        headers = {} if piece.size is None else {"Range": f"bytes={piece.start}-{last}"}
         for _ in range(REDIRECTS_MAX + 1):
             check_scheme(url)
             left_s = self.limits.total_s - (time.monotonic() - began)

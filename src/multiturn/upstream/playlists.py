@@ -17,11 +17,11 @@ ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 
 
 class Piece(NamedTuple):
-    """A piece of a recording: a file, or ``count`` bytes of it from ``start`` on."""
+    """A piece of a recording: a file, or ``size`` bytes of it from ``start`` on."""
 
     url: str
     start: int = 0
-    count: int | None = None
+    size: int | None = None
 
 
 class Playlist(NamedTuple):
