@@ -38,6 +38,13 @@ class CitationBody(Struct, kw_only=True, omit_defaults=True):
     store_id: str | None = None
     item_id: Annotated[str | None, Meta(description="The item of the store.")] = None
     asset_id: Annotated[str | None, Meta(description="The file.")] = None
+    url: Annotated[
+        str | None,
+        Meta(
+            description="Of a turn's answer: the file at this place, without a key and for some days: `#t=` seconds, or "
+            "`#page=`. Left out when the file is gone."
+        ),
+    ] = None
     kind: Annotated[Literal["video", "audio", "image", "document"] | None, Meta(description="What the file is.")] = None
     modality: Annotated[
         Literal["text", "speech", "screen", "caption"],
@@ -57,9 +64,10 @@ def render_place(place: Place) -> PlaceBody:
     return PlaceBody(page=place.page, heading=place.heading, start_s=place.start_s, end_s=place.end_s, shot=place.shot)
 
 
-def render_citation(citation: Citation) -> CitationBody:
-    """A citation."""
+def render_citation(citation: Citation, url: str | None = None) -> CitationBody:
+    """A citation, with a link that opens its place."""
     return CitationBody(
+        url=url,
         number=citation.number,
         start=citation.start,
         end=citation.end,

@@ -92,6 +92,8 @@ async def test_citations_stay_with_the_message(place: Place, session: str) -> No
     answer = await chat(place, session, "What do penguins eat?")
     stored = (await place.list_items(session))[-1]
     assert stored["content"] == answer["text"]
+    async with place.http.get(answer["citations"][0].pop("url")) as reply:
+        assert await reply.text() == BIRDS
     assert stored["citations"] == answer["citations"]
     store = (await place.get(f"/v1/sessions/{session}"))["stores"][0]
     async with place.http.delete(f"/v1/stores/{store}") as reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from multiturn.api.media_links import absolute
+from multiturn.api.media_links import absolute, write_fragment
 from multiturn.engine.links import Links
 from multiturn.model.asset import Asset
 from multiturn.model.segment import Place
@@ -28,10 +28,7 @@ class Media:
     def clip(self, asset: Asset, place: Place) -> str | None:
         """The file from where a place begins, in words that players know: seconds, or a page."""
         url = self.file(asset)
-        if url is None or place.start_s is None:
-            return f"{url}#page={place.page}" if url and place.page is not None else url
-        until = f",{place.end_s:g}" if place.end_s is not None else ""
-        return f"{url}#t={place.start_s:g}{until}"
+        return url + write_fragment(place) if url else None
 
     def thumbnail(self, asset: Asset) -> str | None:
         """A still of the file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -12,8 +12,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from multiturn.api.auth import authenticate, check_id
+from multiturn.api.citations import list_citations
 from multiturn.api.fields import read_optional
 from multiturn.api.limits import read_body, read_json_object
+from multiturn.api.media_links import absolute
 from multiturn.api.native.chat_parse import parse_chat, read_agent
 from multiturn.api.native.chat_render import render_answer, write_error, write_stream, write_whole
 from multiturn.api.native.chat_wire import AnswerBody
@@ -57,7 +59,7 @@ class ChatRoutes:
         order = await services.contexts.speakers.render_input(session, order)
         key = SessionKey(tenant_id=caller.tenant_id, user_id=caller.user_id, id=session.id, is_bound=caller.is_bound)
         turn = await services.turns.take(key, order, idle_expiry_s=None)
-        find_answer = partial(self._find_answer, turn)
+        find_answer = partial(self._find_answer, request, turn)
         telling = Telling(
             session=name,
             is_streamed=order.is_streamed,
@@ -67,13 +69,21 @@ class ChatRoutes:
         )
         return await tell_turn(services, request, turn, telling)
 
-    async def _find_answer(self, turn: Turn, ended: Ended) -> AnswerBody:
+    async def _find_answer(self, request: Request, turn: Turn, ended: Ended) -> AnswerBody:
         """What the turn left behind: of a run of another server, or of an earlier one, as it is stored."""
         if turn.live:
             retrieved = turn.live.retrieved
         else:
             _, retrieved = await self.services.contexts.read_run(ended.run)
-        return render_answer(ended, await self._load_items(ended.run), retrieved)
+        return render_answer(
+            ended, await self._load_items(ended.run), retrieved, await self._find_links(request, ended)
+        )
+
+    async def _find_links(self, request: Request, ended: Ended) -> Mapping[UUID, str]:
+        """The links of the files that an answer cites."""
+        ids = [citation.asset_id for citation in list_citations(ended.output)]
+        assets = await self.services.stores.load_assets(ended.run.tenant_id, ids) if ids else {}
+        return {id_: absolute(request, self.services.links.file(asset)) for id_, asset in assets.items()}
 
     async def _load_items(self, run: Run) -> Sequence[Item]:
         """What a run added to the history; nothing of one that did not enter it."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
 from multiturn.api.citations import list_citations, render_citation
 from multiturn.api.errors import write_openai
+from multiturn.api.media_links import write_fragment
 from multiturn.api.native.chat_wire import AnswerBody, ChatEventBody
 from multiturn.api.native.documents_wire import DocumentOwnerBody, HitBody
 from multiturn.api.native.render import render_events, render_item, render_run
 from multiturn.api.native.wire import UsageBody
 from multiturn.errors import MultiturnError
+from multiturn.model.citation import Citation
 from multiturn.model.content import Content, Message
 from multiturn.model.event import Ended, Event
 from multiturn.model.item import Item
@@ -60,8 +63,12 @@ def write_error(error: MultiturnError) -> bytes:
     return b"event: error\ndata: %s\n\n" % encode(write_openai(error))
 
 
-def render_answer(ended: Ended, items: Sequence[Item], retrieved: RetrievedContext | None) -> AnswerBody:
-    """What a run said and left behind, and what its model was shown of what was found."""
+def render_answer(
+    ended: Ended, items: Sequence[Item], retrieved: RetrievedContext | None, links: Mapping[UUID, str]
+) -> AnswerBody:
+    """What a run said and left behind, and what its model was shown of what was found; ``links`` open the files that
+    it cites.
+    """
     run = ended.run
     shown = [snippet for snippet in (retrieved.snippets if retrieved else ()) if snippet.omitted is None]
     return AnswerBody(
@@ -74,12 +81,18 @@ def render_answer(ended: Ended, items: Sequence[Item], retrieved: RetrievedConte
         text=join_texts(ended.output),
         items=[render_item(item) for item in items],
         usage=msgspec.convert(run.usage, UsageBody, from_attributes=True) if run.usage else None,
-        citations=list(map(render_citation, list_citations(ended.output))),
+        citations=[render_citation(one, find_link(one, links)) for one in list_citations(ended.output)],
         docs=[
             render_snippet(one) for one in shown if one.source == "document" and one.owner_kind not in ("store", None)
         ],
         retrieved=len(shown),
     )
+
+
+def find_link(citation: Citation, links: Mapping[UUID, str]) -> str | None:
+    """The link that opens a citation's place."""
+    url = links.get(citation.asset_id) if citation.asset_id else None
+    return url + write_fragment(citation.place) if url else None
 
 
 def whole_ms(time: datetime) -> datetime:

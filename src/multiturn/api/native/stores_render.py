@@ -8,7 +8,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from multiturn.api.citations import render_place
-from multiturn.api.media_links import absolute
+from multiturn.api.media_links import absolute, write_fragment
 from multiturn.api.native.store_search_wire import StoreHitBody
 from multiturn.api.native.stores_wire import (
     CollectionBody,
@@ -165,18 +165,6 @@ def render_hit(request: Request, links: Links, hit: DocumentHit, asset: Asset | 
         url=absolute(request, links.file(asset) + write_fragment(hit.place)) if asset else None,
         thumbnail_url=find_picture(request, links, hit.place, asset) if asset else None,
     )
-
-
-def write_fragment(place: Place) -> str:
-    """The part of a link that opens a file at a place (W3C Media Fragments; RFC 8118 for PDF)."""
-    if place.start_s is not None and place.end_s is not None:
-        return f"#t={seconds(place.start_s)},{seconds(place.end_s)}"
-    return f"#page={place.page}" if place.page is not None else ""
-
-
-def seconds(time_s: float) -> str:
-    """Seconds without needless zeros."""
-    return f"{time_s:.2f}".rstrip("0").rstrip(".")
 
 
 def find_picture(request: Request, links: Links, place: Place, asset: Asset) -> str | None:
