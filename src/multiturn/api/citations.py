@@ -41,8 +41,8 @@ class CitationBody(Struct, kw_only=True, omit_defaults=True):
     url: Annotated[
         str | None,
         Meta(
-            description="Of a turn's answer: the file at this place, without a key and for some days: `#t=` seconds, or "
-            "`#page=`. Left out when the file is gone."
+            description="Of a turn's answer: the file at this place, without a key and for some days: `#t=` seconds, "
+            "or `#page=`. Left out when the file is gone."
         ),
     ] = None
     kind: Annotated[Literal["video", "audio", "image", "document"] | None, Meta(description="What the file is.")] = None

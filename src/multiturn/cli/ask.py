@@ -7,7 +7,6 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -81,11 +80,10 @@ async def ask_once(place: Place, question: Question, *, as_json: bool) -> None:
         await wait_for_model(client, question, Console(stderr=True, highlight=False))
         named = await open_store_session(client, question)
         answer = await put_question(client, named, None if as_json else screen)
-        links = {} if as_json else await find_links(client, answer["citations"])
     if as_json:
         print_json(answer)
         return
-    for line in write_citations(answer["citations"], links):
+    for line in write_citations(answer["citations"]):
         print(without_controls(line))
     screen.note(f'\nTo ask on: multiturn ask --store {question.store} --session {question.session} "…"')
 
@@ -148,31 +146,15 @@ async def open_store_session(client: Client, question: Question) -> Question:
     return replace(question, store=None if store["id"] in session["stores"] else store["id"])
 
 
-async def find_links(client: Client, citations: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The links that open the files of citations, by asset; none of a file that is gone."""
-    links: dict[str, str] = {}
-    for asset_id in {citation["asset_id"] for citation in citations if citation.get("asset_id")}:
-        with suppress(MultiturnError):
-            links[asset_id] = (await client.get(path_of("assets", asset_id)))["url"] or ""
-    return links
-
-
-def write_citations(citations: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> list[str]:
+def write_citations(citations: Sequence[Mapping[str, Any]]) -> list[str]:
     """What an answer rests on: a number, a title, a place, the words; below it the link that opens the place."""
     lines: list[str] = []
     for number in dict.fromkeys(citation["number"] for citation in citations):
         citation = next(one for one in citations if one["number"] == number)
         lines.append(f"[{number}] {describe_citation(citation)}")
-        if link := links.get(citation.get("asset_id", "")):
-            lines.append(f"    {link}{write_fragment(citation.get('place') or {})}")
+        if citation.get("url"):
+            lines.append(f"    {citation['url']}")
     return ["", *lines] if lines else []
-
-
-def write_fragment(place: Mapping[str, Any]) -> str:
-    """What has a player begin, or a reader open, at a place."""
-    if place.get("start_s") is not None:
-        return f"#t={place['start_s']:.1f},{place.get('end_s') or place['start_s']:.1f}"
-    return f"#page={place['page']}" if place.get("page") is not None else ""
 
 
 def describe_citation(citation: Mapping[str, Any]) -> str:

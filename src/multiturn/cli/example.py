@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 from rich.console import Console
 
-from multiturn.cli.ask import Question, find_links, open_store_session, put_question, write_citations
+from multiturn.cli.ask import Question, open_store_session, put_question, write_citations
 from multiturn.cli.board import Board
 from multiturn.cli.client import CONNECT_S, Client, path_of
 from multiturn.cli.files import find_files
@@ -94,6 +94,5 @@ async def ask_all(client: Client) -> None:
         print(f"\n> {text}", flush=True)
         question = await open_store_session(client, Question(text=text, store=STORE, session=SESSION))
         answer = await put_question(client, question, None)
-        links = await find_links(client, answer["citations"])
-        print("\n".join([answer.get("text") or "", *write_citations(answer["citations"], links)]), flush=True)
+        print("\n".join([answer.get("text") or "", *write_citations(answer["citations"])]), flush=True)
     print(flush=True)

@@ -59,7 +59,7 @@ def expand(text: str) -> list[Path]:
         return [path]
     matching = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(text) else []
     if not matching:
-        raise InvalidRequest(f"There is no file '{text}'.", code="file_not_found", param="PATH")
+        raise InvalidRequest(f"There is no file '{text}'.", param="PATH")
     return [Path(name) for name in matching]
 
 

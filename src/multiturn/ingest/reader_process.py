@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 STOP_WAIT_S = 2.0
 STDERR_BYTES_MAX = 8000
 WATCH_EVERY_S = 0.2
-STARVED_CODE = "reader_unavailable"
 RETRY_AFTER_S = 30.0
 # Of what a process with so much of its memory in use dies by a signal, it dies of want: libraries do not ask.
 STARVING_SHARE = 0.7
@@ -103,7 +102,7 @@ class ReaderProcess:
                 case Refused(text=text, is_passing=False):
                     raise UnreadableFile(text)
                 case Refused(text=text):
-                    raise Unavailable(text, code=STARVED_CODE, retry_after_s=RETRY_AFTER_S)
+                    raise Unavailable(text, code="reader_unavailable", retry_after_s=RETRY_AFTER_S)
                 case Exhausted():
                     raise self._starve()
                 case Failed(error=error):
@@ -152,12 +151,12 @@ class ReaderProcess:
         self._log(f"stopped ({name})")
         if status == -signal.SIGKILL:  # Nobody here did it: the kernel kills when the machine's memory is out.
             text = "Reading the file was stopped from outside (SIGKILL): the machine may be short of memory."
-            raise Unavailable(text, code=STARVED_CODE, retry_after_s=RETRY_AFTER_S)
+            raise Unavailable(text, code="reader_unavailable", retry_after_s=RETRY_AFTER_S)
         raise UnreadableFile(f"The file could not be read: its reader stopped ({name}). It may be damaged.")
 
     def _starve(self) -> MultiturnError:
         text = f"Reading the file took more than {self._span.bytes_max >> 20} MB of memory."
-        return Unavailable(text, code=STARVED_CODE, retry_after_s=RETRY_AFTER_S)
+        return Unavailable(text, code="reader_unavailable", retry_after_s=RETRY_AFTER_S)
 
     def _overrun(self) -> MultiturnError:
         return UnreadableFile(f"Reading the file took longer than {describe_s(self._span.wall_s)}, and was stopped.")

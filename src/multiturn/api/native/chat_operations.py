@@ -28,6 +28,7 @@ ANSWER = {
     "text": examples.ANSWERED,
     "items": [],
     "usage": {"input_tokens": 21, "cached_tokens": 0, "output_tokens": 14, "reasoning_tokens": 0},
+    "citations": [],
     "docs": [],
     "retrieved": 0,
 }
