@@ -19,6 +19,8 @@ from multiturn.errors import SettingsError
 
 PREFIX = "MULTITURN_"
 FILE_VARIABLE = "MULTITURN_CONFIG"
+# The Python client reads this one, often from the environment that the server and its commands have as well.
+CLIENT_VARIABLE = "MULTITURN_BASE_URL"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MIB = 1024 * 1024
 POSITIVE = (
@@ -162,7 +164,7 @@ def read_settings(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | 
     if path := environ.get(FILE_VARIABLE):
         values |= read_file(Path(path).expanduser())
     for variable, text in environ.items():
-        if variable.startswith(PREFIX) and variable != FILE_VARIABLE and text != "":
+        if variable.startswith(PREFIX) and variable not in (FILE_VARIABLE, CLIENT_VARIABLE) and text != "":
             name = variable.removeprefix(PREFIX).lower()
             values[name] = read_variable(variable, name, text)
     values |= {name: value for name, value in (overrides or {}).items() if value is not None}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
+from msgspec.structs import replace
 
 from multiturn.engine.answer import fold
 from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
@@ -62,7 +63,13 @@ class Told:
         return ["".join(piece.name or "" for piece in call) for call in fold(self.deltas).calls]
 
 
-async def answer(*scripts: Script, is_streamed: bool, with_tools: bool = True) -> tuple[Told, GroundedAnswer]:
+async def answer(
+    *scripts: Script,
+    is_streamed: bool,
+    with_tools: bool = True,
+    request: ModelRequest = REQUEST,
+    tokens_max: int = 4000,
+) -> tuple[Told, GroundedAnswer]:
     """Ask over the store."""
     shelf, told = Shelf(), Told(scripts)
     question = ask("Who eats krill?")
@@ -71,8 +78,8 @@ async def answer(*scripts: Script, is_streamed: bool, with_tools: bool = True) -
     shown = (await sources.find(question, question.plan.stores, "krill", tokens_max=40)).snippets
     searchable = Searchable(knowledge=shelf, registry=cast(Any, shelf), parts=cast(Any, shelf))
     tools = KnowledgeTools(searchable, TENANT, StoreChoice(store_ids=(STORE,)), shown) if with_tools else None
-    made = GroundedAnswer(told.voice, Citer(shown, TermReader()), tools, tokens_max=400)
-    await made.ask(REQUEST, is_streamed=is_streamed)
+    made = GroundedAnswer(told.voice, Citer(shown, TermReader()), tools, tokens_max=tokens_max)
+    await made.ask(request, is_streamed=is_streamed)
     return told, made
 
 
@@ -123,6 +130,87 @@ async def test_a_model_that_only_looks_up_has_to_answer_at_last(is_streamed: boo
     assert told.text.endswith("They eat krill and fish [1].")
     assert "tools" not in told.upstream.requests[-1]
     assert len(made.items) == 16
+
+
+@both
+async def test_a_model_that_never_answers_fails(is_streamed: bool) -> None:
+    with pytest.raises(UpstreamError):
+        await answer(*[Script(tool_calls=[LOOK]) for _ in range(9)], is_streamed=is_streamed)
+
+
+@both
+async def test_without_room_for_a_result_no_tools_are_offered(is_streamed: bool) -> None:
+    scripts = Script(tool_calls=[LOOK]), Script("They eat krill and fish.")
+    told, made = await answer(*scripts, is_streamed=is_streamed, tokens_max=310)
+    assert "tools" not in told.upstream.requests[-1]
+    assert made.tokens_left < 310
+
+
+@both
+async def test_a_clients_own_tool_of_the_same_name_is_the_clients(is_streamed: bool) -> None:
+    own = [{"type": "function", "function": {"name": "search_knowledge", "parameters": {}}}]
+    request = replace(REQUEST, fields={"tools": Raw(json.dumps(own).encode())})
+    told, made = await answer(Script(tool_calls=[LOOK]), is_streamed=is_streamed, request=request)
+    assert told.calls == ["search_knowledge"]
+    assert not made.items
+    names = [tool["function"]["name"] for tool in told.upstream.requests[0]["tools"]]
+    assert sorted(names) == ["list_items", "read_around", "read_outline", "search_knowledge"]
+
+
+@both
+async def test_of_calls_together_ours_are_run_and_the_others_passed_on(is_streamed: bool) -> None:
+    told, made = await answer(Script("Penguins [77].", tool_calls=[LOOK, WHERE]), is_streamed=is_streamed)
+    assert told.calls == ["get_weather"]
+    assert told.text == "Penguins."
+    assert [type(item).__name__ for item in made.items] == ["FunctionCall", "FunctionCallOutput"]
+
+
+class Pieces(ScriptedUpstream):
+    """An upstream that says the pieces that it was given, as they are."""
+
+    def __init__(self, pieces: Sequence[dict[str, Any]]) -> None:
+        super().__init__([])
+        self.pieces = pieces
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
+        for piece in self.pieces:
+            yield [openai_wire.read_delta(json.dumps({"id": "c", "model": "m", **piece}).encode())]
+
+
+def choice(index: int = 0, end: str | None = None, **delta: Any) -> dict[str, Any]:
+    """A choice of a piece."""
+    return {"index": index, "delta": delta, "finish_reason": end}
+
+
+PIECES: Sequence[Sequence[dict[str, Any]]] = (
+    [{"choices": [choice(role="assistant", content="They eat krill.", reasoning_content="Hm.", end="stop")]}],
+    [
+        {"choices": [choice(role="assistant", content="")]},
+        {"choices": [choice(content="They eat ", reasoning_content="Hm.")]},
+        {"choices": [choice(content="krill."), choice(1, content="Fish.")]},
+        {"choices": [choice(end="stop")], "usage": {"prompt_tokens": 3, "completion_tokens": 4}},
+    ],
+    [
+        {"choices": [choice(role="assistant", content="They eat krill.", reasoning_content="Hm.")]},
+        {"choices": [choice(1, content="Fish.")]},
+    ],
+)
+
+
+@pytest.mark.parametrize("pieces", PIECES)
+async def test_what_is_no_text_is_passed_on_once(pieces: Sequence[dict[str, Any]]) -> None:
+    told = Told(())
+    voice = structs.replace(told.voice, upstream=Pieces(pieces))
+    await GroundedAnswer(voice, Citer((), TermReader()), None, tokens_max=0).ask(REQUEST, is_streamed=True)
+    said = fold(told.deltas)
+    assert ("".join(said.texts), "".join(said.thoughts)) == ("They eat krill.", "Hm.")
+    raw = [one for delta in told.deltas for one in json.loads(delta.raw)["choices"]]
+    sent = [one for piece in pieces for one in piece["choices"]]
+    others = ["".join(one["delta"].get("content") or "" for one in side if one["index"] == 1) for side in (raw, sent)]
+    assert others[0] == others[1]
+    assert sum(bool(one["delta"].get("role")) for one in raw) == 1
+    ends = [[one["finish_reason"] for one in side if one["finish_reason"]] for side in (raw, sent)]
+    assert ends[0] == ends[1]
 
 
 @both

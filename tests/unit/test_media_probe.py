@@ -97,6 +97,10 @@ def protect(folder: Path) -> bytes:
     return data + b"\x00\x00\x00\x20free" + b"sinf" + b"encv" + b"\x00" * 16
 
 
+def cut_head(folder: Path) -> bytes:
+    return write_film(folder / "whole.webm", hold(40, 0, 1), codec="libvpx-vp9").read_bytes()[:300]
+
+
 def be_empty(folder: Path) -> bytes:
     return b""
 
@@ -128,6 +132,7 @@ def begin_heic(folder: Path) -> bytes:
         (name_others, "no recording and no film"),
         (join_others, "no recording and no film"),
         (cut_png, "cut off or damaged"),
+        (cut_head, "ends within its head"),
         (bomb, "more than 100 megapixels"),
         (protect, "encrypted"),
         (begin_heic, "save the image as JPEG"),

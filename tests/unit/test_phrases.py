@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from multiturn.model.phrases import CHARACTERS_MAX, SEGMENT_S_MAX, Phrase, join_phrases
+import pytest
+
+from multiturn.model.phrases import CHARACTERS_MAX, SEGMENT_S_MAX, Phrase, cut_phrases, join_phrases
 from multiturn.model.segment import Mark, Segment
 
 SENTENCE = "The lamp was lit at dusk by the keeper."
@@ -73,3 +75,43 @@ def test_empty_phrases_and_turned_times_do_no_harm() -> None:
 def test_shots_are_those_of_the_beginning() -> None:
     (segment,) = join_phrases([Phrase("A.", 5.0, 6.0), Phrase("B.", 7.0, 8.0)], find_shot=int)
     assert segment.place.shot == 5
+
+
+@pytest.mark.parametrize(("characters", "count"), [(198, 1), (199, 2)])
+def test_sentence_ends_a_segment_that_is_long_enough(characters: int, count: int) -> None:
+    first = "x" * (characters - 1) + "."
+    segments = list(join_phrases([Phrase(first, 0, 1), Phrase("Next.", 1, 2)]))
+    assert len(segments) == count
+    assert " ".join(segment.text for segment in segments) == f"{first} Next."
+
+
+@pytest.mark.parametrize(("characters", "count"), [(299, 1), (300, 2)])
+def test_long_segment_takes_no_more(characters: int, count: int) -> None:
+    assert len(list(join_phrases([Phrase("x" * 300, 0, 1), Phrase("y" * characters, 1, 2)]))) == count
+
+
+@pytest.mark.parametrize(("end_s", "count"), [(40.0, 1), (40.001, 2)])
+def test_segment_lasts_no_longer_than_it_may(end_s: float, count: int) -> None:
+    assert len(list(join_phrases([Phrase("so", 0, 38), Phrase("and so", 39, end_s)]))) == count
+
+
+@pytest.mark.parametrize(("start_s", "count"), [(5.0, 1), (5.001, 2)])
+def test_pause_parts_only_when_it_is_long(start_s: float, count: int) -> None:
+    assert len(list(join_phrases([Phrase("so", 0, 1), Phrase("and so", start_s, 6)]))) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "lengths"),
+    [
+        ("a " + "b" * 2500, [1, 1999, 501]),
+        ("a" * 10 + " " + "b" * 2500, [10, 1999, 501]),
+        ("b" * 2000, [2000]),
+        ("b" * 2001, [2000, 1]),
+    ],
+)
+def test_endless_phrase_is_cut_at_spaces_where_it_has_some(text: str, lengths: list[int]) -> None:
+    pieces = list(cut_phrases([Phrase(text, 0.0, 100.0)]))
+    assert [len(piece.text) for piece in pieces] == lengths
+    assert "".join(piece.text for piece in pieces) == text.replace(" ", "")
+    assert (pieces[0].start_s, pieces[-1].end_s) == (0.0, 100.0)
+    assert all(before.end_s == after.start_s for before, after in pairwise(pieces))

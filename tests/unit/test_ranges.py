@@ -143,6 +143,49 @@ async def test_reading_ends_when_the_client_goes() -> None:
     assert ended == [True]
 
 
+@pytest.mark.parametrize("tag", ['"t1"', "*"])
+async def test_file_that_the_client_has_is_not_sent(tag: str) -> None:
+    status, headers, body = await ask(if_none_match=tag)
+    assert (status, body, headers["etag"]) == (304, b"", '"t1"')
+    assert (await ask(if_none_match='"t2"'))[0] == 200
+
+
+async def test_range_behind_the_end_is_refused() -> None:
+    status, headers, body = await ask(range="bytes=100-")
+    assert (status, body, headers["content-range"]) == (416, b"", "bytes */100")
+    assert headers["content-type"].startswith("text/plain")
+
+
+async def test_range_of_another_version_is_the_whole_file() -> None:
+    assert (await ask(range="bytes=0-9", if_range='"t1"'))[::2] == (206, DATA[:10])
+    assert (await ask(range="bytes=0-9", if_range='"t0"'))[::2] == (200, DATA)
+
+
+async def test_file_may_be_kept_for_an_hour() -> None:
+    _, headers, _ = await ask()
+    assert headers["cache-control"] == "private, max-age=3600"
+    assert headers["last-modified"] == "Sat, 21 Nov 2026 12:00:00 GMT"
+    assert headers["accept-ranges"] == "bytes"
+
+
+async def test_head_reads_nothing() -> None:
+    def read(_start: int, _end: int) -> AsyncGenerator[bytes]:
+        raise AssertionError("nobody asked for bytes")
+
+    request = make_request(range="bytes=10-19")
+    request.scope["method"] = "HEAD"
+    answer = await answer_file(request, FILE, read)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await answer({"type": "http", "method": "HEAD"}, make_request().receive, send)
+    assert sent[0]["status"] == 206
+    assert (b"content-length", b"10") in sent[0]["headers"]
+    assert sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
+
+
 # Forms.
 
 CONTENT_TYPE = "multipart/form-data; boundary=line"

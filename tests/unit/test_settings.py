@@ -179,6 +179,10 @@ def test_with_keys_any_address_is_bound() -> None:
     assert not settings.is_loopback
 
 
+def test_address_of_the_client_is_no_setting_of_the_server() -> None:
+    assert read_settings({"MULTITURN_BASE_URL": "http://127.0.0.1:8000"}) == read_settings({})
+
+
 def test_data_directory_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_settings({"MULTITURN_DATA_DIR": "here"}).data_dir == tmp_path / "here"

@@ -16,6 +16,7 @@ from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.recall import Recall, Searched
 from multiturn.engine.runs import Runs
+from multiturn.engine.search.terms import TermReader
 from multiturn.engine.session_index import SessionIndexes
 from multiturn.engine.speakers import Defaults, Speakers
 from multiturn.engine.summaries import Summaries
@@ -88,6 +89,7 @@ class Engine:
             upkeep=self.upkeep,
             searchable=Searchable(knowledge=self.knowledge, registry=stores.registry, parts=stores.parts),
             offers_tools=settings.knowledge_tools,
+            terms=TermReader(),
             runs=self.runs,
             metrics=metrics,
             tracer=self.tracer,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from multiturn.engine.grounding.tools import TOOLS
+from multiturn.engine.grounding.tools import LOOK_UP
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
 from multiturn.model.context import Plan
 from multiturn.model.item import Item, Range
@@ -50,16 +50,12 @@ def list_told(contents: Sequence[Content]) -> list[tuple[int, Form]]:
     its calls, clients leave out or add; summaries are ours alone, and so is what a model looked up in a store.
     """
     told: list[tuple[int, Form]] = []
-    looked_up: set[str] = set()
     for place, content in enumerate(contents):
-        if isinstance(content, FunctionCall) and content.name in TOOLS:
-            looked_up.add(content.call_id)
+        if isinstance(content, FunctionCall | FunctionCallOutput) and content.call_id.startswith(LOOK_UP):
             continue
         if isinstance(content, FunctionCall) and told and told[-1][1] == SILENCE:
             told.pop()
-        if isinstance(content, FunctionCallOutput) and content.call_id in looked_up:
-            continue
-        elif not isinstance(content, Reasoning | Summary):
+        if not isinstance(content, Reasoning | Summary):
             told.append((place, normal(content)))
     return told
 

@@ -27,6 +27,7 @@ from multiturn.engine.store_view import StoreView, limits_of
 from multiturn.errors import InvalidRequest, MultiturnError, Unavailable, UpstreamError
 from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, Piece, SearchOrder
 from multiturn.model.policy import RecallOptions, SearchMode
+from multiturn.model.retrieved import Snippet
 
 log = logging.getLogger(__name__)
 
@@ -325,3 +326,27 @@ def embeddings_unavailable(reason: str) -> Unavailable:
     """The error of a search that needs an embedding model which is not there."""
     text = f"The text cannot be turned into a vector now: {reason}. Search by words (mode 'text'), or send a vector."
     return Unavailable(text, code="embeddings_unavailable")
+
+
+def describe_hit(hit: DocumentHit) -> Snippet:
+    """A chunk that was found, with its place and its scores."""
+    return Snippet(
+        source="document",
+        text=hit.text,
+        start=hit.start,
+        end=hit.end,
+        score=hit.score,
+        lexical=hit.lexical,
+        similarity=hit.similarity,
+        reranked=hit.reranked,
+        item_id=hit.item.id,
+        asset_id=hit.item.asset_id,
+        kind=hit.item.kind,
+        title=hit.item.title,
+        chunk=hit.chunk,
+        owner_kind=hit.item.owner.kind,
+        owner_id=hit.item.owner.id,
+        modality=hit.modality,
+        place=hit.place,
+        metadata=hit.item.metadata,
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct, json
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
@@ -23,6 +23,7 @@ from multiturn.engine.schema_answers import SchemaAnswer
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.summaries import Source
 from multiturn.engine.upkeep import Upkeep
+from multiturn.engine.window.assemble import count_sources
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import ContextTooLong, InvalidRequest, MultiturnError, RunCancelled, TurnConflict, Unavailable
@@ -53,6 +54,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     searchable: Searchable
     offers_tools: bool
+    terms: TermReader
     runs: Runs
     metrics: Metrics
     tracer: Tracer
@@ -132,8 +134,10 @@ class Execution:
         )
         began = time.perf_counter()
         try:
+            spent = self.answering.spent if self.answering else []
             self.answering = self._choose_answer(session, self.assembled)
             if self.answering:
+                self.answering.spent += spent
                 self.live.steps = self.answering.items
                 await self.answering.ask(request, is_streamed=order.is_streamed)
             else:
@@ -144,7 +148,7 @@ class Execution:
     def _choose_answer(self, session: Session, assembled: Assembled) -> GroundedAnswer | SchemaAnswer | None:
         """Who hears the model where its words are not passed on as they come."""
         order, stores, context = self.order, assembled.speaker.stores, assembled.context
-        if order.schema is None and stores is None:
+        if order.schema is None and (stores is None or is_json(assembled.speaker.fields)):
             return None
         parts = self.parts
         voice = Voice(upstream=parts.upstream, wire=parts.runs.reader, speak=self._speak, reply=self._reply)
@@ -153,7 +157,8 @@ class Execution:
         assert stores is not None
         shown = (*context.recalled, *(context.retrieved.snippets if context.retrieved else ()))
         tools = KnowledgeTools(parts.searchable, session.tenant_id, stores, shown) if parts.offers_tools else None
-        return GroundedAnswer(voice, Citer(shown, TermReader()), tools, tokens_max=assembled.budget.recall.tokens_max)
+        left = assembled.budget.tokens_max - context.tokens
+        return GroundedAnswer(voice, Citer(shown, parts.terms), tools, tokens_max=left)
 
     async def _listen(self, request: ModelRequest) -> None:
         async with aclosing(self.parts.upstream.stream(request)) as stream:
@@ -217,7 +222,8 @@ class Execution:
         retrieved = context.retrieved or RetrievedContext(query="")
         retrieved = replace(retrieved, snippets=(*retrieved.snippets, *self.answering.found))
         self.live.retrieved = retrieved
-        self.assembled = replace(self.assembled, context=replace(context, retrieved=retrieved))
+        shown = replace(context.shown, sources=count_sources(context.shown.sources, retrieved))
+        self.assembled = replace(self.assembled, context=replace(context, retrieved=retrieved, shown=shown))
 
     def _ending(self, session: Session, plan: Plan, said: Output, status: RunStatus) -> Ending:
         """What a turn leaves behind that enters the history (or nothing of it, when it is not to be stored)."""
@@ -284,6 +290,7 @@ class Execution:
             return
         error = RunCancelled("The run was cancelled.")
         output = self._contents(is_whole=False)
+        self._note_found()
         if self.held and self.plan and not self.live.answer.is_empty and output:
             said = Output(output, tuple(map(count_tokens, output)))
             await self._settle(self._ending(self.held.session, self.plan, said, "cancelled"), output, error)
@@ -399,6 +406,12 @@ def note_window(ending: Ending, session: Session, context: Context, first_input:
         retrieved=retrieved,
         retrieved_at=None if context.block_at is None else first_input + context.block_at,
     )
+
+
+def is_json(fields: Mapping[str, Raw]) -> bool:
+    """Whether the answer is to be JSON: a marker in it would break it."""
+    asked = json.decode(fields["response_format"]) if "response_format" in fields else None
+    return isinstance(asked, dict) and asked.get("type") in ("json_object", "json_schema")
 
 
 def is_whole(session: Session) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiturn.model.agent import Agent, Listing, User
-from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
+from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest, ToolCallDelta
 from multiturn.model.content import Summary
 from multiturn.model.context import ContextRecord
 from multiturn.model.event import EventBatch
@@ -88,12 +88,22 @@ class AnswerWire(Protocol):
         """Read one whole answer."""
         ...
 
-    def rewrite_delta(self, delta: Delta, text: str, *, ends: bool = True) -> Delta:
-        """A piece that says another text; without its finish reason and usage, unless it ``ends``."""
+    def write_text(self, like: Delta, text: str) -> Delta:
+        """A piece of the same stream that says a text, and nothing else."""
         ...
 
-    def rewrite_completion(self, completion: Completion, text: str) -> Completion:
-        """A whole answer that says another text."""
+    def write_calls(self, like: Delta, calls: Sequence[ToolCallDelta]) -> Delta:
+        """A piece of the same stream that calls tools."""
+        ...
+
+    def drop_said(self, delta: Delta) -> Delta | None:
+        """A piece without its text and calls; None where nothing else is in it."""
+        ...
+
+    def rewrite_completion(
+        self, completion: Completion, text: str | None, calls: Sequence[ToolCallDelta] | None = None
+    ) -> Completion:
+        """A whole answer that says another text, and of its calls only some where they are given."""
         ...
 
     def cut_completion(self, raw: bytes) -> Sequence[bytes]:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from multiturn.engine.document_search import describe_hit
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.grounding.sources import Chosen, Sources
 from multiturn.engine.knowledge import Knowledge
@@ -245,7 +246,7 @@ def choose_documents(hits: Sequence[DocumentHit], question: Question, *, tokens_
     left = tokens_max - count_text(DOCUMENTS)
     snippets: list[Snippet] = []
     for hit in hits:
-        snippet = describe_chunk(hit)
+        snippet = describe_hit(hit)
         cost = count_text(write_chunk(snippet))
         if any((one.item_id, one.chunk) == (snippet.item_id, snippet.chunk) for one in question.shown):
             snippets.append(replace(snippet, omitted="shown_already"))
@@ -255,25 +256,6 @@ def choose_documents(hits: Sequence[DocumentHit], question: Question, *, tokens_
             left -= cost
             snippets.append(snippet)
     return snippets
-
-
-def describe_chunk(hit: DocumentHit) -> Snippet:
-    """A chunk of a document with its place and its scores."""
-    return Snippet(
-        source="document",
-        text=hit.text,
-        start=hit.start,
-        end=hit.end,
-        score=hit.score,
-        lexical=hit.lexical,
-        similarity=hit.similarity,
-        item_id=hit.item.id,
-        title=hit.item.title,
-        chunk=hit.chunk,
-        owner_kind=hit.item.owner.kind,
-        owner_id=hit.item.owner.id,
-        metadata=hit.item.metadata,
-    )
 
 
 def write_documents(snippets: Sequence[Snippet]) -> str:

@@ -53,7 +53,7 @@ class SchemaAnswer:
             errors = validate(said, self.schema).errors
             self.spent += [completion.usage] if completion.usage else []
             correction = Message("user", write_correction(errors))
-            request = replace(request, messages=append(request.messages, [Message("assistant", said), correction]))
+            request = append(request, [Message("assistant", said), correction])
         reason = f": {errors[0]}" if errors else "."
         raise UpstreamError(f"The model's answer does not fit the schema{reason}", code="schema_not_met")
 
@@ -66,9 +66,7 @@ class SchemaAnswer:
                 raise
             fields = {name: value for name, value in request.fields.items() if name != "response_format"}
             asked = Message("user", ASKED + msgspec.json.encode(self.schema).decode())
-            return await self.voice.upstream.complete(
-                replace(request, fields=fields, messages=append(request.messages, [asked]))
-            )
+            return await self.voice.upstream.complete(append(replace(request, fields=fields), [asked]))
 
     def _stream(self, completion: Completion) -> None:
         """Tell a whole answer as the pieces of a stream."""

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from multiturn.engine.document_search import describe_hit
 from multiturn.engine.grounding.block import INSTRUCTIONS
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
-from multiturn.engine.recall import describe_chunk
 from multiturn.engine.templates import STANDARD_TEMPLATE, Templates, find_template, has_marks
 from multiturn.engine.tenants import Tenants
 from multiturn.engine.window.question import StoreChoice
@@ -186,7 +186,7 @@ class Speakers:
             return ()
         said = [(read_speaker(one), read_text(one)) for one in order.input if isinstance(one, Message)]
         options = policy.documents or RecallOptions()
-        return tuple(map(describe_chunk, await self.knowledge.retrieve(session.tenant_id, owners, said, options)))
+        return tuple(map(describe_hit, await self.knowledge.retrieve(session.tenant_id, owners, said, options)))
 
     def _write(
         self,

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from multiturn.engine.item_parts import walk_parts
 from multiturn.engine.ports_assets import AssetStore
 from multiturn.engine.ports_ingestion import PartStore
 from multiturn.errors import NotFound
 from multiturn.model.segment import Segment
 
-PARTS_AT_ONCE = 1000
 TranscriptStatus = Literal["pending", "processing", "ready", "failed"]
 STATUSES: Mapping[str, TranscriptStatus] = {"ready": "ready", "failed": "failed", "processing": "processing"}
 
@@ -45,20 +45,8 @@ class Speech:
         status = STATUSES.get(reading.status, "pending")
         if status != "ready":
             return Transcript(status=status, error=reading.error)
-        segments = await self._load(tenant_id, reading.item_id)
+        spoken = walk_parts(self.parts, tenant_id, reading.item_id, modality="speech")
+        segments = tuple([segment async for _, segment in spoken])
         if not segments:
             raise NotFound("Nothing is spoken in the asset.", code="transcript_not_found", param="asset_id")
         return Transcript(status="ready", segments=segments)
-
-    async def _load(self, tenant_id: UUID, item_id: UUID) -> tuple[Segment, ...]:
-        """All speech of an item."""
-        segments: list[Segment] = []
-        after = -1
-        while page := await self.parts.list_parts(
-            tenant_id, item_id, after=after, limit=PARTS_AT_ONCE, modality="speech"
-        ):
-            segments += [segment for _, segment in page]
-            after = page[-1][0]
-            if len(page) < PARTS_AT_ONCE:
-                break
-        return tuple(segments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,8 @@ def _explain(path: Path, error: av.error.FFmpegError) -> str:
         return CUT_OFF.format(reason="the index at its end is missing")
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):  # The latter: a format not listed above.
         return "The file is no recording and no film that can be read, or it is damaged."
+    if error.errno == errno.EIO:
+        return CUT_OFF.format(reason="it ends within its head, before any picture or sound")
     return CUT_OFF.format(reason=error.strerror or type(error).__name__)
 
 

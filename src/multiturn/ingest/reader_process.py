@@ -73,12 +73,14 @@ class ReaderProcess:
     @classmethod
     @asynccontextmanager
     async def run(cls, task: Task, span: Span, environ: Mapping[str, str]) -> AsyncIterator[Self]:
-        """Start a process with a task; it is killed at the end, if it has not ended by itself."""
+        """Start a process with a task; it is killed at the end, with all that it started, if it has not ended by
+        itself.
+        """
         kept = {name: value for name, value in os.environ.items() if name in ENVIRON_KEPT}
         # With -P nothing of the working directory is imported there.
         words = (sys.executable, "-P", "-m", "multiturn.ingest.child")
         started = await asyncio.create_subprocess_exec(
-            *words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=kept | dict(environ)
+            *words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=kept | dict(environ), start_new_session=True
         )
         process = cls(started, task, span)
         tasks = [asyncio.create_task(process._listen()), asyncio.create_task(process._watch())]
@@ -152,6 +154,9 @@ class ReaderProcess:
         if status == -signal.SIGKILL:  # Nobody here did it: the kernel kills when the machine's memory is out.
             text = "Reading the file was stopped from outside (SIGKILL): the machine may be short of memory."
             raise Unavailable(text, code="reader_unavailable", retry_after_s=RETRY_AFTER_S)
+        if status == -signal.SIGABRT:  # Libraries in C leave so when a piece is larger than their memory.
+            reason = f"it is damaged, or a piece of it needs more than {self._span.bytes_max >> 20} MB"
+            raise UnreadableFile(f"The file could not be read: {reason}.")
         raise UnreadableFile(f"The file could not be read: its reader stopped ({name}). It may be damaged.")
 
     def _starve(self) -> MultiturnError:
@@ -173,15 +178,18 @@ class ReaderProcess:
         await self._process.wait()
 
     async def _watch(self) -> None:
-        """Kill the process when it uses more memory than it may."""
-        with suppress(OSError, ValueError):  # It has ended; or this is no Linux, and nothing is known of it.
-            while self._process.returncode is None:
+        """Kill the process when it uses more memory than it may, and what it leaves behind: that would hold its output
+        open.
+        """
+        while self._process.returncode is None:
+            with suppress(OSError, ValueError):  # It has ended; or this is no Linux, and nothing is known of it.
                 used_bytes = measure_memory(self._process.pid)
                 self._peak_bytes = max(self._peak_bytes, used_bytes)
                 if used_bytes > self._span.bytes_max:
                     self._is_starved = True
                     self._kill()
-                await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.sleep(WATCH_EVERY_S)
+        self._kill()
 
     async def _wait_end(self) -> None:
         """Wait for a process whose output has ended; one that lives on is killed."""
@@ -189,17 +197,24 @@ class ReaderProcess:
             await asyncio.wait_for(self._process.wait(), STOP_WAIT_S)
         except TimeoutError:
             self._kill()
-            await self._process.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), STOP_WAIT_S)
 
     def _kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
+        """Kill the process and what it started: it leads a group of its own."""
+        with suppress(ProcessLookupError, PermissionError):  # Nobody of the group is left.
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        """End the process, and have its last words before the pipes are closed."""
+        """End the process, and have its last words before the pipes are closed: not for long, for whoever left the
+        group may hold them open.
+        """
         self._kill()
         tasks[1].cancel()
-        await asyncio.wait(tasks)
+        _, left = await asyncio.wait(tasks, timeout=STOP_WAIT_S)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def measure_memory(pid: int) -> int:

@@ -25,13 +25,14 @@ class Said(NamedTuple):
 class WindowState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a model is shown of a session besides its items: the summary stored as item ``summary``, and the recalled
     blocks of the turns from ``blocks_from`` on, if it ``has_blocks`` at all. ``head`` tells whether the instructions
-    are still those of the turn before.
+    are still those of the turn before, ``sources`` is the highest number that a source of a knowledge store has had.
     """
 
     summary: int | None = None
     blocks_from: int = 1
     has_blocks: bool = False
     head: str = ""
+    sources: int = 0
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ class SqlPartStore:
                 await tx.execute("rename_item", where)
 
     async def clear_parts(self, job: Job, item: StoreItem) -> bool:
-        """Take away the text and the index of an item: it is read anew."""
+        """Take away the text and the index of an item: it is read anew, also by who goes on after a kill here."""
         async with self.database.transaction() as tx:
             if not await hold_claim(tx, job) or await withdraw(tx, item) is None:
                 return False
@@ -199,7 +199,9 @@ async def hold_item(tx: Transaction, job: Job, item: StoreItem) -> bool:
 
 
 async def withdraw(tx: Transaction, item: StoreItem) -> int | None:
-    """Take what an item added to its store out of the count, and have searches forget it; None when it is gone."""
+    """Take what an item added to its store out of the count, have searches forget it and its work begin with reading;
+    None when it is gone.
+    """
     where = {"tenant_id": item.tenant_id, "id": item.id, "store_id": item.store_id}
     row = await tx.fetch_one("count_item_chunks", where)
     if row is None:
@@ -209,6 +211,7 @@ async def withdraw(tx: Transaction, item: StoreItem) -> int | None:
         store = {"tenant_id": item.tenant_id, "store_id": item.store_id, "chunks": chunks}
         await tx.execute("shrink_knowledge_store", store)
         await tx.execute("save_item_chunks", {**where, "chunks": 0})
+    await tx.execute("rewind_item", where)
     return chunks
 
 

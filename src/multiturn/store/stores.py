@@ -92,19 +92,22 @@ class SqlStoreRegistry(SqlCollectionStore):
         """
         where = {"tenant_id": item.tenant_id, "store_id": item.store_id, "asset_id": item.asset_id}
         async with self.database.transaction() as tx:
+            row = await hold_item(tx, item)
             await hold_store(tx, item.tenant_id, item.store_id)
             if await tx.fetch_one("hold_item_asset", where) is None:
                 raise NotFound("There is no such asset.", code="asset_not_found", param="asset_id")
-            if await tx.execute("add_store_item", write_item(item)):
+            if row is None and await tx.execute("add_store_item", write_item(item)):
                 await defer_job(tx, item.tenant_id, "item", item.id, run_at=item.created_at)
                 return item
-            row = await tx.fetch_one("find_item_of_asset", where)
+            # Somebody put it in between: what waited for the store sees it now.
+            row = row or await tx.fetch_one("find_item_of_asset", where)
             assert row
             return await requeue(tx, read_item(row), item)
 
     async def retry_item(self, item: StoreItem) -> None:
         """Have an item that failed indexed again, from ``updated_at`` on."""
         async with self.database.transaction() as tx:
+            await hold_item(tx, item)
             await requeue(tx, item, item)
 
     async def find_item(self, tenant_id: UUID, store_id: UUID, item_id: UUID) -> StoreItem | None:
@@ -114,7 +117,7 @@ class SqlStoreRegistry(SqlCollectionStore):
         return item if item and item.store_id == store_id else None
 
     async def get_items(self, tenant_id: UUID, item_ids: Sequence[UUID]) -> Mapping[UUID, StoreItem]:
-        """Items by their ids, of whatever store; those that are there."""
+        """Items by their ids, of whatever store; those that are there, in a store that is."""
         found: dict[UUID, StoreItem] = {}
         async with self.database.reading() as tx:
             for item_id in dict.fromkeys(item_ids):
@@ -123,10 +126,12 @@ class SqlStoreRegistry(SqlCollectionStore):
         return found
 
     async def list_items(self, tenant_id: UUID, store_id: UUID, which: StoreItemFilter) -> Counted:
-        """A page of items."""
+        """A page of items; none of a store that was deleted."""
         where = filter_items(tenant_id, store_id, which)
         page: dict[str, Any] = {**where, **write_sorting(which.sorting)}
         async with self.database.reading() as tx:
+            if await tx.fetch_one("is_store_named", {"tenant_id": tenant_id, "store_id": store_id}) is None:
+                return Counted((), 0)
             rows = await tx.fetch_all(list_query("store_items", which.sorting), page)
             total = await count_filtered(tx, where, which)
         return Counted(tuple(read_item(row) for row in rows), total)
@@ -157,6 +162,15 @@ class SqlStoreRegistry(SqlCollectionStore):
         return True
 
 
+async def hold_item(tx: Transaction, item: StoreItem) -> Row | None:
+    """Keep the item that a store made of an asset as it is, behind its job, until the transaction ends; None when there
+    is none yet.
+    """
+    where = {"tenant_id": item.tenant_id, "store_id": item.store_id, "asset_id": item.asset_id}
+    await tx.fetch_one("hold_item_job", where)
+    return await tx.fetch_one("find_item_of_asset", where)
+
+
 async def count_filtered(tx: Transaction, where: Parameters, which: StoreItemFilter) -> int:
     """How many items a filter keeps; by status alone they are counted in an index, however many there are."""
     if which.asset_id or which.collection_id:
@@ -182,4 +196,4 @@ async def requeue(tx: Transaction, item: StoreItem, wanted: StoreItem) -> StoreI
     if not await tx.execute("requeue_store_item", where):
         return item
     await defer_job(tx, item.tenant_id, "item", item.id, run_at=now)
-    return replace(item, status="queued", error=None, progress=0, updated_at=now)
+    return replace(item, status="queued", step=None, error=None, progress=0, updated_at=now)

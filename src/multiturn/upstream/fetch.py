@@ -87,7 +87,7 @@ class HttpFetcher:
         for piece in playlist.pieces:
             async with await self._follow(session, piece, began) as response:
                 check_answer(response, left, wants_part=piece.size is not None)
-                async for data in self._read(response, left, began):
+                async for data in self._read(response, left, began, before=bytes_max - left):
                     left -= len(data)
                     yield data
 
@@ -117,15 +117,17 @@ class HttpFetcher:
             url = urljoin(url, response.headers["Location"])
         raise UnreadableFile(f"The URL is redirected more than {REDIRECTS_MAX} times.")
 
-    async def _read(self, response: aiohttp.ClientResponse, bytes_max: int, began: float) -> AsyncIterator[bytes]:
-        """The bytes of an answer, within all limits."""
+    async def _read(
+        self, response: aiohttp.ClientResponse, bytes_max: int, began: float, *, before: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The bytes of an answer, within all limits; ``before`` came since it ``began`` with the pieces before it."""
         size = 0
         try:
             while piece := await response.content.readany():
                 size += len(piece)
                 if size > bytes_max:
                     raise too_large(bytes_max)
-                self._check_pace(size, time.monotonic() - began)
+                self._check_pace(before + size, time.monotonic() - began)
                 yield piece
         except NETWORK_ERRORS as error:
             raise translate(error, str(response.url)) from error

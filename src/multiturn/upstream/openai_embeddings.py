@@ -11,18 +11,20 @@ import aiohttp
 import msgspec
 import numpy as np
 from msgspec import Struct
-from multidict import CIMultiDict
 from numpy.typing import NDArray
-from yarl import URL
 
 from multiturn.errors import ContextTooLong, Unavailable, UpstreamError, UpstreamTimeout
-from multiturn.upstream.http import NETWORK_ERRORS, CallLimits, read_retry_after, read_whole, translate
-from multiturn.upstream.openai_wire import read_error
+from multiturn.upstream.http import CallLimits
 from multiturn.upstream.router import RetryLimits, RouteState
+from multiturn.upstream.services import Service, ServiceFacts
 
 TEXTS_AT_ONCE_MAX = 128
-ANSWER_S = 60.0
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
+EMBEDDING = ServiceFacts(
+    name="upstream of the embeddings",
+    key_setting="MULTITURN_EMBEDDING_KEY",
+    answer_s=60.0,
+    answer_bytes_max=64 * 1024 * 1024,
+)
 EMPTY = "-"
 """Providers refuse an empty text: this stands for it."""
 PASSING_STATUSES = (408, 429)
@@ -78,20 +80,18 @@ class OpenAIEmbedder:
     ) -> None:
         self.model = endpoint.model + (f"@{endpoint.dimensions}" if endpoint.dimensions else "")
         self._endpoint = endpoint
-        self._session = session
-        self._url = URL(f"{endpoint.url.rstrip('/')}/embeddings")
-        self._headers = CIMultiDict({"Content-Type": "application/json"})
-        if endpoint.key:
-            self._url = self._url.with_user(None)  # aiohttp refuses to be told two ways to authenticate.
-            self._headers["Authorization"] = f"Bearer {endpoint.key}"
-        self._silence = (limits or CallLimits()).silence(ANSWER_S)
+        url = f"{endpoint.url.rstrip('/')}/embeddings"
+        self._service = Service(EMBEDDING, session, url=url, key=endpoint.key, limits=limits)
         self._retry = retry or RetryLimits()
         self._breaker = self._retry.make_breaker(clock)
         self._sleep = sleep
 
     def state(self) -> RouteState:
         """Tell how the provider is; credentials in its URL are left out."""
-        name, retry_after_s = f"{self.model} at {self._url.with_user(None)}", round(self._breaker.retry_after_s, 1)
+        name, retry_after_s = (
+            f"{self.model} at {self._service.url.with_user(None)}",
+            round(self._breaker.retry_after_s, 1),
+        )
         return RouteState(name=name, state=self._breaker.state, retry_after_s=retry_after_s)
 
     async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> NDArray[np.float32]:
@@ -140,34 +140,13 @@ class OpenAIEmbedder:
     async def _ask(self, texts: Sequence[str]) -> NDArray[np.float32]:
         asked = [_make_valid(text) for text in texts]
         request = _Request(model=self._endpoint.model, input=asked, dimensions=self._endpoint.dimensions)
-        try:
-            async with self._session.post(
-                self._url,
-                data=msgspec.json.encode(request),
-                headers=self._headers,
-                timeout=self._silence,
-                allow_redirects=False,
-            ) as response:
-                body = await read_whole(response, bytes_max=ANSWER_BYTES_MAX)
-                if response.status != 200:
-                    raise _read_refusal(response, body)
-        except NETWORK_ERRORS as error:
-            raise translate(error) from error
+        body = await self._service.post_json(request)
         return _read_rows(body, len(texts))
 
 
 def _make_valid(text: str) -> str:
     """Make a text that JSON can carry and providers accept."""
     return text if text.isascii() and text else text.encode("utf-8", "replace").decode() or EMPTY
-
-
-def _read_refusal(response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
-    if response.status in (401, 403):
-        text = f"The upstream of the embeddings refused the server's key ({response.status})."
-        return UpstreamError(
-            f"{text} Check MULTITURN_EMBEDDING_KEY.", code="upstream_unauthorized", status=response.status
-        )
-    return read_error(response.status, body, retry_after_s=read_retry_after(response))
 
 
 def _read_rows(body: bytes, count: int) -> NDArray[np.float32]:

@@ -155,25 +155,57 @@ def read_completion(raw: bytes) -> Completion:
     )
 
 
-def rewrite_delta(delta: Delta, text: str, *, ends: bool = True) -> Delta:
-    """A streamed piece whose choice 0 says ``text``, all else as it came; without its end, unless it ``ends``."""
+def write_text(like: Delta, text: str) -> Delta:
+    """A piece of the stream that ``like`` is of, in which choice 0 says ``text`` and nothing else is."""
+    return _write_said(like, {"content": text})
+
+
+def write_calls(like: Delta, calls: Sequence[ToolCallDelta]) -> Delta:
+    """A piece of the stream that ``like`` is of, in which choice 0 calls these tools."""
+    said = [
+        {"index": place, "id": call.id, "type": "function", "function": _write_function(call)}
+        for place, call in enumerate(calls)
+    ]
+    return _write_said(like, {"tool_calls": said})
+
+
+def _write_function(call: ToolCallDelta) -> dict[str, Any]:
+    return {"name": call.name, "arguments": call.arguments}
+
+
+def _write_said(like: Delta, said: dict[str, Any]) -> Delta:
+    body = msgspec.json.decode(like.raw)
+    head = {name: value for name, value in body.items() if name not in ("choices", "usage")}
+    return read_delta(msgspec.json.encode({**head, "choices": [{"index": 0, "delta": said, "finish_reason": None}]}))
+
+
+def drop_said(delta: Delta) -> Delta | None:
+    """The piece without the text and the calls of choice 0; None where nothing else is in it."""
     body = msgspec.json.decode(delta.raw)
+    kept = []
     for choice in body.get("choices") or ():
+        said = dict(choice.get("delta") or {})
         if choice.get("index", 0) == 0:
-            choice["delta"] = {**(choice.get("delta") or {}), "content": text}
-            if not ends:
-                choice["finish_reason"] = None
-    if not ends:
-        body.pop("usage", None)
-    return read_delta(msgspec.json.encode(body))
+            said = {name: value for name, value in said.items() if name not in ("content", "tool_calls")}
+        if any(value not in (None, "", []) for value in said.values()) or choice.get("finish_reason"):
+            kept.append({**choice, "delta": said})
+    if not kept and not body.get("usage"):
+        return None
+    return read_delta(msgspec.json.encode({**body, "choices": kept}))
 
 
-def rewrite_completion(completion: Completion, text: str) -> Completion:
-    """A whole answer whose choice 0 says ``text``, everything else as it came."""
+def rewrite_completion(
+    completion: Completion, text: str | None, calls: Sequence[ToolCallDelta] | None = None
+) -> Completion:
+    """A whole answer whose choice 0 says ``text``, and of its calls only ``calls`` where those are given."""
     body = msgspec.json.decode(completion.raw)
+    kept = None if calls is None else {call.id for call in calls}
     for choice in body.get("choices") or ():
         if choice.get("index", 0) == 0:
-            choice["message"] = {**(choice.get("message") or {}), "content": text}
+            said = {**(choice.get("message") or {}), "content": text}
+            if kept is not None:
+                said["tool_calls"] = [call for call in said.get("tool_calls") or () if call.get("id") in kept]
+            choice["message"] = said
     return read_completion(msgspec.json.encode(body))
 
 

@@ -10,17 +10,16 @@ from math import isfinite
 import aiohttp
 import msgspec
 from msgspec import Struct
-from multidict import CIMultiDict
-from yarl import URL
 
 from multiturn.errors import Unavailable, UpstreamError, UpstreamRefused
 from multiturn.upstream.breaker import Breaker
-from multiturn.upstream.http import NETWORK_ERRORS, CallLimits, open_session, read_retry_after, read_whole, translate
-from multiturn.upstream.openai_wire import read_error
+from multiturn.upstream.http import CallLimits, open_session
+from multiturn.upstream.services import Service, ServiceFacts
 
 CONNECTIONS_MAX = 16
-ANSWER_S = 10.0
-ANSWER_BYTES_MAX = 4 * 1024 * 1024
+RERANKING = ServiceFacts(
+    name="reranker", key_setting="MULTITURN_RERANK_KEY", answer_s=10.0, answer_bytes_max=4 * 1024 * 1024
+)
 TEXT_CHARS_MAX = 8192
 FAILURES_MAX, COOL_DOWN_S = 3, 10.0
 # What a server that names its texts so answers to a request that does not (Text Embeddings Inference).
@@ -69,14 +68,9 @@ class HttpReranker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model = endpoint.model
-        self._session = session
         url = endpoint.url.rstrip("/")
-        self._url = URL(url if url.endswith("/rerank") else f"{url}/rerank")
-        self._headers = CIMultiDict({"Content-Type": "application/json"})
-        if endpoint.key:
-            self._url = self._url.with_user(None)  # aiohttp refuses to be told two ways to authenticate.
-            self._headers["Authorization"] = f"Bearer {endpoint.key}"
-        self._silence = (limits or CallLimits()).silence(ANSWER_S)
+        url = url if url.endswith("/rerank") else f"{url}/rerank"
+        self._service = Service(RERANKING, session, url=url, key=endpoint.key, limits=limits)
         self._breaker = Breaker(failures_max=FAILURES_MAX, cool_down_s=COOL_DOWN_S, clock=clock)
         self._says_texts = False
 
@@ -116,19 +110,7 @@ class HttpReranker:
             request = _Request(query=query, texts=named, truncate=True)
         else:
             request = _Request(query=query, documents=named, model=self.model, top_n=len(named))
-        try:
-            async with self._session.post(
-                self._url,
-                data=msgspec.json.encode(request),
-                headers=self._headers,
-                timeout=self._silence,
-                allow_redirects=False,
-            ) as response:
-                body = await read_whole(response, bytes_max=ANSWER_BYTES_MAX)
-                if response.status != 200:
-                    raise _read_refusal(response, body)
-        except NETWORK_ERRORS as error:
-            raise translate(error) from error
+        body = await self._service.post_json(request)
         return _read_scores(body, len(texts))
 
 
@@ -142,13 +124,6 @@ async def open_reranker(
         return
     async with open_session(connections_max=CONNECTIONS_MAX) as session:
         yield HttpReranker(endpoint, session, limits=CallLimits(connect_s=connect_s))
-
-
-def _read_refusal(response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
-    if response.status in (401, 403):
-        text = f"The reranker refused the server's key ({response.status}). Check MULTITURN_RERANK_KEY."
-        return UpstreamError(text, code="upstream_unauthorized", status=response.status)
-    return read_error(response.status, body, retry_after_s=read_retry_after(response))
 
 
 def _read_scores(body: bytes, count: int) -> Sequence[float]:

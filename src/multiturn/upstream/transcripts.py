@@ -8,17 +8,20 @@ from contextlib import asynccontextmanager
 import aiohttp
 import msgspec
 from msgspec import Struct
-from yarl import URL
 
 from multiturn.errors import UpstreamError
 from multiturn.model.phrases import SENTENCE_ENDS, Phrase, join_phrases
 from multiturn.model.segment import Segment
-from multiturn.upstream.http import NETWORK_ERRORS, CallLimits, open_session, read_retry_after, read_whole, translate
-from multiturn.upstream.openai_wire import read_error
+from multiturn.upstream.http import CallLimits, open_session
+from multiturn.upstream.services import Service, ServiceFacts
 
 CONNECTIONS_MAX = 8
-ANSWER_S = 600.0
-ANSWER_BYTES_MAX = 16 * 1024 * 1024
+TRANSCRIBING = ServiceFacts(
+    name="upstream of the transcriptions",
+    key_setting="MULTITURN_SPEECH_KEY",
+    answer_s=600.0,
+    answer_bytes_max=16 * 1024 * 1024,
+)
 DEFAULT_MODEL = "whisper-1"
 # A phrase has one time: it ends with the sentence, at a pause, or after so long.
 PAUSE_S, PHRASE_S_MAX = 0.5, 5.0
@@ -60,13 +63,8 @@ class Transcripts:
         self, endpoint: TranscriptsEndpoint, session: aiohttp.ClientSession, *, limits: CallLimits | None = None
     ) -> None:
         self.model = endpoint.model or DEFAULT_MODEL
-        self._session = session
-        self._url = URL(f"{endpoint.url.rstrip('/')}/audio/transcriptions")
-        self._headers: dict[str, str] = {}
-        if endpoint.key:
-            self._url = self._url.with_user(None)  # aiohttp refuses to be told two ways to authenticate.
-            self._headers["Authorization"] = f"Bearer {endpoint.key}"
-        self._silence = (limits or CallLimits()).silence(ANSWER_S)
+        url = f"{endpoint.url.rstrip('/')}/audio/transcriptions"
+        self._service = Service(TRANSCRIBING, session, url=url, key=endpoint.key, limits=limits)
 
     async def transcribe(self, audio: bytes, *, start_s: float) -> Sequence[Segment]:
         """What is said in a stretch of sound (a WAV file) that begins at ``start_s``.
@@ -91,15 +89,7 @@ class Transcripts:
         form.add_field("response_format", "verbose_json")
         for granularity in ("word", "segment"):
             form.add_field("timestamp_granularities[]", granularity)
-        try:
-            async with self._session.post(
-                self._url, data=form, headers=self._headers, timeout=self._silence, allow_redirects=False
-            ) as response:
-                body = await read_whole(response, bytes_max=ANSWER_BYTES_MAX)
-                if response.status != 200:
-                    raise _read_refusal(response, body)
-        except NETWORK_ERRORS as error:
-            raise translate(error) from error
+        body = await self._service.post_form(form)
         try:
             return _answers.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -148,15 +138,6 @@ def _is_apart(held: Sequence[Phrase], word: Phrase) -> bool:
 
 def _join(words: Sequence[Phrase]) -> Phrase:
     return Phrase(" ".join(word.text for word in words), words[0].start_s, words[-1].end_s)
-
-
-def _read_refusal(response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
-    if response.status in (401, 403):
-        text = f"The upstream of the transcriptions refused the server's key ({response.status})."
-        return UpstreamError(
-            f"{text} Check MULTITURN_SPEECH_KEY.", code="upstream_unauthorized", status=response.status
-        )
-    return read_error(response.status, body, retry_after_s=read_retry_after(response))
 
 
 @asynccontextmanager

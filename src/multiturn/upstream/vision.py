@@ -10,16 +10,15 @@ from typing import Any
 import aiohttp
 import msgspec
 from msgspec import Struct
-from multidict import CIMultiDict
-from yarl import URL
 
 from multiturn.errors import UpstreamError
-from multiturn.upstream.http import NETWORK_ERRORS, CallLimits, open_session, read_retry_after, read_whole, translate
-from multiturn.upstream.openai_wire import read_error
+from multiturn.upstream.http import CallLimits, open_session
+from multiturn.upstream.services import Service, ServiceFacts
 
 CONNECTIONS_MAX = 8
-ANSWER_S = 120.0
-ANSWER_BYTES_MAX = 1024 * 1024
+DESCRIBING = ServiceFacts(
+    name="upstream of the captions", key_setting="MULTITURN_VISION_KEY", answer_s=120.0, answer_bytes_max=1024 * 1024
+)
 CAPTION_CHARS_MAX = 1000
 CONTEXT_CHARS_MAX = 500
 ASKED = (
@@ -58,29 +57,12 @@ class Vision:
         self, endpoint: VisionEndpoint, session: aiohttp.ClientSession, *, limits: CallLimits | None = None
     ) -> None:
         self.model = endpoint.model
-        self._session = session
-        self._url = URL(f"{endpoint.url.rstrip('/')}/chat/completions")
-        self._headers = CIMultiDict({"Content-Type": "application/json"})
-        if endpoint.key:
-            self._url = self._url.with_user(None)  # aiohttp refuses to be told two ways to authenticate.
-            self._headers["Authorization"] = f"Bearer {endpoint.key}"
-        self._silence = (limits or CallLimits()).silence(ANSWER_S)
+        url = f"{endpoint.url.rstrip('/')}/chat/completions"
+        self._service = Service(DESCRIBING, session, url=url, key=endpoint.key, limits=limits)
 
     async def describe(self, jpeg: bytes, context: str) -> str:
         """A sentence or two about a picture; ``context`` names what it is from. Raises UpstreamError."""
-        try:
-            async with self._session.post(
-                self._url,
-                data=msgspec.json.encode(self._make_request(jpeg, context)),
-                headers=self._headers,
-                timeout=self._silence,
-                allow_redirects=False,
-            ) as response:
-                body = await read_whole(response, bytes_max=ANSWER_BYTES_MAX)
-                if response.status != 200:
-                    raise _read_refusal(response, body)
-        except NETWORK_ERRORS as error:
-            raise translate(error) from error
+        body = await self._service.post_json(self._make_request(jpeg, context))
         return _read_caption(body)
 
     def _make_request(self, jpeg: bytes, context: str) -> dict[str, Any]:
@@ -104,15 +86,6 @@ def _read_caption(body: bytes) -> str:
     if not caption:
         raise UpstreamError("The upstream's answer describes no picture.", code="upstream_invalid")
     return caption[:CAPTION_CHARS_MAX]
-
-
-def _read_refusal(response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
-    if response.status in (401, 403):
-        text = f"The upstream of the captions refused the server's key ({response.status})."
-        return UpstreamError(
-            f"{text} Check MULTITURN_VISION_KEY.", code="upstream_unauthorized", status=response.status
-        )
-    return read_error(response.status, body, retry_after_s=read_retry_after(response))
 
 
 @asynccontextmanager

@@ -98,13 +98,16 @@ class Indexers:
             self.work.spawn(self._do(job)).add_done_callback(lambda _: free.release())
 
     async def _claim(self, kind: JobKind) -> Job | None:
-        """Take a job; None when there is none, or the database does not answer."""
+        """Take a job; None when there is none, or it failed."""
         now = self.clock()
         try:
             return await self.jobs.claim(kind, now, now + CLAIM, tenant_max=self.limits.tenant_max)
         except Unavailable as error:
             log.warning("no job can be taken: %s", error)
-            return None
+        except Exception:
+            # Whatever it was, it may pass: to look no more would leave all work of this kind until a restart.
+            log.exception("no job can be taken")
+        return None
 
     async def _do(self, job: Job) -> None:
         """Do a job, and keep it meanwhile; it is given back when this server stops, and left when it was lost."""
@@ -131,6 +134,9 @@ class Indexers:
                 is_ours = await self.jobs.extend(job, self.clock() + CLAIM)
             except Unavailable as error:
                 log.warning("the claim of job %s is not extended: %s", job.id, error)
+                continue
+            except Exception:
+                log.exception("the claim of job %s is not extended", job.id)
                 continue
             if not is_ours:
                 log.info("job %s is no longer this server's", job.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator
@@ -17,8 +16,10 @@ from aiohttp import web
 from multiturn.api.native.assets_render import list_phrases, write_srt, write_vtt
 from multiturn.engine.speech import Transcript
 from multiturn.model.segment import Mark, Place, Segment
+from tests.contract.dialects import knowing
 from tests.contract.dialects.conftest import OpenPlace
 from tests.contract.dialects.conftest import Place as Server
+from tests.contract.dialects.knowing import fail, send
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,18 +44,6 @@ def make_form(data: bytes | None = TRAMS, name: str = "trams.txt", **fields: str
     return form
 
 
-async def send(place: Server, method: str, path: str, **body: Any) -> tuple[int, Any]:
-    """Ask for something; status and body."""
-    async with place.http.request(method, path, **body) as reply:
-        return reply.status, await reply.json()
-
-
-async def fail(place: Server, method: str, path: str, **body: Any) -> tuple[int, str, str | None]:
-    """Ask for what cannot be; status, code and parameter."""
-    status, answer = await send(place, method, path, **body)
-    return status, answer["error"]["code"], answer["error"]["param"]
-
-
 async def put(place: Server, data: bytes = TRAMS, name: str = "trams.txt", **fields: str) -> dict[str, Any]:
     """Put a file in."""
     status, asset = await send(place, "POST", "/v1/assets", data=make_form(data, name, **fields))
@@ -65,12 +54,7 @@ async def put(place: Server, data: bytes = TRAMS, name: str = "trams.txt", **fie
 
 async def wait(place: Server, asset: dict[str, Any]) -> dict[str, Any]:
     """Wait until an asset was looked at."""
-    async with asyncio.timeout(30):
-        while True:
-            found: dict[str, Any] = await place.get(f"/v1/assets/{asset['id']}")
-            if found["status"] != "processing":
-                return found
-            await asyncio.sleep(0.05)
+    return await knowing.wait(place, f"/v1/assets/{asset['id']}")
 
 
 async def read(place: Server, url: str, method: str = "GET", **headers: str) -> tuple[int, bytes, Any]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import OpenPlace, Place
+from tests.contract.dialects.knowing import make, make_store, put
+from tests.documents import make_scanned_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,46 +25,17 @@ BRIDGES = (
 BIRDS = "Penguins live in the south.\n\nThey eat krill and fish. A colony may hold a million birds.\n"
 
 
-async def post(place: Place, path: str, body: Any) -> Any:
-    """Make something."""
-    async with place.http.post(path, json=body) as reply:
-        assert reply.status < 300, await reply.text()
-        return await reply.json()
-
-
-async def upload(place: Place, name: str, text: str) -> str:
-    """Put a file in and wait until it is ready; its id."""
-    form = aiohttp.FormData()
-    form.add_field("file", text.encode(), filename=name)
-    async with place.http.post("/v1/assets", data=form) as reply:
-        asset = await reply.json()
-        assert reply.status == 201, asset
-    for _ in range(200):
-        shown = await place.get(f"/v1/assets/{asset['id']}")
-        if shown["status"] != "processing":
-            assert shown["status"] == "ready", shown
-            return str(asset["id"])
-        await asyncio.sleep(0.05)
-    raise AssertionError(shown)
-
-
-async def fill(place: Place, files: dict[str, str]) -> str:
+async def fill(place: Place, files: Mapping[str, str | bytes]) -> str:
     """A store with these files, ready to be asked; its id."""
-    store = await post(place, "/v1/stores", {"name": "things"})
-    for name, text in files.items():
-        item = await post(place, f"/v1/stores/{store['id']}/items", {"asset_id": await upload(place, name, text)})
-        for _ in range(200):
-            shown = await place.get(f"/v1/stores/{store['id']}/items/{item['id']}")
-            if shown["status"] in ("ready", "failed"):
-                break
-            await asyncio.sleep(0.05)
-        assert shown["status"] == "ready", shown
-    return str(store["id"])
+    store = await make_store(place, "things")
+    for name, content in files.items():
+        await put(place, store, name, content)
+    return store.rpartition("/")[2]
 
 
 async def chat(place: Place, session: str, text: str, **fields: Any) -> Any:
     """Take a turn."""
-    return await post(
+    return await make(
         place, f"/v1/sessions/{session}/chat", {"model": "m", "messages": [{"role": "user", "content": text}], **fields}
     )
 
@@ -69,7 +44,7 @@ async def chat(place: Place, session: str, text: str, **fields: Any) -> Any:
 async def session(place: Place) -> str:
     """A session over a store with two documents."""
     store = await fill(place, {"bridges.md": BRIDGES, "birds.txt": BIRDS})
-    return str((await post(place, "/v1/sessions", {"stores": [store]}))["id"])
+    return str((await make(place, "/v1/sessions", {"stores": [store]}))["id"])
 
 
 async def test_answer_is_cited_where_the_model_cited_nothing(place: Place, session: str) -> None:
@@ -144,15 +119,15 @@ async def test_what_was_shown_keeps_its_number(place: Place, session: str) -> No
 
 async def test_store_is_named_for_one_turn(place: Place) -> None:
     await fill(place, {"birds.txt": BIRDS})
-    session = (await post(place, "/v1/sessions", {}))["id"]
+    session = (await make(place, "/v1/sessions", {}))["id"]
     place.will_say("They eat krill and fish.", "They eat krill and fish.")
     assert (await chat(place, session, "What do penguins eat?", store="things"))["citations"]
     assert not (await chat(place, session, "Thanks."))["citations"]
 
 
 async def test_empty_store_says_so_to_the_model(place: Place) -> None:
-    store = (await post(place, "/v1/stores", {"name": "empty"}))["id"]
-    session = (await post(place, "/v1/sessions", {"stores": [store]}))["id"]
+    store = (await make(place, "/v1/stores", {"name": "empty"}))["id"]
+    session = (await make(place, "/v1/sessions", {"stores": [store]}))["id"]
     place.will_say("It was not found.")
     answer = await chat(place, session, "What do penguins eat?")
     assert answer["text"] == "It was not found."
@@ -162,7 +137,7 @@ async def test_empty_store_says_so_to_the_model(place: Place) -> None:
 async def test_unknown_store_is_refused(place: Place) -> None:
     async with place.http.post("/v1/sessions", json={"stores": ["nothing"]}) as reply:
         assert (reply.status, (await reply.json())["error"]["code"]) == (404, "store_not_found")
-    session = (await post(place, "/v1/sessions", {}))["id"]
+    session = (await make(place, "/v1/sessions", {}))["id"]
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "store": "nothing"}
     async with place.http.post(f"/v1/sessions/{session}/chat", json=body) as reply:
         assert (reply.status, (await reply.json())["error"]["code"]) == (404, "store_not_found")
@@ -184,10 +159,53 @@ async def test_cancelled_answer_keeps_what_was_told(place: Place, session: str) 
     hold.set()
 
 
+async def test_json_is_told_as_it_is(place: Place, session: str) -> None:
+    said = json.dumps({"answer": "Penguins eat krill and fish. They live in the south [77]."})
+    for wanted in ({"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}):
+        place.will_say(said)
+        answer = await chat(place, session, "What do penguins eat?", response_format=wanted)
+        assert (answer["text"], answer["citations"]) == (said, [])
+
+
+async def test_numbers_go_on_behind_a_cut_and_a_restart(opening: OpenPlace) -> None:
+    async with opening() as place:
+        store = await fill(place, {"bridges.md": BRIDGES, "birds.txt": BIRDS})
+        body = {"stores": [store], "context_overflow": "truncate", "token_budget": 900}
+        session = (await make(place, "/v1/sessions", body))["id"]
+        await chat(place, session, "When was the iron bridge opened?")
+        await chat(place, session, "And the penguins? " + "Really. " * 400)
+        await chat(place, session, "And the krill?")
+        numbers = await list_numbers(place)
+    async with opening() as place:
+        await chat(place, session, "And the iron bridge? " + "Really. " * 400)
+        await chat(place, session, "When was the iron bridge opened, once more?")
+        numbers += await list_numbers(place)
+    assert len(numbers) > 2
+    assert numbers == sorted(set(numbers))
+
+
+async def list_numbers(place: Place) -> list[int]:
+    """The numbers of the sources that runs were shown anew, run by run."""
+    shown = [message["content"] for request in place.seen for message in request["messages"][-1:]]
+    return [int(number) for text in shown for number in re.findall(r"^\[(\d+)\] \S+ \(", text, re.MULTILINE)]
+
+
+async def test_scanned_page_is_found_by_its_words_and_cited_by_its_number(place: Place, tmp_path: Path) -> None:
+    pages = [["The harbour has three piers."], ["The lighthouse was built in 1859", "of granite from the island."]]
+    scan = make_scanned_pdf(tmp_path / "scan.pdf", pages).read_bytes()
+    store = await fill(place, {"scan.pdf": scan})
+    session = (await make(place, "/v1/sessions", {"stores": [store]}))["id"]
+    place.will_say("The lighthouse was built in 1859.")
+    answer = await chat(place, session, "When was the lighthouse built?")
+    (citation,) = answer["citations"]
+    assert citation["place"]["page"] == 2
+    assert citation["url"].endswith("/scan.pdf#page=2")
+
+
 async def test_steps_enter_the_history_and_are_not_the_clients(opening: OpenPlace) -> None:
     async with opening(knowledge_tools=True) as place:
         store = await fill(place, {"birds.txt": BIRDS})
-        session = (await post(place, "/v1/sessions", {"stores": [store]}))["id"]
+        session = (await make(place, "/v1/sessions", {"stores": [store]}))["id"]
         look = ScriptedCall("search_knowledge", json.dumps({"query": "krill"}), id="look_1")
         place.will_say(Script(tool_calls=[look]), "They eat krill and fish.")
         async with place.post("Hm?", session_id=session) as reply:

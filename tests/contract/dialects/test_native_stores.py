@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 
 from multiturn.model.ids import new_id
 from tests.contract.dialects.conftest import Place
+from tests.contract.dialects.knowing import fail, make_store, put, send, upload
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,54 +24,6 @@ def database(request: pytest.FixtureRequest) -> str:
     """Both databases."""
     name: str = request.param
     return name
-
-
-async def send(place: Place, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Ask for something; status and body."""
-    async with place.http.request(method, path, json=body) as reply:
-        return reply.status, await reply.json()
-
-
-async def fail(place: Place, method: str, path: str, body: Any = None) -> tuple[int, str, str | None]:
-    """Ask for what cannot be; status, code and parameter."""
-    status, answer = await send(place, method, path, body)
-    return status, answer["error"]["code"], answer["error"]["param"]
-
-
-async def wait(place: Place, path: str, *statuses: str) -> dict[str, Any]:
-    """Something, when it has one of these statuses."""
-    for _ in range(200):
-        found: dict[str, Any] = await place.get(path)
-        if found["status"] in statuses:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(found)
-
-
-async def upload(place: Place, filename: str, text: str | bytes, *, status: str = "ready") -> str:
-    """Put a file in; its id when it is ready."""
-    form = aiohttp.FormData()
-    form.add_field("file", text, filename=filename)
-    async with place.http.post("/v1/assets", data=form) as reply:
-        made = await reply.json()
-        assert reply.status == 201, made
-    asset_id: str = (await wait(place, f"/v1/assets/{made['id']}", status))["id"]
-    return asset_id
-
-
-async def make_store(place: Place, name: str = "trams", **fields: Any) -> str:
-    """The path of a new store."""
-    status, made = await send(place, "POST", "/v1/stores", {"name": name, **fields})
-    assert status == 201, made
-    return f"/v1/stores/{made['id']}"
-
-
-async def put(place: Place, store: str, filename: str, text: str, **fields: Any) -> dict[str, Any]:
-    """A file in a store, indexed."""
-    order = {"asset_id": await upload(place, filename, text), **fields}
-    status, item = await send(place, "POST", f"{store}/items", order)
-    assert status == 202, item
-    return await wait(place, f"{store}/items/{item['id']}", "ready")
 
 
 async def find_titles(place: Place, store: str, text: str, **order: Any) -> list[str]:

@@ -65,13 +65,12 @@ class Indexing:
         """Give the workers something else to work with."""
         self.equipment = Equipment(
             jobs=self.jobs,
-            parts=self.parts,
             registry=self.registry,
             assets=self.asset_store,
             files=self.files,
             clock=self.clock,
             metrics=Metrics(),
-            **{"readers": self.readers, **parts},
+            **{"readers": self.readers, "parts": self.parts, **parts},
         )
         self.ingestion = Ingestion(self.equipment)
 

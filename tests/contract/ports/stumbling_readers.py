@@ -100,8 +100,19 @@ def stumble(path: Path) -> None:
             raise AssertionError(len(hold))
         case ["greedy"]:
             bytearray(8 << 30)
+        case ["fork", *how]:
+            leave_child(is_apart=how == ["apart"])
         case ["writes", name]:
             Path(name).write_bytes(b"0" * 100)
+
+
+def leave_child(*, is_apart: bool) -> None:
+    """End, and leave a child that holds all pipes open; apart, it is in no group of ours."""
+    if os.fork() == 0:
+        if is_apart:
+            os.setsid()
+        time.sleep(30)
+    os._exit(3)
 
 
 def find_frames_descriptor(data: bytes) -> None:

@@ -116,7 +116,13 @@ async def list_pieces(request: web.Request) -> web.StreamResponse:
 
 
 async def piece(request: web.Request) -> web.StreamResponse:
-    """A piece of a recording."""
+    """A piece of a recording; of a ``size``, ``s`` seconds long, when that is asked for."""
+    if size := int(request.query.get("size", 0)):
+        response = web.StreamResponse(headers={"Content-Type": "video/mp2t"})
+        await response.prepare(request)
+        await response.write(b"x" * size)
+        await asyncio.sleep(float(request.query["s"]))
+        return response
     return web.Response(text=f"piece {request.query['n']};", content_type="video/mp2t")
 
 
@@ -291,6 +297,13 @@ async def test_host_that_is_not_there_is_said(url: str, reason: str) -> None:
 
 async def test_recording_in_pieces_is_joined(server: str) -> None:
     assert await fetch(f"{server}/talk.m3u8") == ("talk.ts", "video/mp2t", b"piece 1;piece 2;")
+
+
+async def test_pace_is_that_of_the_whole_recording(server: str) -> None:
+    late = "#EXTM3U\n#EXTINF:6.0,\n/piece?n=1&size=20000&s=0.3\n#EXTINF:6.0,\n/piece?n=2\n#EXT-X-ENDLIST\n"
+    fetcher = make_fetcher(slow_after_s=0.2, bytes_per_s_min=20000)
+    _, _, data = await fetch(f"{server}/talk.m3u8?{urlencode({'x': late})}", fetcher=fetcher)
+    assert (len(data), data[-8:]) == (20000 + 8, b"piece 2;")
 
 
 async def test_recording_in_ranges_is_joined(server: str) -> None:

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from multiturn.errors import UnreadableFile
+from multiturn.model.job import Job, JobKind
 from multiturn.model.store import StoreItem
 from multiturn.observe import Metrics
+from multiturn.store.jobs import SqlJobStore
 from multiturn.store.sqlite import SqliteDatabase
 from multiturn.worker.indexers import Indexers, IndexLimits
 from tests.contract.ports.indexing import Indexing
@@ -153,6 +156,30 @@ async def test_a_broken_job_stops_nobody(desk: Indexing, caplog: pytest.LogCaptu
     await indexers.end()
     assert "ZeroDivisionError" in caplog.text
     assert (await desk.find_item(broken)).status == "queued"
+
+
+class Stumbling(SqlJobStore):
+    """Jobs of which the first claim fails for no reason that anybody foresaw."""
+
+    has_stumbled = False
+
+    async def claim(self, kind: JobKind, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
+        """Fail once for items, then do as the others do."""
+        if kind == "item" and not self.has_stumbled:
+            self.has_stumbled = True
+            raise RuntimeError("odd")
+        return await super().claim(kind, now, until, tenant_max=tenant_max)
+
+
+async def test_an_odd_failure_of_a_claim_passes(desk: Indexing, caplog: pytest.LogCaptureFixture) -> None:
+    item = await desk.fill(await desk.make_store(), "A line.")
+    jobs = Stumbling(desk.database)
+    indexers = Indexers(jobs, desk.ingestion, ALONE, clock=desk.clock, metrics=Metrics())
+    await indexers.begin()
+    assert (await until_ended(desk, item)).status == "ready"
+    await indexers.end()
+    assert jobs.has_stumbled
+    assert "odd" in caplog.text
 
 
 async def test_a_refused_file_is_told_and_gone(desk: Indexing) -> None:

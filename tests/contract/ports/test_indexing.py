@@ -13,6 +13,7 @@ from multiturn.model.job import Job
 from multiturn.model.knowledge import DocumentHits
 from multiturn.model.segment import Place
 from multiturn.store.database import Database
+from multiturn.store.parts import SqlPartStore
 from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 from tests.contract.ports.indexing import Indexing
 from tests.contract.ports.scripted_readers import JPEG, ScriptedDescriber, ScriptedTranscriber
@@ -226,6 +227,18 @@ async def test_a_failed_item_is_indexed_again_once(desk: Indexing) -> None:
     item = await desk.index(item)
     assert (item.status, item.chunks) == ("ready", 2)
     assert await desk.count_chunks(store.id) == 2
+
+
+async def test_what_failed_late_is_read_again(desk: Indexing) -> None:
+    store = await desk.make_store()
+    desk.equip(parts=SqlPartStore(desk.database, chunks_max=1))
+    item = await desk.index(await desk.fill(store, *TEXT))
+    assert (item.status, item.step, item.characters) == ("failed", "index", 0)
+    desk.equip()
+    await desk.stores.retry_item(desk.tenant_id, store.id, item.id)
+    item = await desk.index(item)
+    assert (item.status, item.chunks, item.characters) == ("ready", 2, len(TEXT[0]) + len(TEXT[2]))
+    assert len((await desk.search(store, "harbour")).hits) == 1
 
 
 async def test_a_restart_does_not_read_again(desk: Indexing, embedder: ScriptedEmbedder) -> None:

@@ -144,6 +144,14 @@ async def test_read_anew_it_is_gone_from_searches(desk: Indexing) -> None:
     assert await desk.count_chunks(item.store_id) == 0
 
 
+async def test_a_kill_behind_clearing_reads_again(desk: Indexing) -> None:
+    job, item = await begin(desk)
+    assert await desk.parts.save_progress(job, replace(item, status="processing", step="index", characters=9))
+    assert await desk.parts.clear_parts(job, item)
+    found = await desk.find_item(item)
+    assert (found.step, found.characters) == ("read", 0)
+
+
 async def test_many_parts_are_cleared_in_batches(desk: Indexing) -> None:
     job, item = await begin(desk)
     many = [(number * 4, Segment(text="word")) for number in range(2500)]

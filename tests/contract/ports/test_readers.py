@@ -109,7 +109,7 @@ async def test_no_core_and_no_files_are_written(file: Path, tmp_path: Path) -> N
         ("later", Unavailable, "The model is not there yet."),
         ("fail", UnreadableFile, "its reader failed (KeyError)"),
         ("crash", UnreadableFile, "its reader stopped (SIGSEGV)"),
-        ("abort", UnreadableFile, "its reader stopped (SIGABRT)"),
+        ("abort", UnreadableFile, "it is damaged, or a piece of it needs more than"),
         ("exit 3", UnreadableFile, "its reader stopped (status 3)"),
         ("leave", UnreadableFile, "its reader stopped (status 0)"),
         ("killed", Unavailable, "stopped from outside (SIGKILL)"),
@@ -131,6 +131,19 @@ async def test_the_clock_ends_a_reader(file: Path, word: str) -> None:
     error = await stumble(file, word, reader_s=1.0)
     assert isinstance(error, UnreadableFile)
     assert error.message == "Reading the file took longer than 1 seconds, and was stopped."
+
+
+async def test_what_a_reader_leaves_behind_ends_with_it(file: Path) -> None:
+    begun = time.monotonic()
+    error = await stumble(file, "fork", reader_s=10.0)
+    assert error.message == "The file could not be read: its reader stopped (status 3). It may be damaged."
+    assert time.monotonic() - begun < 8
+
+
+async def test_what_left_its_group_holds_nobody(file: Path) -> None:
+    begun = time.monotonic()
+    await stumble(file, "fork apart", reader_s=1.0)
+    assert time.monotonic() - begun < 10
 
 
 async def test_the_clock_stands_while_nobody_asks(file: Path) -> None:

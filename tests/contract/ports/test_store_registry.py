@@ -207,6 +207,18 @@ async def test_failed_item_is_indexed_again(shelves: Shelves) -> None:
     assert await shelves.claim()
 
 
+async def test_who_adds_and_who_publishes_wait_in_one_order(shelves: Shelves) -> None:
+    store, asset = await shelves.make_store(), await shelves.make_asset()
+    item = await shelves.registry.add_item(shelves.item_of(store, asset))
+    where = {"tenant_id": store.tenant_id, "store_id": store.id, "id": item.id}
+    async with shelves.stores.database.transaction() as tx:
+        assert await tx.fetch_one("count_item_chunks", where)
+        adding = asyncio.create_task(shelves.registry.add_item(shelves.item_of(store, asset)))
+        await asyncio.sleep(0.1)
+        assert await tx.fetch_one("renew_knowledge_store", where)
+    assert (await adding).id == item.id
+
+
 async def test_ready_item_is_left_as_it_is(shelves: Shelves) -> None:
     store, asset = await shelves.make_store(), await shelves.make_asset()
     item = await shelves.registry.add_item(shelves.item_of(store, asset))
@@ -289,6 +301,9 @@ async def test_deleted_store_leaves_nothing(shelves: Shelves) -> None:
     assert await shelves.registry.delete(shelves.tenant_id, store.id)
     assert not await shelves.registry.delete(shelves.tenant_id, store.id)
     assert await shelves.registry.find(shelves.tenant_id, store.id) is None
+    assert await shelves.titles(store) == []
+    assert await shelves.registry.get_items(shelves.tenant_id, [item.id for item in items]) == {}
+    assert await shelves.assets.list_items(shelves.tenant_id, items[0].asset_id) == []
     knowledge = SqlKnowledgeStore(shelves.stores.database)
     assert await knowledge.find_stores(shelves.tenant_id, [Owner("store", store.id)]) == []
     assert await shelves.claim() is None

@@ -152,12 +152,14 @@ def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
     # Nor at which item a session can be forked, nor that 5.0 is no whole number here.
     # Nor which files there are, which filters are whole, and what can be extracted of an item.
+    # Nor that a file comes with its bytes or by its address and not by both, nor which names metadata may have.
     # Nor which agents there are, without which Julep's dialect makes no session.
     tags = (
         "Chat completions",
         "Sessions",
         "Contexts",
         "Documents",
+        "Assets",
         "Knowledge stores",
         "Files (OpenAI)",
         "Vector stores (OpenAI)",

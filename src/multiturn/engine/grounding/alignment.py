@@ -17,7 +17,6 @@ from msgspec import Struct
 from multiturn.engine.search.pieces import Span, find_parts
 from multiturn.engine.search.terms import TermReader
 from multiturn.model.retrieved import Snippet
-from multiturn.model.segment import Mark, Place
 
 # A piece is a sentence of a source, or two that stand behind one another; a longer one is cut.
 PIECE_CHARACTERS = 400
@@ -34,7 +33,7 @@ NUMBER = re.compile(r"\d[\d.,:]*")
 NUMBER_WEIGHT = 2.0
 
 
-class Piece(Struct, frozen=True, kw_only=True):
+class Piece(Struct, frozen=True):
     """A piece of a source: its place among the sources, its characters in the source's text, its words, and those of
     the title above it. ``is_item``: the source says what an item is about.
     """
@@ -64,6 +63,7 @@ class Aligner:
     def __init__(self, reader: TermReader) -> None:
         self.reader = reader
         self.pieces: list[Piece] = []
+        self.places: dict[int, list[int]] = {}
         self.holders: Counter[int] = Counter()
         self.numbers: set[int] = set()
         self.count = 0
@@ -73,15 +73,19 @@ class Aligner:
         for snippet in sources:
             title, is_item = frozenset(self.read(snippet.title or "")), snippet.source == "item"
             spans = list(find_parts(snippet.text, PIECE_CHARACTERS))
-            wide = [Span(first.start, second.end) for first, second in pairwise(spans)]
-            for span in (*spans, *wide):
-                terms = frozenset(self.read(snippet.text[span.start : span.end]))
-                self.pieces.append(
-                    Piece(source=self.count, start=span.start, end=span.end, terms=terms, title=title, is_item=is_item)
-                )
-            for span in spans:
-                self.holders.update(set(self.read(snippet.text[span.start : span.end])))
+            read = [frozenset(self.read(snippet.text[span.start : span.end])) for span in spans]
+            pairs = list(pairwise(zip(spans, read, strict=True)))
+            wide = [(Span(first.start, second.end), one | other) for (first, one), (second, other) in pairs]
+            for span, terms in (*zip(spans, read, strict=True), *wide):
+                self._add_piece(Piece(self.count, span.start, span.end, terms, title, is_item))
+            for terms in read:
+                self.holders.update(terms)
             self.count += 1
+
+    def _add_piece(self, piece: Piece) -> None:
+        for term in piece.terms | piece.title:
+            self.places.setdefault(term, []).append(len(self.pieces))
+        self.pieces.append(piece)
 
     def read(self, text: str) -> list[int]:
         """The words of a text; those with a figure in them are remembered as such."""
@@ -131,19 +135,11 @@ class Aligner:
         item.
         """
         whole = sum(map(self.weigh, terms))
-        for piece in self.pieces:
+        shared = Counter(place for term in terms for place in self.places.get(term, ()))
+        for place in sorted(place for place, count in shared.items() if count >= WORDS_MIN):
+            piece = self.pieces[place]
             if among is not None and piece.source not in among:
                 continue
             own, named = terms & piece.terms, terms & piece.title
             if len(own) >= WORDS_MIN or (piece.is_item and len(own | named) >= WORDS_MIN):
                 yield piece, sum(map(self.weigh, own | named)) - (ITEM_LOSS * whole if piece.is_item else 0)
-
-
-def narrow(place: Place, start: int, end: int) -> Place:
-    """The place of the characters ``start`` to ``end`` of a text with this place, by its marks."""
-    if not place.marks:
-        return place
-    last = max((number for number, mark in enumerate(place.marks) if mark.start < end), default=0)
-    first = max((number for number, mark in enumerate(place.marks) if mark.start <= start), default=0)
-    said: Sequence[Mark] = place.marks[first : max(first, last) + 1]
-    return Place(page=place.page, heading=place.heading, shot=place.shot, start_s=said[0].start_s, end_s=said[-1].end_s)

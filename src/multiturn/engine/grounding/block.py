@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from multiturn.model.retrieved import Snippet
@@ -17,6 +18,8 @@ INSTRUCTIONS = (
 SOURCES = "[Sources]\n"
 NOTHING = "[Sources]\nNothing in the knowledge store matches this question.\n"
 AWAY = "[Sources]\nThe knowledge store cannot be searched at this moment.\n"
+# What looks like a source in a source's own text: a file must not make up others.
+MARKED_LINE = re.compile(r"^([ \t]*)\[(\d{1,5})\]", re.MULTILINE)
 TITLE_CHARACTERS_MAX = 100
 
 
@@ -32,7 +35,8 @@ def write_source(source: Snippet) -> str:
     """One source: its number, the title of its item, what and where it is, and its text."""
     facts = ", ".join(fact for fact in (source.kind or "", describe_place(source.place)) if fact)
     title = (source.title or "")[:TITLE_CHARACTERS_MAX]
-    return f"[{source.number}] {title}{f' ({facts})' if facts else ''}: {source.text.strip()}\n"
+    text = MARKED_LINE.sub(r"\1(\2)", source.text.strip())
+    return f"[{source.number}] {' '.join(title.split())}{f' ({facts})' if facts else ''}: {text}\n"
 
 
 def describe_place(place: Place) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from multiturn.engine.grounding.alignment import Aligner, Support, narrow
+from multiturn.engine.grounding.alignment import Aligner, Support
 from multiturn.engine.grounding.sentences import Sentences
+from multiturn.engine.places import narrow
 from multiturn.engine.search.terms import TermReader
 from multiturn.model.citation import Citation
 from multiturn.model.retrieved import Snippet
@@ -22,6 +23,7 @@ MARKER = re.compile(
 )
 RANGE = re.compile(r"(\d+)\s*[–-]\s*(\d+)")
 RANGE_MAX = 20
+YEAR = re.compile(r"\d{4}")
 # What stands behind the words of a sentence: a marker is put in front of it.
 TAIL = re.compile(r"[\s.,;:!?…\"'”’)*_]*$")
 FENCE = re.compile(r"^\s*(?:```|~~~)")
@@ -41,7 +43,7 @@ class Citer:
         self.by_number: dict[int, int] = {}
         self.sentences = Sentences()
         self.citations: list[Citation] = []
-        self.length = 0
+        self.length = self.paused_at = 0
         self.is_code = False
         self.add(sources)
 
@@ -65,7 +67,11 @@ class Citer:
     def pause(self) -> str:
         """The rest of what was said so far; what is said next stands in a paragraph of its own."""
         rest = self.finish()
-        return rest + self._tell("\n\n") if self.length else ""
+        if not self.length or self.length == self.paused_at:
+            return rest
+        rest += self._tell("\n\n")
+        self.paused_at = self.length
+        return rest
 
     def _check(self, sentence: str) -> str:
         """A sentence with the markers that hold."""
@@ -75,7 +81,7 @@ class Citer:
         if self.is_code or not sentence.strip():
             return self._tell(sentence)
         words, cited = self._read_markers(sentence)
-        if cited or MARKER.search(sentence):
+        if cited or words != sentence:
             return self._tell_marked(words, cited)
         support = self.aligner.align(words)
         return self._tell_aligned(words, support) if support else self._tell(words)
@@ -93,9 +99,11 @@ class Citer:
         for found in MARKER.finditer(sentence):
             if any(start <= found.start() < end for start, end in spans):
                 continue
+            known = [number for number in list_numbers(found["numbers"] or found["single"]) if number in self.by_number]
+            if not known and (found["single"] or YEAR.search(found["numbers"])):
+                continue  # An index of something, or a year: no marker that a model made up.
             words += sentence[last : found.start()]
             last = found.end()
-            known = [number for number in list_numbers(found["numbers"] or found["single"]) if number in self.by_number]
             if known:
                 held = cited.setdefault(len(words), [])
                 held += [number for number in known if number not in held]
@@ -163,7 +171,7 @@ class Citer:
             chunk=source.chunk,
             source_start=source.start + start,
             source_end=source.start + start + len(quote),
-            place=narrow(source.place, start, end) if is_piece else replace(source.place, marks=()),
+            place=replace(narrow(source.place, start, end - start) if is_piece else source.place, marks=()),
             is_aligned=is_aligned,
             metadata=source.metadata,
         )

@@ -10,7 +10,7 @@ END = re.compile(r"[.!?…][\"'”’)]*(?=\s)|[。！？]|\n")
 # What may follow it and still belongs to it: markers, also when they are not whole yet.
 MARKERS = re.compile(r"(?:[ \t]*\[[^\[\]\n]{0,40}\])+[.,;:]?")
 OPEN_MARKER = re.compile(r"(?:[ \t]*\[[^\[\]\n]{0,40}\])*[ \t]*(?:\[[^\[\]\n]{0,40})?$")
-# So much without an end goes on at a space: a model that writes no full stops is not held back for ever.
+# So much without an end goes on, at a space if there is one: a model that writes no full stops is not held back.
 HELD_CHARACTERS_MAX = 1000
 
 
@@ -29,21 +29,26 @@ class Sentences:
 
     def finish(self) -> Iterator[str]:
         """Hand on the rest: sentences, as if a line ended behind the text."""
-        ending = self.held + "\n"
+        text, self.held = self.held, ""
+        ending = text + "\n"
         start = 0
-        while start < len(self.held) and (found := END.search(ending, start)):
+        while start < len(text) and (found := END.search(ending, start, start + HELD_CHARACTERS_MAX)):
             markers = MARKERS.match(ending, found.end()) if found[0] != "\n" else None
-            end = min(markers.end() if markers else found.end(), len(self.held))
-            yield self.held[start:end]
+            end = min(markers.end() if markers else found.end(), len(text))
+            yield text[start:end]
             start = end
-        self.held = ""
+        while start < len(text):
+            yield text[start : start + HELD_CHARACTERS_MAX]
+            start += HELD_CHARACTERS_MAX
 
     def _find_end(self) -> int | None:
         """Where the first sentence ends; None while that cannot be told."""
-        found = END.search(self.held)
+        found = END.search(self.held, 0, HELD_CHARACTERS_MAX)
         if found is None:
+            if len(self.held) < HELD_CHARACTERS_MAX:
+                return None
             space = self.held.rfind(" ", 0, HELD_CHARACTERS_MAX)
-            return space + 1 if len(self.held) > HELD_CHARACTERS_MAX and space > 0 else None
+            return space + 1 if space > 0 else HELD_CHARACTERS_MAX
         end = found.end()
         if found[0] == "\n":
             return end

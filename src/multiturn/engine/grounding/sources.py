@@ -18,7 +18,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from multiturn.engine.document_search import is_related
+from multiturn.engine.document_search import describe_hit, is_related
 from multiturn.engine.grounding.aims import Aim, find_aim
 from multiturn.engine.grounding.block import AWAY, SOURCES, write_source, write_sources
 from multiturn.engine.ports_ingestion import StoreRegistry
@@ -68,11 +68,11 @@ class Chosen(Struct, frozen=True):
 class Room:
     """Takes sources while they fit, and numbers them; those that the model is shown already keep their number."""
 
-    def __init__(self, shown: Sequence[Snippet], tokens_max: int) -> None:
+    def __init__(self, shown: Sequence[Snippet], tokens_max: int, *, numbered: int = 0) -> None:
         self.left = tokens_max - count_text(SOURCES)
         self.shown = shown
         self.known = {place_of(one): one.number for one in shown if one.number is not None}
-        self.next = max(self.known.values(), default=0) + 1
+        self.next = max(numbered, *self.known.values(), 0) + 1
         self.taken: list[Snippet] = []
         self.omitted: list[Snippet] = []
         self.earlier: list[int] = []
@@ -137,7 +137,7 @@ class Sources:
         known = {item.id: item for item in items}
         missing = [id_ for id_ in dict.fromkeys([*focus, *(hit.item.id for hit in related)]) if id_ not in known]
         known |= await self.registry.get_items(tenant_id, missing[:ITEMS_MAX])
-        room = Room(question.shown, tokens_max)
+        room = Room(question.shown, tokens_max, numbered=question.numbered)
         order = rank_items(known, [*focus, *(hit.item.id for hit in related)])
         order.sort(key=lambda item: bool(kinds) and item.kind not in kinds)
         if kinds and (aim.is_corpus or aim.is_moments):
@@ -222,30 +222,6 @@ def rank_items(items: Mapping[UUID, StoreItem], wanted: Sequence[UUID]) -> list[
     """Items with those that are wanted in front, in their order."""
     ids = dict.fromkeys([*(id_ for id_ in wanted if id_ in items), *items])
     return [items[id_] for id_ in ids if items[id_].status == "ready"]
-
-
-def describe_hit(hit: DocumentHit) -> Snippet:
-    """A chunk with its place and its scores."""
-    return Snippet(
-        source="document",
-        text=hit.text,
-        start=hit.start,
-        end=hit.end,
-        score=hit.score,
-        lexical=hit.lexical,
-        similarity=hit.similarity,
-        reranked=hit.reranked,
-        item_id=hit.item.id,
-        asset_id=hit.item.asset_id,
-        kind=hit.item.kind,
-        title=hit.item.title,
-        chunk=hit.chunk,
-        owner_kind="store",
-        owner_id=hit.item.store_id,
-        modality=hit.modality,
-        place=hit.place,
-        metadata=hit.item.metadata,
-    )
 
 
 def describe_item(item: StoreItem) -> Snippet:

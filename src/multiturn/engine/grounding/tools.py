@@ -5,6 +5,7 @@ What they find are sources as well: numbered behind those that the turn began wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,23 +14,26 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from multiturn.engine.document_search import describe_hit
 from multiturn.engine.grounding.block import write_source
-from multiturn.engine.grounding.sources import Room, Search, describe_hit, describe_item, list_highlights
+from multiturn.engine.grounding.sources import Room, Search, describe_item, list_highlights
 from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
 from multiturn.engine.window.question import StoreChoice
-from multiturn.errors import MultiturnError
-from multiturn.model.completion import ToolCallDelta
+from multiturn.errors import InvalidRequest, MultiturnError
 from multiturn.model.content import FunctionCall, FunctionCallOutput
 from multiturn.model.knowledge import Owner, SearchOrder
 from multiturn.model.retrieved import Snippet
 from multiturn.model.segment import Segment
 from multiturn.model.store import Sorting, StoreItem, StoreItemFilter
 
+# What the ids of calls begin with that a model made of our own tools: they are not the client's.
+LOOK_UP = "lookup_"
 SEARCH, LIST, OUTLINE, READ = "search_knowledge", "list_items", "read_outline", "read_around"
 LISTED_MAX = 50
-PARTS_MAX = 30
+PARTS_MAX, PARTS_AT_ONCE = 30, 500
 SECONDS_AROUND = 30.0
 NOTHING = "Nothing was found."
+PLACE_PART = re.compile(r"\d{1,6}(?:\.\d{1,3})?")
 
 
 class SearchKnowledge(Struct, frozen=True):
@@ -149,13 +153,23 @@ class KnowledgeTools:
             return
         page, at_s = read_place(order.at)
         if page is not None:
-            parts = await self.searched.parts.list_parts(self.tenant_id, item.id, limit=1000)
-            parts = [part for part in parts if part[1].place.page == page]
+            parts: Sequence[tuple[int, Segment]] = await self._list_page(item, page)
         else:
             parts = await self.searched.parts.list_parts_between(
                 self.tenant_id, item.id, max(0.0, at_s - SECONDS_AROUND), at_s + SECONDS_AROUND, limit=PARTS_MAX
             )
         room.take(describe_part(item, start, segment) for start, segment in parts[:PARTS_MAX])
+
+    async def _list_page(self, item: StoreItem, page: int) -> list[tuple[int, Segment]]:
+        """The parts of a page; pages come in their order."""
+        found: list[tuple[int, Segment]] = []
+        after = -1
+        while batch := await self.searched.parts.list_parts(self.tenant_id, item.id, after=after, limit=PARTS_AT_ONCE):
+            after = batch[-1][0]
+            found += [part for part in batch if part[1].place.page == page]
+            if (batch[-1][1].place.page or 0) > page:
+                break
+        return found
 
 
 def read_place(text: str) -> tuple[int | None, float]:
@@ -165,10 +179,9 @@ def read_place(text: str) -> tuple[int | None, float]:
         return int(words), 0.0
     seconds = 0.0
     for part in words.split(":"):
-        try:
-            seconds = seconds * 60 + float(part)
-        except ValueError:
-            return None, 0.0
+        if not PLACE_PART.fullmatch(part.strip()):
+            raise InvalidRequest("'at' must be a time as m:ss or seconds, or 'page 4'.", param="at")
+        seconds = seconds * 60 + float(part)
     return None, seconds
 
 
@@ -183,9 +196,3 @@ def describe_part(item: StoreItem, start: int, segment: Segment) -> Snippet:
         modality=segment.modality,
         place=segment.place,
     )
-
-
-def is_ours(pieces: Sequence[ToolCallDelta]) -> bool:
-    """Whether all calls are of our tools."""
-    names = [piece.name for piece in pieces if piece.name]
-    return bool(names) and all(name in TOOLS for name in names)

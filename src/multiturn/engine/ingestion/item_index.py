@@ -16,6 +16,7 @@ import msgspec
 from multiturn.engine.ingestion.attempt import Attempt
 from multiturn.engine.ingestion.chunking import Placed, cut_part, describe_chunk
 from multiturn.engine.ingestion.equipment import Stopped
+from multiturn.engine.item_parts import walk_parts
 from multiturn.engine.ports import Clock, Embedder
 from multiturn.engine.ports_ingestion import PartStore
 from multiturn.engine.search.pieces import Span
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 
 # A segment is what is embedded in one step, and what is lost of that work when a worker dies.
 SEGMENT_CHUNKS = 32
-# So many parts are in memory at once, whatever the length of the item.
-PARTS_AT_ONCE = 200
 MODALITIES: Sequence[Modality] = get_args(Modality)
 # An embedder that loads is there by then; nobody waits for one that is gone, for the words are found without it.
 EMBED_TRIES = 3
@@ -41,13 +40,9 @@ WITHOUT_VECTORS = "It is found by its words alone until the embedding model answ
 
 
 async def walk(parts: PartStore, item: StoreItem, modality: Modality | None = None) -> AsyncIterator[Placed]:
-    """The parts of an item in their order, of one modality or all; turns pass between them."""
-    after = -1
-    while batch := await parts.list_parts(item.tenant_id, item.id, after=after, limit=PARTS_AT_ONCE, modality=modality):
-        for starts, part in batch:
-            yield Placed(starts, part)
-            await asyncio.sleep(0)
-        after = batch[-1][0]
+    """The parts of an item with their places, of one modality or all."""
+    async for starts, part in walk_parts(parts, item.tenant_id, item.id, modality=modality):
+        yield Placed(starts, part)
 
 
 async def chunk_item(attempt: Attempt) -> None:

@@ -190,7 +190,7 @@ class Assembler:
         seq = session.head + 1 if pending else (shown.state.summary if summary else None)
         cut_shown = Shown(
             cut=cut,
-            state=WindowState(summary=seq, blocks_from=session.head + 1, head=shown.state.head),
+            state=replace(shown.state, summary=seq, blocks_from=session.head + 1, has_blocks=False),
             tokens=sum(kept_counts[:count]) + count_summary(summary),
             summary=summary,
             is_new_summary=pending is not None,
@@ -221,6 +221,7 @@ class Assembler:
             shown=shown.recalled,
             plan=budget.recall,
             tokens_max=tokens_max,
+            numbered=shown.state.sources,
         )
         found = await self.memory.recall(question)
         if found is None or not found.block:
@@ -297,7 +298,9 @@ def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
             cut=shown.cut,
             parts=parts,
         ),
-        shown=replace(shown.state, head=digest, has_blocks=has_blocks),
+        shown=replace(
+            shown.state, head=digest, has_blocks=has_blocks, sources=count_sources(shown.state.sources, retrieved)
+        ),
         summary=shown.summary,
         is_new_summary=shown.is_new_summary,
         retrieved=retrieved,
@@ -305,3 +308,8 @@ def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
         recent=(*shown.recent, *list_recent(plan.input))[-RECENT_MESSAGES:],
         recalled=shown.recalled,
     )
+
+
+def count_sources(numbered: int, retrieved: RetrievedContext | None) -> int:
+    """The highest number that a source has had."""
+    return max([numbered, *(one.number or 0 for one in (retrieved.snippets if retrieved else ()))])

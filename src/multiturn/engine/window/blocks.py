@@ -4,6 +4,7 @@ the next cut (DESIGN 8.12).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from multiturn.engine.window.tokens import count_text
@@ -11,12 +12,13 @@ from multiturn.model.content import Content, Message
 
 OPENING = "<recalled>"
 CLOSING = "</recalled>"
+CLOSED = re.compile(r"<\s*/\s*recalled\s*>", re.IGNORECASE)
 FENCE_TOKENS = count_text(f"{OPENING}\n{CLOSING}\n\n")
 
 
 def fence(text: str) -> str:
     """A block of recalled lines; what was said cannot end it."""
-    return f"{OPENING}\n{text.replace(CLOSING, '< /recalled>').rstrip()}\n{CLOSING}\n\n"
+    return f"{OPENING}\n{CLOSED.sub('< /recalled>', text).rstrip()}\n{CLOSING}\n\n"
 
 
 def find_place(input_: Sequence[Content]) -> int | None:

@@ -39,7 +39,8 @@ class RecallPlan(Struct, frozen=True, kw_only=True):
 class Question(Struct, frozen=True, kw_only=True):
     """What is to be found for a turn: what its ``input`` is about, ``recent`` being what was said just before.
 
-    The past is what stands on the ``path`` before ``cut``; ``shown`` are snippets that the model is still shown.
+    The past is what stands on the ``path`` before ``cut``; ``shown`` are snippets that the model is still shown, and
+    ``numbered`` is the highest number that a source has had.
     """
 
     session: Session
@@ -50,6 +51,7 @@ class Question(Struct, frozen=True, kw_only=True):
     shown: tuple[Snippet, ...]
     plan: RecallPlan
     tokens_max: int
+    numbered: int = 0
 
 
 class Memory(Protocol):

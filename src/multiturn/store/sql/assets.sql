@@ -66,12 +66,15 @@ WHERE tenant_id = :tenant_id AND id = :id;
 UPDATE assets SET metadata = :metadata, updated_at = :updated_at WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: list_items_of_asset
--- Where it is in use.
-SELECT store_id, id FROM knowledge_items WHERE tenant_id = :tenant_id AND asset_id = :asset_id ORDER BY id;
+-- Where it is in use; a store that was deleted uses nothing.
+SELECT store_id, id FROM knowledge_items i WHERE tenant_id = :tenant_id AND asset_id = :asset_id AND EXISTS (SELECT 1 FROM knowledge_stores s
+    WHERE s.tenant_id = :tenant_id AND s.id = i.store_id AND s.name IS NOT NULL)
+ORDER BY id;
 
 -- name: find_read_item
 -- The newest item that was read to its end; of stores that still read it, the newest.
-SELECT id, status, error FROM knowledge_items WHERE tenant_id = :tenant_id AND asset_id = :asset_id
+SELECT id, status, error FROM knowledge_items i WHERE tenant_id = :tenant_id AND asset_id = :asset_id AND EXISTS (SELECT 1 FROM knowledge_stores s
+    WHERE s.tenant_id = :tenant_id AND s.id = i.store_id AND s.name IS NOT NULL)
 ORDER BY CASE status WHEN 'ready' THEN 0 WHEN 'failed' THEN 2 ELSE 1 END, id DESC LIMIT 1;
 
 -- name: remove_asset

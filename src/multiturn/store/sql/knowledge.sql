@@ -17,7 +17,7 @@ SELECT 1 FROM users WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR KE
 
 -- name: hold_store_owner
 -- A store with a name is its own owner: it is there from the beginning.
-SELECT 1 FROM knowledge_stores WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR NO KEY UPDATE */;
+SELECT 1 FROM knowledge_stores WHERE tenant_id = :tenant_id AND id = :id AND name IS NOT NULL /*postgres: FOR NO KEY UPDATE */;
 
 -- name: make_knowledge_store
 -- A store is made with its first document; of two that race for it one makes it.

@@ -4,6 +4,11 @@ UPDATE knowledge_items SET status = :status, step = :step, progress = :progress,
     facts = :facts, summary = :summary, characters = :characters, updated_at = :now
 WHERE tenant_id = :tenant_id AND id = :id AND store_id = :store_id;
 
+-- name: rewind_item
+-- Its text goes: whoever takes it up again reads it first.
+UPDATE knowledge_items SET step = 'read', characters = 0
+WHERE tenant_id = :tenant_id AND id = :id AND store_id = :store_id AND step <> 'probe';
+
 -- name: rename_item
 -- What is known of it now names it better, unless somebody gave it a name meanwhile.
 UPDATE knowledge_items SET title = :title WHERE tenant_id = :tenant_id AND id = :id AND title = :before;

@@ -90,16 +90,28 @@ VALUES (:tenant_id, :id, :store_id, :asset_id, :kind, :status, :created_at, :upd
 ON CONFLICT (tenant_id, store_id, digest) DO NOTHING;
 
 -- name: find_store_item
--- An item of a store.
+-- An item of a store that is there: one that was deleted shows nothing from then on, though its items are erased by and by.
 SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
     facts, summary, chunks, characters
-FROM knowledge_items WHERE tenant_id = :tenant_id AND id = :id AND asset_id IS NOT NULL;
+FROM knowledge_items i WHERE tenant_id = :tenant_id AND id = :id AND asset_id IS NOT NULL AND EXISTS (SELECT 1 FROM knowledge_stores s
+    WHERE s.tenant_id = :tenant_id AND s.id = i.store_id AND s.name IS NOT NULL);
+
+-- name: hold_item_job
+-- The job of the item that a store made of an asset. Whoever works on an item holds first the job, then the item, then the store; so
+-- does whoever changes one of them, or two would wait for each other.
+SELECT 1 FROM jobs WHERE tenant_id = :tenant_id AND kind = 'item' AND subject_id IN (
+    SELECT id FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id = :asset_id)
+/*postgres: FOR UPDATE */;
 
 -- name: find_item_of_asset
 -- The item that a store made of an asset, held until the transaction ends.
 SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
     facts, summary, chunks, characters
 FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id = :asset_id /*postgres: FOR UPDATE */;
+
+-- name: is_store_named
+-- Whether a store is there: one that was deleted has items until they are erased, and shows none.
+SELECT 1 FROM knowledge_stores WHERE tenant_id = :tenant_id AND id = :store_id AND name IS NOT NULL;
 
 -- name: list_store_items
 -- The newest first, as ids are in the order of their making. An empty filter keeps all.
@@ -151,8 +163,8 @@ SELECT count(*) FROM knowledge_items i WHERE tenant_id = :tenant_id AND store_id
         AND m.collection_id = :collection_id AND m.item_id = i.id));
 
 -- name: requeue_store_item
--- One that failed is indexed again; the step tells where it goes on.
-UPDATE knowledge_items SET status = 'queued', error = NULL, progress = 0, updated_at = :now
+-- One that failed is indexed again, from the beginning: nothing of its text was kept.
+UPDATE knowledge_items SET status = 'queued', step = NULL, error = NULL, progress = 0, updated_at = :now
 WHERE tenant_id = :tenant_id AND id = :id AND status = 'failed';
 
 -- name: change_store_item
