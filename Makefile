@@ -1,8 +1,10 @@
 # Multiturn's commands; `make` alone lists them. A machine needs Python 3.11 or newer, git, make and a package index.
 #
 #   PYTHON=python3.13   the interpreter that .venv is made with      ARGS="..."   handed on to the command
+#   WORKERS=4           processes that test and test-fast run in; --pdb and -s want ARGS="-n 0 ..."
 
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
@@ -10,6 +12,8 @@ DEV := $(VENV)/.dev
 
 # Quiet, and quick: bytecode is written when a module is first used.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
+# A file of tests stays in one process: its tests share a server.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --group build \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock" --quiet $(UPGRADE)
 
@@ -27,10 +31,10 @@ dev: $(RUNTIME)  ## start the server and restart it when a file changes
 	@$(BIN)/multiturn serve --reload $(ARGS)
 
 test: check  ## run the static checks and all tests but test-models, test-memory and test-crash
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: $(DEV)  ## run what takes seconds: unit, house and contract tests, on SQLite
-	@$(BIN)/python -m pytest --ignore=tests/e2e -m "not (models or models_long or crash_long or postgres or node)" $(ARGS)
+	@$(PYTEST) --ignore=tests/e2e -m "not (models or models_long or crash_long or postgres or node)" $(ARGS)
 
 test-models: $(DEV)  ## run the conversation over the default embedded model (fetches 491 MB once)
 	@$(BIN)/python -m pytest -m models $(ARGS)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.answer import fold
 from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
+from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.citer import Citer
 from multiturn.engine.grounding.sources import Sources
 from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
@@ -78,7 +79,7 @@ async def answer(
     shown = (await sources.find(question, question.plan.stores, "krill", tokens_max=40)).snippets
     searchable = Searchable(knowledge=shelf, registry=cast(Any, shelf), parts=cast(Any, shelf))
     tools = KnowledgeTools(searchable, TENANT, StoreChoice(store_ids=(STORE,)), shown) if with_tools else None
-    made = GroundedAnswer(told.voice, Citer(shown, TermReader()), tools, tokens_max=tokens_max)
+    made = GroundedAnswer(told.voice, Citer(shown, SourceReader(TermReader())), tools, tokens_max=tokens_max)
     await made.ask(request, is_streamed=is_streamed)
     return told, made
 
@@ -201,7 +202,9 @@ PIECES: Sequence[Sequence[dict[str, Any]]] = (
 async def test_what_is_no_text_is_passed_on_once(pieces: Sequence[dict[str, Any]]) -> None:
     told = Told(())
     voice = structs.replace(told.voice, upstream=Pieces(pieces))
-    await GroundedAnswer(voice, Citer((), TermReader()), None, tokens_max=0).ask(REQUEST, is_streamed=True)
+    await GroundedAnswer(voice, Citer((), SourceReader(TermReader())), None, tokens_max=0).ask(
+        REQUEST, is_streamed=True
+    )
     said = fold(told.deltas)
     assert ("".join(said.texts), "".join(said.thoughts)) == ("They eat krill.", "Hm.")
     raw = [one for delta in told.deltas for one in json.loads(delta.raw)["choices"]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiturn.engine.grounding.alignment import Aligner
+from multiturn.engine.grounding.alignment import Aligner, SourceReader
 from multiturn.engine.grounding.citer import Citer, list_numbers
 from multiturn.engine.search.terms import TermReader
 from multiturn.model.citation import Citation
@@ -32,7 +32,7 @@ SOURCES = (
 
 def cite(text: str, *cuts: int) -> tuple[str, list[Citation]]:
     """The text as it is told, and its citations; it comes in pieces that end at the cuts."""
-    citer = Citer(SOURCES, TermReader())
+    citer = Citer(SOURCES, SourceReader(TermReader()))
     bounds = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
     told = "".join(citer.feed(text[start:end]) for start, end in pairwise(bounds))
     return told + citer.finish(), citer.citations
@@ -91,7 +91,7 @@ def test_citation_is_narrowed_to_its_sentence() -> None:
 
 
 def test_sources_found_later_can_be_cited() -> None:
-    citer = Citer(SOURCES, TermReader())
+    citer = Citer(SOURCES, SourceReader(TermReader()))
     assert citer.feed("A thing about bees [5]. ") + citer.finish() == "A thing about bees. "
     citer.add([Snippet(source="document", text="Bees dance to tell the way.", title="Bees", number=5)])
     assert citer.feed("Bees dance [5].") + citer.finish() == "Bees dance [5]."
@@ -107,7 +107,7 @@ def test_odd_texts_take_no_time(text: str) -> None:
 
 
 def test_pauses_stand_once() -> None:
-    citer = Citer(SOURCES, TermReader())
+    citer = Citer(SOURCES, SourceReader(TermReader()))
     assert citer.feed("Let me see.") + citer.pause() + citer.pause() + citer.feed("Yes.") + citer.finish() == (
         "Let me see.\n\nYes."
     )
@@ -159,7 +159,7 @@ def test_claim_is_the_sentence_without_its_blanks() -> None:
 
 def test_item_that_is_named_is_cited_whole() -> None:
     item = Snippet(source="item", title="On iron bridges", text="What arches hold, and why.", number=8, start=5)
-    citer = Citer([*SOURCES, item], TermReader())
+    citer = Citer([*SOURCES, item], SourceReader(TermReader()))
     assert citer.feed("Start with On iron bridges there.") + citer.finish() == "Start with On iron bridges there [8]."
     (citation,) = citer.citations
     assert (citation.quote, citation.source_start, citation.source_end) == (item.text, 5, 5 + len(item.text))
@@ -167,7 +167,7 @@ def test_item_that_is_named_is_cited_whole() -> None:
 
 def test_quote_of_a_long_source_is_cut() -> None:
     source = Snippet(source="document", title="Long", text="word " * 300, number=2, start=10)
-    citer = Citer([source], TermReader())
+    citer = Citer([source], SourceReader(TermReader()))
     citer.feed("Zebras graze [2].")
     citer.finish()
     (citation,) = citer.citations
@@ -175,13 +175,13 @@ def test_quote_of_a_long_source_is_cut() -> None:
 
 
 def test_source_counts_once_and_needs_a_number() -> None:
-    citer = Citer(SOURCES, TermReader())
+    citer = Citer(SOURCES, SourceReader(TermReader()))
     citer.add([SOURCES[0], Snippet(source="document", text="Without a number, without a citation.", title="None")])
     assert [source.number for source in citer.sources] == [1, 4]
 
 
 def test_what_is_said_after_a_pause_is_a_paragraph() -> None:
-    citer = Citer(SOURCES, TermReader())
+    citer = Citer(SOURCES, SourceReader(TermReader()))
     assert citer.pause() == ""
     told = citer.feed("I look it up") + citer.pause()
     assert told == "I look it up\n\n"
@@ -203,7 +203,7 @@ def test_marker_without_support_has_the_place_of_its_source() -> None:
 
 def align(sentence: str, *texts: str) -> str | None:
     """The piece of these sources that a sentence rests on."""
-    aligner = Aligner(TermReader())
+    aligner = Aligner(SourceReader(TermReader()))
     aligner.add([Snippet(source="document", text=text, title="") for text in texts])
     support = aligner.align(sentence)
     return texts[support.source][support.start : support.end] if support else None

@@ -10,6 +10,7 @@ from multiturn.config import Settings
 from multiturn.engine.contexts import Contexts, ModelFacts
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.execution import Parts
+from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.sources import Sources
 from multiturn.engine.grounding.tools import Searchable
 from multiturn.engine.keys import Keys
@@ -89,7 +90,7 @@ class Engine:
             upkeep=self.upkeep,
             searchable=Searchable(knowledge=self.knowledge, registry=stores.registry, parts=stores.parts),
             offers_tools=settings.knowledge_tools,
-            terms=TermReader(),
+            source_reader=SourceReader(TermReader()),
             runs=self.runs,
             metrics=metrics,
             tracer=self.tracer,

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from multiturn.engine.alignment import align, may_repeat
 from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
 from multiturn.engine.contexts import Assembled, Contexts
+from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.citer import Citer
 from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
 from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
 from multiturn.engine.runs import LiveRun, Runs
 from multiturn.engine.schema_answers import SchemaAnswer
-from multiturn.engine.search.terms import TermReader
 from multiturn.engine.summaries import Source
 from multiturn.engine.upkeep import Upkeep
 from multiturn.engine.window.assemble import count_sources
@@ -54,7 +54,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     searchable: Searchable
     offers_tools: bool
-    terms: TermReader
+    source_reader: SourceReader
     runs: Runs
     metrics: Metrics
     tracer: Tracer
@@ -158,7 +158,7 @@ class Execution:
         shown = (*context.recalled, *(context.retrieved.snippets if context.retrieved else ()))
         tools = KnowledgeTools(parts.searchable, session.tenant_id, stores, shown) if parts.offers_tools else None
         left = assembled.budget.tokens_max - context.tokens
-        return GroundedAnswer(voice, Citer(shown, parts.terms), tools, tokens_max=left)
+        return GroundedAnswer(voice, Citer(shown, parts.source_reader), tools, tokens_max=left)
 
     async def _listen(self, request: ModelRequest) -> None:
         async with aclosing(self.parts.upstream.stream(request)) as stream:

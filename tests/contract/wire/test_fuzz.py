@@ -33,6 +33,8 @@ from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 KEY = "mt-fuzz"
 SPELLINGS = ("session-id", "sessionId", "x-session-id", "session_id")
 EXAMPLES = 4
+# Putting a file into a store waits up to 30 s (READY_S) until the file was looked at; the fuzzer sends many files.
+WAIT_S = 60
 
 
 class Served(threading.Thread):
@@ -126,7 +128,7 @@ def fuzz(served: Served, settings: dict[str, Any]) -> tuple[int, list[str]]:
     """Ask for everything; how many responses there were, and what was wrong with them."""
     generation = {"deterministic": True, "max-examples": EXAMPLES, "database": "none"}
     generation |= {"with-security-parameters": False}
-    how = {"base-url": served.url, "generation": generation, "request-timeout": 20, "continue-on-failure": True}
+    how = {"base-url": served.url, "generation": generation, "request-timeout": WAIT_S, "continue-on-failure": True}
     config = SchemathesisConfig.from_dict(settings | how)
     described = write_narrowed()
     give_run(served, described)
@@ -147,7 +149,7 @@ def describe_failures(scenario: events.ScenarioFinished) -> list[str]:
     return [f"{scenario.recorder.label}: {info.failure}\n{info.code_sample}" for info in found]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
     # Nor at which item a session can be forked, nor that 5.0 is no whole number here.
@@ -180,6 +182,7 @@ def test_every_answer_is_as_described(served: Served) -> None:
     assert answered > 1000
 
 
+@pytest.mark.timeout(300)
 def test_without_a_key_nothing_is_told(served: Served) -> None:
     is_on = {"enabled": True}
     checks = {"enabled": False, "not_a_server_error": is_on, "response_schema_conformance": is_on}

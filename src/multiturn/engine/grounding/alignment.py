@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import log
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -20,6 +22,8 @@ from multiturn.model.retrieved import Snippet
 
 # A piece is a sentence of a source, or two that stand behind one another; a longer one is cut.
 PIECE_CHARACTERS = 400
+# About 10 kB each.
+SOURCES_KEPT = 1024
 # The share of the weight of a sentence's words that a piece must hold, and how many words at least.
 COVERAGE_MIN = 0.5
 WORDS_MIN = 2
@@ -57,10 +61,39 @@ class Support(Struct, frozen=True, kw_only=True):
     coverage: float
 
 
+class Cut(NamedTuple):
+    """A text in sentences: the words of each, and those of all that have a figure in them."""
+
+    spans: tuple[Span, ...]
+    terms: tuple[frozenset[int], ...]
+    numbers: frozenset[int]
+
+
+class SourceReader:
+    """Reads sources; those that were read last are remembered, for a conversation shows the same ones again and again.
+
+    For one thread.
+    """
+
+    def __init__(self, reader: TermReader) -> None:
+        self.reader = reader
+        self.cut = lru_cache(maxsize=SOURCES_KEPT)(self._cut)
+
+    def read(self, text: str) -> list[int]:
+        """The words of a text."""
+        return self.reader.read(text)
+
+    def _cut(self, text: str) -> Cut:
+        spans = tuple(find_parts(text, PIECE_CHARACTERS))
+        terms = tuple(frozenset(self.read(text[span.start : span.end])) for span in spans)
+        numbers = frozenset(term for number in NUMBER.findall(text) for term in self.read(number))
+        return Cut(spans, terms, numbers)
+
+
 class Aligner:
     """Finds what sentences rest on among sources that were shown; more may be added."""
 
-    def __init__(self, reader: TermReader) -> None:
+    def __init__(self, reader: SourceReader) -> None:
         self.reader = reader
         self.pieces: list[Piece] = []
         self.places: dict[int, list[int]] = {}
@@ -71,28 +104,21 @@ class Aligner:
     def add(self, sources: Sequence[Snippet]) -> None:
         """Add sources behind those that it has."""
         for snippet in sources:
-            title, is_item = frozenset(self.read(snippet.title or "")), snippet.source == "item"
-            spans = list(find_parts(snippet.text, PIECE_CHARACTERS))
-            read = [frozenset(self.read(snippet.text[span.start : span.end])) for span in spans]
-            pairs = list(pairwise(zip(spans, read, strict=True)))
+            title, is_item = frozenset(self.reader.read(snippet.title or "")), snippet.source == "item"
+            cut = self.reader.cut(snippet.text)
+            pairs = pairwise(zip(cut.spans, cut.terms, strict=True))
             wide = [(Span(first.start, second.end), one | other) for (first, one), (second, other) in pairs]
-            for span, terms in (*zip(spans, read, strict=True), *wide):
+            for span, terms in (*zip(cut.spans, cut.terms, strict=True), *wide):
                 self._add_piece(Piece(self.count, span.start, span.end, terms, title, is_item))
-            for terms in read:
+            for terms in cut.terms:
                 self.holders.update(terms)
+            self.numbers |= cut.numbers
             self.count += 1
 
     def _add_piece(self, piece: Piece) -> None:
         for term in piece.terms | piece.title:
             self.places.setdefault(term, []).append(len(self.pieces))
         self.pieces.append(piece)
-
-    def read(self, text: str) -> list[int]:
-        """The words of a text; those with a figure in them are remembered as such."""
-        terms = self.reader.read(text)
-        for number in NUMBER.findall(text):
-            self.numbers.update(self.reader.read(number))
-        return terms
 
     def weigh(self, term: int) -> float:
         """What a word says: the rarer among the sources, the more. One that no source holds counts as a rare one."""
@@ -108,7 +134,7 @@ class Aligner:
 
     def find_named(self, sentence: str) -> Support | None:
         """The item that a sentence names by its whole title, where what it is about is among the sources."""
-        terms = set(self.read(sentence))
+        terms = set(self.reader.read(sentence))
         named = [
             piece for piece in self.pieces if piece.is_item and len(piece.title) >= WORDS_MIN and piece.title <= terms
         ]
@@ -119,7 +145,7 @@ class Aligner:
 
     def find_best(self, sentence: str, *, among: Sequence[int] | None = None) -> Support | None:
         """The piece that holds most of a sentence, however little; None where it shares too few words."""
-        terms = set(self.read(NUMBERING.sub(" ", sentence)))
+        terms = set(self.reader.read(NUMBERING.sub(" ", sentence)))
         whole = sum(map(self.weigh, terms))
         if len(terms) < WORDS_MIN or not whole:
             return None

@@ -9,11 +9,12 @@ from multiturn.model.retrieved import Snippet
 from multiturn.model.segment import Place
 
 # Stands in the instructions of every turn over a knowledge store: always the same bytes.
+# An example of a marker, such as [1], has small models answer with nothing but one.
 INSTRUCTIONS = (
     "You answer from a knowledge store. What it holds on a question stands between <recalled> and </recalled> in front "
-    "of the question: sources, each behind its number. Rest every statement on them and write the number of its source "
-    "behind it in square brackets, like this [1]. Use no other numbers and no other knowledge. When the sources do not "
-    "hold the answer, say that it was not found."
+    "of the question: sources, each behind its number. Answer in words, in whole sentences, and behind each sentence "
+    "write the number of its source in square brackets. Use no other numbers and no other knowledge. When the sources "
+    "do not hold the answer, say that it was not found."
 )
 SOURCES = "[Sources]\n"
 NOTHING = "[Sources]\nNothing in the knowledge store matches this question.\n"

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from multiturn.engine.grounding.alignment import Aligner, Support
+from multiturn.engine.grounding.alignment import Aligner, SourceReader, Support, narrow
 from multiturn.engine.grounding.sentences import Sentences
 from multiturn.engine.places import narrow
-from multiturn.engine.search.terms import TermReader
 from multiturn.model.citation import Citation
 from multiturn.model.retrieved import Snippet
 
@@ -37,7 +36,7 @@ class Citer:
     What it gives back, joined, is the answer's text: ``citations`` name the characters of their markers in it.
     """
 
-    def __init__(self, sources: Sequence[Snippet], reader: TermReader) -> None:
+    def __init__(self, sources: Sequence[Snippet], reader: SourceReader) -> None:
         self.aligner = Aligner(reader)
         self.sources: list[Snippet] = []
         self.by_number: dict[int, int] = {}
