@@ -34,7 +34,7 @@ test: check  ## run the static checks and all tests but test-models, test-memory
 	@$(PYTEST) $(ARGS)
 
 test-fast: $(DEV)  ## run what takes seconds: unit, house and contract tests, on SQLite
-	@$(PYTEST) --ignore=tests/e2e -m "not (models or models_long or crash_long or postgres or node)" $(ARGS)
+	@$(PYTEST) --ignore=tests/e2e -m "not (models or models_long or crash_long or postgres or node or slow)" $(ARGS)
 
 test-models: $(DEV)  ## run the conversation over the default embedded model (fetches 491 MB once)
 	@$(BIN)/python -m pytest -m models $(ARGS)

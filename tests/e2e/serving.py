@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-START_S = 20.0
+START_S = 60.0
 STOP_S = 20.0
 LOOK_S = 0.01
 KEY = "mt-key-of-the-tests-0123456789"

@@ -120,6 +120,9 @@ async def test_folder_goes_in_and_failures_stand_at_the_end(running: Serving, fo
     assert f"{folder}/empty.txt: failed: " in done.err
     assert f"{folder}/renamed.pdf: failed: " in done.err
     assert done.out.rstrip().endswith("Store mixed: 2 indexed, 2 failed.")
+    names = {asset["filename"] for asset in (await ask_server(running, "GET", "assets"))["data"]}
+    assert "guide.md" in names
+    assert "renamed.pdf" not in names  # Else each try would leave a copy of it on the server.
 
 
 async def test_second_run_sends_nothing(running: Serving, filled: str, folder: Path, tmp_path: Path) -> None:
@@ -184,6 +187,20 @@ async def test_interrupted_ingest_goes_on(running: Serving, tmp_path: Path) -> N
     assert again.status == 0, again.err
     counts = (await ask_server(running, "GET", "stores/interrupted"))["items"]
     assert counts["ready"] == counts["total"] == NOTES
+
+
+async def test_interrupt_while_the_command_is_loaded_is_quiet() -> None:
+    words = ("-v", "-m", "multiturn", "ingest", "x", "--store", "x")
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=pipe, stderr=pipe)
+    assert process.stderr
+    async for line in process.stderr:
+        if b"import 'multiturn.app" in line or b"multiturn.store" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, errors = await process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
 
 
 async def test_without_a_server_the_command_indexes_by_itself(folder: Path, tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def picture(jpeg: bytes, number: int = 0) -> Picture:
 
 async def caption(model: Model, *pictures: Picture) -> tuple[Captions, list[Segment]]:
     """The captions of pictures that come one behind the other."""
-    captions, told = Captions(model, "harbour.mp4"), []
+    captions = Captions(model, "harbour.mp4")
+    told: list[Segment] = []
     for one in pictures:
         told += await captions.add(one)
         await asyncio.sleep(0)

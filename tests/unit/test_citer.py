@@ -242,3 +242,13 @@ def test_numbering_of_a_line_is_no_word_of_it() -> None:
     source = "Seals rest on rocks."
     assert align("3. 0:14 Seals rest on rocks", source) == source
     assert align("- 12) Whales", source) is None
+
+
+def test_rare_words_weigh_more_than_common_ones() -> None:
+    texts = "Harbour ferry.", "Harbour ferry.", "Harbour ferry.", "Zebra maps."
+    assert align("Harbour ferry zebra maps.", *texts) == "Zebra maps."
+
+
+def test_marked_sentence_rests_on_the_source_that_it_names() -> None:
+    _, (citation,) = cite("It cost ten million pounds to build [4].")
+    assert (citation.number, citation.quote) == (4, SOURCES[1].text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+import pytest
+
 from multiturn.engine.ingestion.chunking import Placed
 from multiturn.engine.ingestion.digest import DigestBuilder, find_title
-from multiturn.engine.ingestion.sentences import find_sentences
+from multiturn.engine.ingestion.sentences import find_paragraphs, find_sentences
 from multiturn.model.segment import Mark, Place, Segment
 from multiturn.model.store import Digest
 
@@ -115,6 +117,7 @@ def test_scripts_without_spaces_have_sentences() -> None:
 def test_a_title_is_what_the_file_says_of_itself() -> None:
     heading = Placed(0, Segment(text="text", place=Place(heading="Singing Whales")))
     assert find_title("a.pdf", "The Whale Report", [heading]) == "The Whale Report"
+    assert find_title("a.pdf", "The\nWhale\u2028Report\x1b[1m", [heading]) == "The Whale Report [1m"
     assert find_title("a.pdf", "   ", [heading]) == "Singing Whales"
     assert find_title("a.pdf", None, [Placed(9, heading.part)]) == "a.pdf"
 
@@ -124,3 +127,34 @@ def test_a_first_slide_names_a_talk() -> None:
     later = Placed(40, Segment(text="Songs of Whales\nA talk", modality="screen", place=Place(start_s=9.0, shot=3)))
     assert find_title("talk.mp4", None, [slide]) == "Songs of Whales"
     assert find_title("talk.mp4", None, [later]) == "talk.mp4"
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "is_one"),
+    [
+        ("x" * 49, "Next one", False),
+        ("x" * 50, "Next one", True),
+        ("short", "goes on", True),
+        ("Ends here.", "goes on", False),
+        ("It ends,", "then goes on", True),
+        ("words " * 10, "- an entry", False),
+        ("words " * 10, "2) an entry", False),
+        ("words " * 10, "name: a value", False),
+    ],
+)
+def test_line_goes_on_with_the_one_before(before: str, line: str, is_one: bool) -> None:
+    text = f"{before}\n{line}"
+    assert len(list(find_paragraphs(text))) == (1 if is_one else 2)
+
+
+def test_empty_line_ends_a_paragraph() -> None:
+    text = "first goes\n\non here\nand here"
+    assert [text[start:end] for start, end in find_paragraphs(text)] == ["first goes", "on here\nand here"]
+    assert list(find_paragraphs("")) == []
+
+
+def test_sentence_over_the_limit_comes_in_parts() -> None:
+    text = "word " * 100 + "end."
+    parts = [text[start:end] for start, end in find_sentences(text, characters_max=120)]
+    assert all(len(part) <= 120 for part in parts)
+    assert " ".join(parts) == text

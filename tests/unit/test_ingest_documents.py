@@ -8,6 +8,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import openpyxl
 import pptx
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from PIL import Image
 from multiturn.ingest import epub, pdf
 from multiturn.ingest.elements import SEGMENT_CHARACTERS_MAX
 from multiturn.ingest.probing import probe
+from multiturn.ingest.refusal import Refusal
 from multiturn.model.segment import Mark, Note, Place, Progress, Segment
 from tests.documents import (
     PdfWriter,
@@ -123,6 +125,13 @@ def test_html_is_read_without_what_stands_around(tmp_path: Path) -> None:
 def test_html_of_navigation_alone_is_read_whole(tmp_path: Path) -> None:
     path = write(tmp_path / "a.html", f"<html><body><nav><p>{BODY}</p></nav></body></html>")
     assert read_places(path) == [(None, None, BODY)]
+
+
+def test_html_nested_without_end_is_read_flat(tmp_path: Path) -> None:
+    page = f"<html><head><title>t</title></head><body>{'<div>' * 9000}{BODY}<br>Low &amp; high{'</div>' * 9000}"
+    read = read_all(write(tmp_path / "a.html", f"{page}<script>let a</script><p>End.</p>"))
+    assert [one.text.split("\n\n") for one in read if isinstance(one, Segment)] == [[BODY, "Low & high", "End."]]
+    assert any(isinstance(one, Note) and "nested too deeply" in one.text for one in read)
 
 
 def test_html_says_its_charset(tmp_path: Path) -> None:
@@ -252,6 +261,15 @@ def test_pictures_of_slides_are_read(tmp_path: Path) -> None:
     assert read_segments(tmp_path / "a.pptx") == [
         Segment(text="Cellar rules of 1911", modality="screen", place=Place(page=1))
     ]
+
+
+def test_sheet_with_a_stray_cell_at_its_end_is_refused(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("Second")["XFD1048576"] = "end"
+    book["Second"]["A1"] = "begin"
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(Refusal, match="too large: its cells reach over 1,048,576 rows and 16,384 columns"):
+        read_all(tmp_path / "a.xlsx")
 
 
 def test_rows_of_sheets_name_their_columns(tmp_path: Path) -> None:

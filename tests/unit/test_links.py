@@ -149,3 +149,27 @@ def test_filename_is_cleaned(name: str | None, cleaned: str) -> None:
 )
 def test_url_names_its_file(url: str, name: str) -> None:
     assert find_url_filename(url) == name
+
+
+def test_link_of_a_part_works_to_its_last_second() -> None:
+    time = Time()
+    links = make_links(time)
+    url, until = links.write_chunk(TENANT, UPLOAD, 3)
+    assert url.endswith("/chunks/3")
+    time.now = until
+    assert links.read(token_of(url), "upload") == Linked(TENANT, UPLOAD)
+    time.now = until + timedelta(seconds=1)
+    assert refuse(links, token_of(url), "upload") == "link_expired"
+
+
+def test_link_without_end_has_one() -> None:
+    links = Links(b"s" * 32, Time(), life_s=10**10, public_url=None)
+    assert links.read(token_of(links.write(TENANT, ASSET, "x")), "asset") == Linked(TENANT, ASSET)
+
+
+def test_short_link_is_short() -> None:
+    time = Time()
+    links = Links(b"s" * 32, time, life_s=0.5, public_url=None)
+    token = token_of(links.write(TENANT, ASSET, "x"))
+    time.now += timedelta(seconds=2)
+    assert refuse(links, token) == "link_expired"

@@ -38,3 +38,14 @@ def test_time_is_that_of_the_phrases_in_it(
 def test_what_is_not_spoken_stays_where_its_part_is() -> None:
     place = Place(page=3, heading="Sea")
     assert narrow(place, 100, 20) is place
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 5), (4, 0)])
+def test_what_stands_before_the_first_phrase_has_the_time_of_its_part(start: int, length: int) -> None:
+    place = Place(start_s=1.0, end_s=9.0, marks=(Mark(10, 2.5, 5.0),))
+    assert narrow(place, start, length) == Place(start_s=1.0, end_s=9.0)
+
+
+def test_phrases_that_overlap_last_to_the_latest_end() -> None:
+    place = Place(start_s=0.0, end_s=9.0, marks=(Mark(0, 0.0, 9.0), Mark(10, 1.0, 2.0)))
+    assert (narrow(place, 0, 20).start_s, narrow(place, 0, 20).end_s) == (0.0, 9.0)

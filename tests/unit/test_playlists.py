@@ -1,4 +1,4 @@
-"""Playlists of recordings: which pieces they are made of, and what cannot be fetched; and which addresses are public."""
+"""Playlists of recordings: what they are made of, and what cannot be fetched; and which addresses are public."""
 
 from __future__ import annotations
 

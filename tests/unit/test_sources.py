@@ -163,7 +163,7 @@ def test_a_file_makes_up_no_sources() -> None:
 async def test_places_out_of_reach_are_refused() -> None:
     shelf = Shelf()
     tools = tools_of(shelf, await find(shelf, ask("krill")))
-    for at in ("inf", "nan", "1e300", "-4", "9" * 400, "1:", "page x"):
+    for at in ("inf", "nan", "1e300", "-4", "9" * 400, "1:", "page x", "page ²", "²"):
         call = FunctionCall("c", "read_around", json.dumps({"source": 1, "at": at}))
         output, _ = await tools.run(call, tokens_max=500)
         assert str(output.output).startswith("The tool failed: 'at' must be")

@@ -176,6 +176,7 @@ def test_schema_without_end_is_refused() -> None:
         ({"title": " On  bees\n", "name": "n"}, "On bees"),
         ({"title": "", "name": "Bees"}, "Bees"),
         ({"title": 7}, None),
+        ({"title": "On\r\nbees\u2028and\x85wasps\x9b"}, "On bees and wasps"),
         ({}, None),
         ({"title": "t" * 900}, "t" * 800),
     ],

@@ -43,6 +43,8 @@ def main() -> None:
     except MultiturnError as error:
         print(f"multiturn: {error.message}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except KeyboardInterrupt:  # While the command is loaded; later the commands say themselves what was interrupted.
+        sys.exit(130)
 
 
 def make_app(words: list[str]) -> typer.Typer:

@@ -67,8 +67,9 @@ def ingest(
     """Put files into a knowledge store, where `multiturn ask` and every API find them.
 
     A file that the server has already, by its content, is not sent again, and one that the store has is left as it
-    is: after an interruption the same command goes on. Hidden files of a folder, and those of kinds that are not
-    read, are passed over.
+    is: after an interruption the same command goes on. A file that was changed is a new one; what stood in it before
+    stays in the store until it is deleted. Hidden files of a folder, and those of kinds that are not read, are passed
+    over.
 
     Exit codes: 0 all is there; 1 something could not be read or sent, the reason stands at the end; 130 interrupted.
     """
@@ -159,8 +160,9 @@ class Work:
         name = str(path)
         async with self.sending:
             self.board.show(name, 0.0, "looking whether it is there")
-            asset = await self._find(path) or await self._send(path)
-        asset = await self._wait_probed(name, asset)
+            found = await self._find(path)
+            asset = found or await self._send(path)
+        asset = await self._wait_probed(name, asset, is_new=found is None)
         body = {"asset_id": asset["id"], "metadata": self.order.metadata}
         item = await self.client.post(path_of("stores", self.store_id, "items"), body)
         if item["status"] == "ready":
@@ -196,11 +198,17 @@ class Work:
                 yield piece
                 self.board.show(str(path), file.tell() / total, "sending")
 
-    async def _wait_probed(self, name: str, asset: dict[str, Any]) -> dict[str, Any]:
-        """Wait until it is known what the file is. Raises MultiturnError with the reason when it cannot be read."""
+    async def _wait_probed(self, name: str, asset: dict[str, Any], *, is_new: bool) -> dict[str, Any]:
+        """Wait until it is known what the file is.
+
+        Raises MultiturnError with the reason when it cannot be read: then it is taken off the server again, else each
+        try would leave another copy there.
+        """
         self.board.show(name, 1.0, "looking what it is")
         asset = await self.watch.wait_asset(asset)
         if asset["status"] == "failed":
+            if is_new:
+                await self.client.delete(path_of("assets", asset["id"]))
             raise MultiturnError(asset["error"] or "It cannot be read.")
         return asset
 

@@ -36,7 +36,7 @@ from multiturn.model.policy import RecallOptions
 
 log = logging.getLogger(__name__)
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 TITLE_CHARS_MAX = 800
 CONTENT_CHARS_MAX = 1_000_000

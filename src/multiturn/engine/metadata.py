@@ -13,7 +13,8 @@ from multiturn.errors import InvalidRequest
 JSON_BYTES_MAX = 16 * 1024
 LABEL_CHARS_MAX = 255
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
-IN_NO_LABEL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# What ends a line, or cannot be shown in one.
+IN_NO_LABEL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # A NUL as JSON writes it, and not a backslash before the letters: PostgreSQL's jsonb cannot hold one.
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -44,12 +45,12 @@ def check_text(value: str | None, param: str, *, chars_max: int) -> None:
         raise InvalidRequest(f"'{param}' must not hold control characters.", param=param)
 
 
-def check_label(value: str | None, param: str) -> None:
-    """Raise InvalidRequest for a name that is too long, blank, or holds any control character."""
+def check_label(value: str | None, param: str, *, chars_max: int = LABEL_CHARS_MAX) -> None:
+    """Raise InvalidRequest for a name that is too long, blank, or holds the end of a line or any control character."""
     if value is None:
         return
-    if not value.strip() or len(value) > LABEL_CHARS_MAX:
-        text = f"'{param}' must have 1 to {LABEL_CHARS_MAX} characters; it has {len(value)}."
+    if not value.strip() or len(value) > chars_max:
+        text = f"'{param}' must have 1 to {chars_max} characters; it has {len(value)}."
         raise InvalidRequest(text, param=param)
     if IN_NO_LABEL.search(value):
         raise InvalidRequest(f"'{param}' must not hold control characters.", param=param)

@@ -18,7 +18,7 @@ from multiturn.engine.item_reading import (
     read_outline,
     read_pages,
 )
-from multiturn.engine.metadata import CONTROL, check_label, check_object, check_text
+from multiturn.engine.metadata import IN_NO_LABEL, check_label, check_object
 from multiturn.engine.ports import Clock
 from multiturn.engine.ports_assets import AssetStore
 from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
@@ -182,8 +182,7 @@ class KnowledgeStores(StoreCollections):
         item = await self.get_item(tenant_id, store_id, item_id)
         metadata = item.metadata if metadata is None else metadata
         check_object(metadata, "metadata", bytes_max=ITEM_BYTES_MAX)
-        check_text(title, "title", chars_max=TITLE_CHARS_MAX)
-        check_label(title[:1] if title is not None else None, "title")
+        check_label(title, "title", chars_max=TITLE_CHARS_MAX)
         title = title or find_title(metadata) or item.title
         changed = replace(item, metadata=metadata, title=title, updated_at=as_stored(self.clock()))
         if not await self.registry.save_item_metadata(changed):
@@ -284,7 +283,7 @@ def find_title(metadata: dict[str, Any]) -> str | None:
     for name in ("title", "name"):
         text = metadata.get(name)
         if isinstance(text, str) and text.strip():
-            return " ".join(CONTROL.sub(" ", text).split())[:TITLE_CHARS_MAX]
+            return " ".join(IN_NO_LABEL.sub(" ", text).split())[:TITLE_CHARS_MAX] or None
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 from lxml import etree
@@ -13,7 +14,7 @@ from multiturn.ingest.elements import Element, Heading, Paragraph, compose
 from multiturn.ingest.options import Options
 from multiturn.ingest.refusal import Refusal
 from multiturn.model.asset import Probe
-from multiturn.model.segment import Progress, Reading
+from multiturn.model.segment import Note, Progress, Reading
 
 # A tree takes some ten times the memory of its text.
 BYTES_MAX = 64 << 20
@@ -35,6 +36,13 @@ ROLES_LEFT_OUT = frozenset(
 MAIN_SHARE_MIN, LEFT_SHARE_MIN, LEFT_CHARACTERS = 0.4, 0.25, 500
 CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+# A page that is nested deeper than the parser goes is read without its structure.
+TOO_DEEP = "ERR_RESOURCE_LIMIT"
+READ_FLAT = "The page is nested too deeply to be understood: its text is read without its structure."
+PIECES = re.compile(r"(<[^<>]*>)")
+TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z!?][\w-]*)[^<>]*>")
+NEVER_READ = ("script", "style", "head", "template")
+ENDS_LINE = BLOCKS | CELLS | HEADINGS.keys() | {"br"}
 SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
 
 
@@ -52,9 +60,14 @@ def read(path: Path, options: Options) -> Iterator[Reading]:
         raise Refusal(f"The web page is larger than {BYTES_MAX >> 20} MB.")
     yield Progress(share=0.0, doing="reading")
     charset = _find_charset(read_sample(path))
-    tree = parse("".join(piece.text for piece in read_pieces(path, charset)))
+    text = "".join(piece.text for piece in read_pieces(path, charset))
+    parser = make_parser()
+    tree = parse(text, parser)
     yield Progress(share=0.5, doing="reading")
-    if tree is not None:
+    if any(error.type_name == TOO_DEEP for error in parser.error_log):
+        yield Note(text=READ_FLAT)
+        yield from compose(list_flat(text))
+    elif tree is not None:
         yield from compose(list_elements(tree))
 
 
@@ -71,11 +84,41 @@ def _find_charset(sample: bytes) -> str:
     return said[1].decode("ascii")
 
 
-def parse(text: str) -> etree._Element | None:
+def make_parser() -> etree.HTMLParser[etree._Element]:
+    """A parser that is not stopped by long texts; elements within more than 2,048 others it does not read."""
+    return etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
+
+
+def parse(text: str, parser: etree.HTMLParser[etree._Element] | None = None) -> etree._Element | None:
     """The tree of a page; None when there is none in it."""
-    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     data = text.replace("\0", " ").encode("utf-8", "replace")
-    return etree.fromstring(data, parser) if data.strip() else None
+    return etree.fromstring(data, parser or make_parser()) if data.strip() else None
+
+
+def list_flat(text: str) -> Iterator[Element]:
+    """The paragraphs of a page that is no tree: what stands between its tags."""
+    said: list[str] = []
+    skipped = ""
+    for piece in PIECES.split(text):
+        tag = TAG.match(piece)
+        if tag is None:
+            said.append("" if skipped else piece)
+            continue
+        name = tag["name"].lower()
+        if skipped:
+            skipped = "" if tag["end"] and name == skipped else skipped
+        elif name in NEVER_READ and not tag["end"]:
+            skipped = name
+        elif name in ENDS_LINE:
+            yield from _write_flat(said)
+            said = []
+    yield from _write_flat(said)
+
+
+def _write_flat(said: list[str]) -> Iterator[Element]:
+    words = SPACES.sub(" ", unescape("".join(said))).strip()
+    if words:
+        yield Paragraph(words)
 
 
 def parse_bytes(data: bytes) -> etree._Element | None:
@@ -143,7 +186,7 @@ class Walk:
         yield from self._flush()
 
     def _is_left_out(self, node: etree._Element, tag: str) -> bool:
-        if tag in ("script", "style", "head", "template"):
+        if tag in NEVER_READ:
             return True
         if not self._leaves_out:
             return False

@@ -212,9 +212,12 @@ class ReaderProcess:
         self._kill()
         tasks[1].cancel()
         _, left = await asyncio.wait(tasks, timeout=STOP_WAIT_S)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        if left:
+            # Pipes that somebody else holds open are let go by the transport alone, which has no public name.
+            self._process._transport.close()  # type: ignore[attr-defined]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 def measure_memory(pid: int) -> int:

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 NAME_CHARS_MAX = 255
 NAMELESS = "file"
-# Control characters, lone surrogates, and those that turn the direction of what stands behind them.
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Control characters, ends of lines, lone surrogates, and those that turn the direction of what stands behind them.
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 SLASHES = re.compile(r"[/\\]")
 
 

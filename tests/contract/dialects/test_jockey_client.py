@@ -23,7 +23,7 @@ from tests.contract.dialects.jockey_clients import (
     user,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 PEACOCKS = "Peacocks live in the castle gardens."
 TRAM = "Tram 28 runs from Martim Moniz to Campo de Ourique."
@@ -193,6 +193,16 @@ async def test_failed_turn_leaves_the_session_as_it_was(library: Library) -> Non
     assert (caught.value.status_code, "away" in caught.value.body["message"]) == (502, True)
     _, total = await list_messages(library, first.session_id)
     assert total == 2
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_failed_first_turn_leaves_no_session(library: Library, is_streamed: bool) -> None:
+    before = await get(library, "/v1.3/sessions")
+    library.place.will_say(UpstreamError("The model is away."))
+    body = {"knowledge_store_id": library.store_id, "input": user("one"), "stream": is_streamed}
+    async with library.place.http.post("/v1.3/responses", json=body) as reply:
+        assert reply.status == 502
+    assert await get(library, "/v1.3/sessions") == before
 
 
 async def test_session_of_another_api_is_bound_on_its_first_question(library: Library) -> None:

@@ -13,7 +13,7 @@ from twelvelabs.errors import BadRequestError, GoneError, NotFoundError
 
 from tests.contract.dialects.jockey_clients import Library, open_library
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 BOTH: dict[str, Any] = {"video": {"modalities": ["visual", "audio"]}}
 

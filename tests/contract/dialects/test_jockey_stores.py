@@ -22,7 +22,7 @@ from tests.contract.dialects.jockey_clients import (
     wait_item,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SCHEMA = {
     "type": "object",

@@ -19,7 +19,7 @@ from tests.contract.dialects.conftest import Place
 from tests.contract.dialects.jockey_clients import TRAMS, fill, open_client, open_jockey_place, put, user
 from tests.node import PACKAGES, find_node, install_clients
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 NODE_S = 60.0
 # Everything that cuts a line for some reader, characters of two UTF-16 units, and the mark that ends a stream.

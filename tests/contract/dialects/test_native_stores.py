@@ -111,6 +111,8 @@ async def test_change_of_metadata_is_seen_by_searches(place: Place) -> None:
     store = await make_store(place)
     item = await put(place, store, "bees.txt", BEES)
     path = f"{store}/items/{item['id']}"
+    for title in ("On\nbees", "On\u2028bees", "On bees\x1b", " "):
+        assert await fail(place, "PATCH", path, {"title": title}) == (400, "invalid_request", "title")
     status, changed = await send(place, "PATCH", path, {"title": "On bees", "metadata": {"kind": "insect"}})
     assert (status, changed["title"], changed["metadata"]) == (200, "On bees", {"kind": "insect"})
     assert await find_titles(place, store, "bees", metadata_filter={"kind": "insect"}) == ["On bees"]

@@ -149,6 +149,7 @@ def describe_failures(scenario: events.ScenarioFinished) -> list[str]:
     return [f"{scenario.recorder.label}: {info.failure}\n{info.code_sample}" for info in found]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_answer_is_as_described(served: Served) -> None:
     # No schema tells which tool calls a session has, nor that instructions alone are nothing to answer.
@@ -182,6 +183,7 @@ def test_every_answer_is_as_described(served: Served) -> None:
     assert answered > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_without_a_key_nothing_is_told(served: Served) -> None:
     is_on = {"enabled": True}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 
 import msgspec
@@ -40,13 +40,13 @@ from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client
 from multiturn.api.turns import Telling, echo, note_turn, require_answer, tell_break, tell_turn
 from multiturn.engine.turns import Turn
-from multiturn.errors import MultiturnError
+from multiturn.errors import MultiturnError, Unavailable
 from multiturn.model.content import Content, Message
 from multiturn.model.event import Ended, Event
 from multiturn.model.ids import find_id
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import ENDED, Run
-from multiturn.model.session import SessionKey
+from multiturn.model.session import Session, SessionKey
 
 # A stream that has nothing to tell says so as often as this.
 SILENCE_S = 10.0
@@ -78,13 +78,26 @@ class ResponseRoutes:
         order = await asking.write_turn(question, store_id)
         session = await asking.open_session(question, store_id)
         key = SessionKey(tenant_id=caller.tenant_id, user_id=caller.user_id, id=session.id, is_bound=caller.is_bound)
-        turn = await services.turns.take(key, order, idle_expiry_s=None)
-        if turn.session.id != session.id and question.session is None:
-            await services.sessions.delete(session)  # The request was made before: its session goes on.
+        try:
+            turn = await services.turns.take(key, order, idle_expiry_s=None)
+        except MultiturnError:
+            await self._drop_unused(session, question)
+            raise
         answering = Answering(services, Media(services.links, request), turn, make_frame(turn, question))
-        if order.is_streamed:
-            return await answering.stream(request)
-        return await answering.tell(request)
+        answer = await (answering.stream(request) if order.is_streamed else answering.tell(request))
+        # Where the request was made before, the session that was made then goes on.
+        if turn.session.id != session.id or is_refusal(answer):
+            await self._drop_unused(session, question)
+        return answer
+
+    async def _drop_unused(self, session: Session, question: Question) -> None:
+        """Delete the session that was made for a question, when nothing was said in it: nobody knows its name."""
+        sessions = self.services.sessions
+        if question.session is not None:
+            return
+        with suppress(Unavailable):
+            if not (await sessions.list_items(session, limit=1, newest_first=True)).data:
+                await sessions.delete(session)
 
     async def get_response(self, request: Request) -> Response:
         """A response that was given, is being given, or failed."""
@@ -102,6 +115,11 @@ class ResponseRoutes:
             with_steps=bool(include),
         )
         return await Answering(services, Media(services.links, request), turn, frame).show()
+
+
+def is_refusal(answer: ASGIApp) -> bool:
+    """Whether an answer is an error with its own status."""
+    return isinstance(answer, Response) and answer.status_code >= 400
 
 
 def make_frame(turn: Turn, question: Question) -> Frame:

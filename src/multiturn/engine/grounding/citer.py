@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from multiturn.engine.grounding.alignment import Aligner, SourceReader, Support, narrow
+from multiturn.engine.grounding.alignment import Aligner, SourceReader, Support
 from multiturn.engine.grounding.sentences import Sentences
 from multiturn.engine.places import narrow
 from multiturn.model.citation import Citation

@@ -33,7 +33,8 @@ LISTED_MAX = 50
 PARTS_MAX, PARTS_AT_ONCE = 30, 500
 SECONDS_AROUND = 30.0
 NOTHING = "Nothing was found."
-PLACE_PART = re.compile(r"\d{1,6}(?:\.\d{1,3})?")
+PAGE = re.compile(r"page\s*([0-9]{1,6})", re.IGNORECASE)
+PLACE_PART = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 
 
 class SearchKnowledge(Struct, frozen=True):
@@ -174,11 +175,10 @@ class KnowledgeTools:
 
 def read_place(text: str) -> tuple[int | None, float]:
     """A place as a model writes it: a page, or seconds."""
-    words = text.strip().lower().removeprefix("page").strip()
-    if text.strip().lower().startswith("page") and words.isdigit():
-        return int(words), 0.0
+    if page := PAGE.fullmatch(text.strip()):
+        return int(page[1]), 0.0
     seconds = 0.0
-    for part in words.split(":"):
+    for part in text.strip().split(":"):
         if not PLACE_PART.fullmatch(part.strip()):
             raise InvalidRequest("'at' must be a time as m:ss or seconds, or 'page 4'.", param="at")
         seconds = seconds * 60 + float(part)

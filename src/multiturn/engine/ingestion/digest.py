@@ -15,6 +15,7 @@ from multiturn.engine.ingestion.sentences import find_sentences
 from multiturn.engine.places import narrow
 from multiturn.engine.search.pieces import Span
 from multiturn.engine.search.terms import WORD, TermReader
+from multiturn.model.filename import UNSEEN
 from multiturn.model.store import Digest, Highlight
 
 # A sentence of this many characters at most stands for a stretch; a longer one is cut at a word.
@@ -192,7 +193,7 @@ def find_title(filename: str, told: str | None, first: Sequence[Placed]) -> str:
     called. ``first`` are the parts that it begins with.
     """
     for text in (told, *(find_heading(placed) for placed in first)):
-        title = " ".join((text or "").split())[:TITLE_CHARACTERS]
+        title = " ".join(UNSEEN.sub(" ", text or "").split())[:TITLE_CHARACTERS]
         if len(LETTERS.findall(title)) >= 3:
             return title
     return filename
