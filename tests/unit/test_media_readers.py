@@ -20,6 +20,8 @@ from multiturn.model.segment import Note, Picture, Progress, Reading, Segment, S
 from tests.media import find_speech_model, hold, hum, list_segments, paint, read_file, write_film, write_sound
 from tests.talks import Said, Slide, Talk, draw_slide, make_speech, make_talk
 
+pytestmark = pytest.mark.slow
+
 NEAR_S = 1.5
 SLIDES = (
     Slide(

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
+import msgspec
 import pytest
 
+from multiturn.api.files.store_files import write_content
+from multiturn.api.files.wire import ContentPage
 from multiturn.engine.item_reading import (
     EXCERPT_CHARS_MAX,
     SECTIONS_MAX,
@@ -183,6 +186,20 @@ def test_schema_without_end_is_refused() -> None:
 )
 def test_title_is_the_clients(metadata: dict[str, Any], title: str | None) -> None:
     assert find_title(metadata) == title
+
+
+async def test_late_pages_of_a_long_item_are_read() -> None:
+    long = store_of(*(page("x", number) for number in range(21_000)))
+    assert [one.place.page for one in await read_pages(long, ITEM, 20_500, 20_501)] == [20_500, 20_501]
+
+
+async def test_content_is_written_piece_by_piece() -> None:
+    pages = store_of(*(page(f"Page {number}, " + "é" * 3000, number) for number in range(50)))
+    written = [piece async for piece in write_content(pages, ITEM)]
+    assert len(written) > 1
+    content = msgspec.json.decode(b"".join(written), type=ContentPage)
+    assert [one.text.split(",")[0] for one in content.data] == [f"Page {number}" for number in range(50)]
+    assert msgspec.json.decode(b"".join([piece async for piece in write_content(store_of(), ITEM)]))["data"] == []
 
 
 async def test_outline_tells_headings_and_pages() -> None:

@@ -29,8 +29,8 @@ from multiturn.upstream.fetch import FetchLimits, HttpFetcher
 from multiturn.upstream.speech_model import SpeechModel
 from multiturn.worker.indexers import Indexers, IndexLimits
 
-# One file at a time where nothing is said: reading takes the processor that turns want.
-INDEX_WORKERS = 1
+# Two at a time where nothing is said: a note is not to wait for an hour of video. Readers give way to turns (nice).
+INDEX_WORKERS = 2
 READER_THREADS = 2
 
 

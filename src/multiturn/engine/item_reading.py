@@ -12,7 +12,6 @@ from multiturn.model.segment import Segment
 from multiturn.model.store import StoreItem
 
 PARTS_PER_STEP = 500
-PARTS_MAX = 20_000
 SECTIONS_MAX = 400
 LABEL_CHARS_MAX = 100
 # What is spoken without shots is told minute by minute.
@@ -26,8 +25,8 @@ Part = tuple[int, Segment]
 
 
 async def each_part(parts: PartStore, item: StoreItem, *, after: int = -1) -> AsyncGenerator[Part]:
-    """The parts of an item in their order, read step by step; as many as an item of a sane length has."""
-    for _ in range(PARTS_MAX // PARTS_PER_STEP):
+    """The parts of an item in their order, read step by step, to the end of it."""
+    while True:
         batch = await parts.list_parts(item.tenant_id, item.id, after=after, limit=PARTS_PER_STEP)
         for part in batch:
             yield part

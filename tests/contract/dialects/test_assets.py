@@ -178,10 +178,10 @@ async def test_metadata_are_merged(place: Server, trams: dict[str, Any]) -> None
         ({"a": None, "c": False}, {"b": ["x"], "c": False}),
         (None, None),
     ):
-        status, asset = await send(place, "PATCH", path, json={"metadata": change})
+        status, asset = await send(place, "PATCH", path, {"metadata": change})
         assert (status, asset["metadata"]) == (200, found)
-    assert (await fail(place, "PATCH", path, json={"metadata": {"a": {}}}))[0] == 400
-    assert (await fail(place, "PATCH", path, json={"filename": "x"}))[0] == 400
+    assert (await fail(place, "PATCH", path, {"metadata": {"a": {}}}))[0] == 400
+    assert (await fail(place, "PATCH", path, {"filename": "x"}))[0] == 400
 
 
 async def test_assets_are_listed_by_page_and_filter(place: Server) -> None:
@@ -354,7 +354,7 @@ async def library() -> AsyncIterator[str]:
 
 
 async def test_url_into_this_machine_fails_and_says_why(place: Server, library: str) -> None:
-    status, asset = await send(place, "POST", "/v1/assets", json={"url": f"{library}/trams.txt"})
+    status, asset = await send(place, "POST", "/v1/assets", {"url": f"{library}/trams.txt"})
     assert (status, asset["status"], asset["method"], asset["filename"]) == (201, "processing", "url", "trams.txt")
     failed = await wait(place, asset)
     assert failed["status"] == "failed"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from multiturn.api.errors import write_response
@@ -38,10 +41,15 @@ from multiturn.api.files.wire import (
 from multiturn.api.services import Services
 from multiturn.engine.file_batches import BatchEntry, BatchState, FileBatches
 from multiturn.engine.item_reading import each_part
+from multiturn.engine.ports_ingestion import PartStore
 from multiturn.engine.stores import item_not_found
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset
 from multiturn.model.store import KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
+
+# How a page says that it holds nothing, and how much of one is sent at once.
+EMPTY = b'"data":[]'
+CONTENT_BYTES = 64 * 1024
 
 
 class StoreFileRoutes:
@@ -108,10 +116,9 @@ class StoreFileRoutes:
         return write_response(OpenAIDeleted(id=file_id(asset), object="vector_store.file.deleted"))
 
     async def read_content(self, request: Request) -> Response:
-        """What was read of a file of a vector store."""
+        """What was read of a file of a vector store, piece by piece: it may be a whole library."""
         item, _ = await self._find(request)
-        texts = [TextBody(text=part.text) async for _, part in each_part(self.services.stores.parts, item)]
-        return write_response(ContentPage(data=texts))
+        return StreamingResponse(write_content(self.services.stores.parts, item), media_type="application/json")
 
     async def create_batch(self, request: Request) -> Response:
         """Put several files into a vector store."""
@@ -176,6 +183,21 @@ class StoreFileRoutes:
         store = await find_store(self.services, request, is_changed=is_changed)
         batch_id = read_batch_id(request.path_params["batch_id"])
         return store, await FileBatches(self.services.stores).get(store.tenant_id, store.id, batch_id)
+
+
+async def write_content(parts: PartStore, item: StoreItem) -> AsyncGenerator[bytes]:
+    """The text of an item as the JSON of a content page, a few pieces at a time."""
+    head, tail = msgspec.json.encode(ContentPage(data=[])).split(EMPTY)
+    held = head + b'"data":['
+    joint = b""
+    async with aclosing(each_part(parts, item)) as found:
+        async for _, part in found:
+            held += joint + msgspec.json.encode(TextBody(text=part.text))
+            joint = b","
+            if len(held) >= CONTENT_BYTES:
+                yield held
+                held = b""
+    yield held + b"]" + tail
 
 
 def read_entries(body: BatchOrderBody) -> list[BatchEntry]:
