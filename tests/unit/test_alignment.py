@@ -309,3 +309,26 @@ def test_summaries_are_ours_alone() -> None:
     stored = store([*said[:2], Summary("They met.", 1, 2), *said[2:]])
     plan = align((*said, user("and?")), stored, path_of(stored))
     assert plan == Plan(path=path_of(stored), input=(user("and?"),))
+
+
+LOOKED_UP: tuple[Content, ...] = (
+    FunctionCall("lookup_1", "search_knowledge", '{"query":"krill"}'),
+    FunctionCallOutput("lookup_1", "[1] Birds: They eat krill."),
+)
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_what_a_model_looked_up_is_not_the_clients_to_resend(looks: int) -> None:
+    history = store([user("Who?"), *LOOKED_UP * looks, model("Penguins [1].")])
+    sent = (user("Who?"), model("Penguins [1]."), user("Where?"))
+    plan = align(sent, history, path_of(history))
+    assert (plan.input, plan.is_branch) == ((user("Where?"),), False)
+    again = align(sent[:1] + (user("Why?"),), history, path_of(history))
+    assert again.input[-1] == user("Why?")
+
+
+def test_a_clients_own_call_of_that_name_is_aligned() -> None:
+    call = FunctionCall("call_1", "search_knowledge", "{}")
+    history = store([user("Who?"), call])
+    plan = align((user("Who?"), call, FunctionCallOutput("call_1", "They")), history, path_of(history))
+    assert plan.input == (FunctionCallOutput("call_1", "They"),)

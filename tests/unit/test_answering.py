@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.answer import fold
 from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
+from multiturn.engine.execution import is_json
 from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.citer import Citer
 from multiturn.engine.grounding.sources import Sources
@@ -22,6 +23,7 @@ from multiturn.engine.window.question import StoreChoice
 from multiturn.errors import UpstreamError, UpstreamRefused
 from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.content import FunctionCall, FunctionCallOutput, Message
+from multiturn.model.usage import Usage
 from multiturn.upstream import openai_wire
 from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
 from tests.unit.shelves import STORE, TENANT, Shelf, ask
@@ -252,3 +254,51 @@ async def test_provider_without_schemas_is_told_in_words() -> None:
     told, _ = await by_schema(Script(error=refused), Script('{"eats": "krill"}'))
     assert "response_format" not in told.upstream.requests[1]
     assert '"eats"' in told.upstream.requests[1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (None, False),
+        ({"type": "text"}, False),
+        ({"type": "json_object"}, True),
+        ({"type": "json_schema", "json_schema": {"name": "a"}}, True),
+        ("json_object", False),
+        ([], False),
+    ],
+)
+def test_answers_that_are_json_are_known_by_their_format(wanted: Any, expected: bool) -> None:
+    fields = {} if wanted is None else {"response_format": Raw(json.dumps(wanted).encode())}
+    assert is_json(fields) is expected
+
+
+@pytest.mark.parametrize(
+    ("spent", "last", "expected"),
+    [
+        ([], None, None),
+        ([], Usage(input_tokens=1), Usage(input_tokens=1)),
+        ([Usage(input_tokens=1, output_tokens=2)], None, Usage(input_tokens=1, output_tokens=2)),
+        (
+            [Usage(input_tokens=1), Usage(input_tokens=2, cached_tokens=1)],
+            Usage(input_tokens=4, output_tokens=3, reasoning_tokens=2),
+            Usage(input_tokens=7, cached_tokens=1, output_tokens=3, reasoning_tokens=2),
+        ),
+    ],
+)
+def test_all_calls_of_a_turn_are_counted(spent: list[Usage], last: Usage | None, expected: Usage | None) -> None:
+    assert join_usage(spent, last) == expected
+
+
+@both
+async def test_an_answer_that_broke_off_is_told_as_it_is(is_streamed: bool) -> None:
+    class Short(ScriptedUpstream):
+        async def complete(self, request: ModelRequest) -> Completion:
+            whole = await super().complete(request)
+            return structs.replace(whole, finish_reason="length")
+
+    told = Told(())
+    voice = structs.replace(told.voice, upstream=Short([Script('{"eats": "kri')]))
+    made = SchemaAnswer(voice, SCHEMA)
+    await made.ask(REQUEST, is_streamed=is_streamed)
+    assert told.text == '{"eats": "kri'
+    assert made.spent == []

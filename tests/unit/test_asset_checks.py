@@ -63,6 +63,7 @@ def test_address_that_can_be_fetched_passes(url: str) -> None:
         "https:///a",
         "https://example.org:port/",
         "https://example.org:99999/",
+        "https://example.org:0/",
         "https://[::1/",
         "https://example.org/a\nb",
         "https://example.org/" + "a" * 8173,

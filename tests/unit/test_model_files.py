@@ -27,6 +27,7 @@ from multiturn.upstream.catalogue import (
 )
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
 
+pytestmark = pytest.mark.slow
 PARTS = (b"a" * 3000, b"b" * 3000, b"c" * 1000)
 WHOLE = b"".join(PARTS)
 NO_HUB = "http://127.0.0.1:9"

@@ -14,11 +14,15 @@ from multiturn.model.usage import Usage
 from multiturn.upstream.openai_wire import (
     ModelMissing,
     cut_completion,
+    drop_said,
     read_completion,
     read_delta,
     read_error,
     read_models,
+    rewrite_completion,
+    write_calls,
     write_request,
+    write_text,
 )
 
 NOTHING = Delta(raw=b"")
@@ -420,3 +424,80 @@ LISTS = [
 def test_a_listed_model_tells_its_window(model: dict[str, Any], expected: ModelInfo) -> None:
     assert read_models(json.dumps({"object": "list", "data": [model]}).encode()) == (expected,)
     assert read_models(json.dumps([model]).encode()) == (expected,)
+
+
+def choice_of(index: int = 0, end: str | None = None, **said: Any) -> dict[str, Any]:
+    """A choice of a piece."""
+    return {"index": index, "delta": said, "finish_reason": end}
+
+
+def piece(*choices: dict[str, Any], **fields: Any) -> Delta:
+    """A piece of a stream with these choices."""
+    return read_delta(json.dumps({"id": "c", "model": "m", "created": 1, "choices": choices, **fields}).encode())
+
+
+def test_a_written_text_is_nothing_but_that() -> None:
+    like = piece(
+        choice_of(role="assistant", content="a", reasoning_content="hm", end="stop"), usage={"prompt_tokens": 1}
+    )
+    written = write_text(like, "b")
+    assert (written.text, written.reasoning, written.finish_reason, written.usage) == ("b", "", None, None)
+    body = json.loads(written.raw)
+    assert (body["id"], body["model"], body["created"]) == ("c", "m", 1)
+    assert body["choices"] == [choice_of(content="b")]
+
+
+def test_written_calls_can_be_read_again() -> None:
+    calls = [ToolCallDelta(4, "x", "look", '{"a":1}'), ToolCallDelta(7, "y", "see", "{}")]
+    assert write_calls(piece(choice_of(content="a")), calls).tool_calls == (
+        ToolCallDelta(0, "x", "look", '{"a":1}'),
+        ToolCallDelta(1, "y", "see", "{}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("delta", "left"),
+    [
+        (piece(choice_of(content="a")), None),
+        (piece(choice_of(content="a", tool_calls=[{"index": 0, "id": "x"}])), None),
+        (piece(choice_of(content="a", role="")), None),
+        (piece(choice_of(content="a", role="assistant")), [choice_of(role="assistant")]),
+        (piece(choice_of(content="a", reasoning_content="hm")), [choice_of(reasoning_content="hm")]),
+        (piece(choice_of(content="a", end="stop")), [choice_of(end="stop")]),
+        (piece(choice_of(content="a"), choice_of(1, content="b")), [choice_of(1, content="b")]),
+        (piece(choice_of(content="a"), usage={"prompt_tokens": 1}), []),
+        (piece(usage={"prompt_tokens": 1}), []),
+    ],
+)
+def test_what_is_left_of_a_piece_without_its_words(delta: Delta, left: list[dict[str, Any]] | None) -> None:
+    dropped = drop_said(delta)
+    assert (json.loads(dropped.raw)["choices"] if dropped else None) == left
+    if dropped:
+        assert (dropped.text, dropped.tool_calls) == ("", ())
+        assert (dropped.finish_reason, dropped.reasoning, dropped.usage) == (
+            delta.finish_reason,
+            delta.reasoning,
+            delta.usage,
+        )
+
+
+def answer_of(*messages: dict[str, Any]) -> Completion:
+    """A whole answer with a choice for each message."""
+    choices = [{"index": place, "message": one, "finish_reason": "stop"} for place, one in enumerate(messages)]
+    return read_completion(json.dumps({"id": "c", "choices": choices, "usage": {"prompt_tokens": 2}}).encode())
+
+
+def test_a_whole_answer_says_another_text_and_all_else_as_it_came() -> None:
+    said = answer_of({"content": "a", "reasoning_content": "hm", "extra": 1}, {"content": "b"})
+    told = rewrite_completion(said, "c")
+    assert (told.text, told.reasoning, told.usage, told.finish_reason) == ("c", "hm", said.usage, "stop")
+    messages = [one["message"] for one in json.loads(told.raw)["choices"]]
+    assert messages == [{"content": "c", "reasoning_content": "hm", "extra": 1}, {"content": "b"}]
+
+
+def test_a_whole_answer_keeps_some_of_its_calls() -> None:
+    said = answer_of({"content": None, "tool_calls": [CALL, CUSTOM]})
+    assert [call.id for call in rewrite_completion(said, None).tool_calls] == ["call_7", "call_8"]
+    kept = [call for call in said.tool_calls if call.id == "call_8"]
+    assert [call.id for call in rewrite_completion(said, None, kept).tool_calls] == ["call_8"]
+    assert rewrite_completion(said, "a", []).tool_calls == ()

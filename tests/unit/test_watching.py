@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from multiturn.cli.watching import LOOK_S, LOOK_SOON_S, Watch
+from multiturn.errors import NotFound
 
 ITEMS = "stores/s/items"
 
@@ -27,6 +28,8 @@ class Server:
         if self.asked[-1] == ITEMS:
             return {"data": [make(id_, status) for id_, status in self.items.items() if status in query["status"]]}
         id_ = path.rpartition("/")[2]
+        if id_ not in self.items:
+            raise NotFound("There is no such item.", code="item_not_found")
         return make(id_, self.items[id_])
 
 
@@ -95,3 +98,16 @@ async def test_it_looks_less_often_while_nothing_happens() -> None:
     looking.cancel()
     await asyncio.gather(waiting, looking, return_exceptions=True)
     assert not watching.assets
+
+
+async def test_what_is_deleted_while_it_is_waited_for_has_failed() -> None:
+    server = Server()
+    server.assets, server.items = {"a": "processing"}, {"i": "processing"}
+    async with watch(server, []) as watching:
+        asset = asyncio.create_task(watching.wait_asset(make("a", "processing")))
+        item = asyncio.create_task(watching.wait_item(make("i", "queued")))
+        await asyncio.sleep(LOOK_SOON_S * 1.5)
+        server.assets.clear()
+        server.items.clear()
+        assert [(await one)["status"] for one in (asset, item)] == ["failed", "failed"]
+        assert "deleted" in (await asset)["error"]

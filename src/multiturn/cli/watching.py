@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from multiturn.cli.client import Client, path_of
+from multiturn.errors import MultiturnError
 
 LOOK_SOON_S = 0.2
 LOOK_S = 1.0
@@ -58,8 +59,10 @@ class Watch:
                 await self._look_at_items()
 
     async def _look_at_assets(self) -> None:
-        found = await self.client.get(path_of("assets"), ids=list(self.assets), limit=PAGE_MAX)
-        for asset in found["data"]:
+        found = await self.client.get(path_of("assets"), ids=list(self.assets)[:PAGE_MAX], limit=PAGE_MAX)
+        known = {asset["id"]: asset for asset in found["data"]}
+        for id_ in list(self.assets)[:PAGE_MAX]:
+            asset = known.get(id_) or gone(id_)
             if asset["status"] != "processing":
                 self._end(self.assets, asset)
 
@@ -71,12 +74,27 @@ class Watch:
             if id_ in at_work:
                 self.tell(at_work[id_])
                 continue
-            item = await self.client.get(f"{self.items_path}/{id_}")
+            item = await self._get_item(id_)
             if item["status"] not in AT_WORK:
                 self._end(self.items, item)
+
+    async def _get_item(self, id_: str) -> Body:
+        """An item as it stands; one that was deleted meanwhile has failed. Raises MultiturnError."""
+        try:
+            found: Body = await self.client.get(f"{self.items_path}/{id_}")
+        except MultiturnError as error:
+            if error.code != "item_not_found":
+                raise
+            return gone(id_)
+        return found
 
     def _end(self, waiting: Mapping[str, asyncio.Future[Body]], body: Body) -> None:
         future = waiting.get(body["id"])
         if future and not future.done():
             future.set_result(body)
             self.pause_s = LOOK_SOON_S
+
+
+def gone(id_: str) -> Body:
+    """What stands for something that was deleted while it was waited for."""
+    return {"id": id_, "status": "failed", "error": "It was deleted meanwhile."}

@@ -80,7 +80,7 @@ def check_url(url: str) -> None:
     """Raises InvalidRequest for what cannot be fetched."""
     try:
         parts = urlsplit(url)
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_usable = False
     if not is_usable or len(url) > URL_CHARS_MAX or not url.isprintable():

@@ -219,7 +219,7 @@ async def test_key_of_one_user_may_only_read(place: Server, trams: dict[str, Any
     headers, path = {"Authorization": f"Bearer {key}"}, f"/v1/assets/{trams['id']}"
     for method, where, body in (
         ("POST", "/v1/assets", {"data": make_form()}),
-        ("PATCH", path, {"json": {"metadata": {}}}),
+        ("PATCH", path, {"body": {"metadata": {}}}),
         ("DELETE", path, {}),
     ):
         assert await fail(place, method, where, headers=headers, **body) == (403, "forbidden", None)
