@@ -323,7 +323,7 @@ def test_what_a_model_looked_up_is_not_the_clients_to_resend(looks: int) -> None
     sent = (user("Who?"), model("Penguins [1]."), user("Where?"))
     plan = align(sent, history, path_of(history))
     assert (plan.input, plan.is_branch) == ((user("Where?"),), False)
-    again = align(sent[:1] + (user("Why?"),), history, path_of(history))
+    again = align((*sent[:1], user("Why?")), history, path_of(history))
     assert again.input[-1] == user("Why?")
 
 
