@@ -58,7 +58,7 @@ def test_path_is_made_absolute_by_the_host_that_was_asked() -> None:
         (Place(page=4), "#page=4"),
         (Place(start_s=0.0), "#t=0"),
         (Place(start_s=12.5, end_s=31.0), "#t=12.5,31"),
-        (Place(start_s=10.0, end_s=100.126, page=2), "#t=10,100.13"),
+        (Place(start_s=10.0, end_s=100.1264, page=2), "#t=10,100.126"),
         (Place(end_s=3.0), ""),
     ],
 )

@@ -21,4 +21,4 @@ def write_fragment(place: Place) -> str:
 
 def seconds(time_s: float) -> str:
     """Seconds without needless zeros."""
-    return f"{time_s:.2f}".rstrip("0").rstrip(".")
+    return f"{time_s:.3f}".rstrip("0").rstrip(".")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from multiturn.errors import NotFound
+from multiturn.errors import Conflict, NotFound
 from multiturn.model.store import Counted, KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
 from multiturn.store.collections import SqlCollectionStore, hold_store
 from multiturn.store.database import Parameters, Row, Transaction
@@ -26,6 +26,8 @@ from multiturn.store.store_rows import (
 )
 
 ERASE_ROWS = 200
+# Of two that put an asset into a store together, the second finds it the next time.
+ADD_TRIES = 5
 
 
 class SqlStoreRegistry(SqlCollectionStore):
@@ -90,19 +92,28 @@ class SqlStoreRegistry(SqlCollectionStore):
         """Put an asset into a store, with the job that indexes it. One that is there already is returned as it is, and
         indexed again if it had failed. Raises NotFound when the store or the asset is gone.
         """
+        for _ in range(ADD_TRIES):
+            async with self.database.transaction() as tx:
+                added = await self._add_item(tx, item)
+            if added:
+                return added
+        raise Conflict("The asset is put into the store and taken out of it all the time. Try again.")
+
+    async def _add_item(self, tx: Transaction, item: StoreItem) -> StoreItem | None:
+        """Put an asset into a store; None when somebody did in this moment: the next transaction finds it, and holds it
+        before the store.
+        """
         where = {"tenant_id": item.tenant_id, "store_id": item.store_id, "asset_id": item.asset_id}
-        async with self.database.transaction() as tx:
-            row = await hold_item(tx, item)
-            await hold_store(tx, item.tenant_id, item.store_id)
-            if await tx.fetch_one("hold_item_asset", where) is None:
-                raise NotFound("There is no such asset.", code="asset_not_found", param="asset_id")
-            if row is None and await tx.execute("add_store_item", write_item(item)):
-                await defer_job(tx, item.tenant_id, "item", item.id, run_at=item.created_at)
-                return item
-            # Somebody put it in between: what waited for the store sees it now.
-            row = row or await tx.fetch_one("find_item_of_asset", where)
-            assert row
+        row = await hold_item(tx, item)
+        await hold_store(tx, item.tenant_id, item.store_id)
+        if await tx.fetch_one("hold_item_asset", where) is None:
+            raise NotFound("There is no such asset.", code="asset_not_found", param="asset_id")
+        if row is not None:
             return await requeue(tx, read_item(row), item)
+        if not await tx.execute("add_store_item", write_item(item)):
+            return None
+        await defer_job(tx, item.tenant_id, "item", item.id, run_at=item.created_at)
+        return item
 
     async def retry_item(self, item: StoreItem) -> None:
         """Have an item that failed indexed again, from ``updated_at`` on."""
