@@ -252,3 +252,19 @@ def test_rare_words_weigh_more_than_common_ones() -> None:
 def test_marked_sentence_rests_on_the_source_that_it_names() -> None:
     _, (citation,) = cite("It cost ten million pounds to build [4].")
     assert (citation.number, citation.quote) == (4, SOURCES[1].text)
+
+
+def test_a_phrase_is_cited_at_its_own_time() -> None:
+    text = "honeybees dance to show the flowers in the summer the bees make golden honey"
+    marks = (Mark(0, 0.3, 4.2), Mark(text.index("in the summer"), 4.6, 7.1))
+    place = Place(start_s=0.3, end_s=7.1, marks=marks)
+    source = Snippet(source="document", text=text, title="Bees", number=1, place=place)
+    citer = Citer([source], SourceReader(TermReader()))
+    told = (
+        citer.feed("In the summer the bees make golden honey. Honeybees dance to show the flowers. ") + citer.finish()
+    )
+    assert told.count("[1]") == 2
+    assert [(one.place.start_s, one.place.end_s) for one in citer.citations] == [(4.6, 7.1), (0.3, 4.2)]
+    whole = Citer([source], SourceReader(TermReader()))
+    whole.feed("Honeybees dance to show the flowers in the summer and make golden honey.\n")
+    assert [(one.place.start_s, one.place.end_s) for one in whole.citations] == [(0.3, 7.1)]

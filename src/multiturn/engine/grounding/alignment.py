@@ -20,15 +20,16 @@ from multiturn.engine.search.pieces import Span, find_parts
 from multiturn.engine.search.terms import TermReader
 from multiturn.model.retrieved import Snippet
 
-# A piece is a sentence of a source, or two that stand behind one another; a longer one is cut.
+# A piece is a sentence of a source, a phrase of what is spoken, or two sentences that stand behind one another.
 PIECE_CHARACTERS = 400
 # About 10 kB each.
 SOURCES_KEPT = 1024
 # The share of the weight of a sentence's words that a piece must hold, and how many words at least.
 COVERAGE_MIN = 0.5
 WORDS_MIN = 2
-# Two sentences are taken for one piece only when they hold so much more than one.
-PAIR_GAIN = 0.3
+# The narrowest place is the best one: a sentence is taken before one of its phrases, and two sentences before one of
+# them, only when they hold so much more.
+PHRASE_LOSS, SENTENCE_LOSS, PAIR_LOSS = 0.0, 0.12, 0.3
 # What an item is about says the same as the place where it says so: the place is cited, unless it holds much less.
 ITEM_LOSS = 0.1
 # What stands in front of the words: the number of a line, and times, which sources are shown with.
@@ -39,7 +40,7 @@ NUMBER_WEIGHT = 2.0
 
 class Piece(Struct, frozen=True):
     """A piece of a source: its place among the sources, its characters in the source's text, its words, and those of
-    the title above it. ``is_item``: the source says what an item is about.
+    the title above it. ``is_item``: the source says what an item is about. ``loss`` is held against its width.
     """
 
     source: int
@@ -48,6 +49,7 @@ class Piece(Struct, frozen=True):
     terms: frozenset[int]
     title: frozenset[int]
     is_item: bool
+    loss: float = 0.0
 
 
 class Support(Struct, frozen=True, kw_only=True):
@@ -106,14 +108,24 @@ class Aligner:
         for snippet in sources:
             title, is_item = frozenset(self.reader.read(snippet.title or "")), snippet.source == "item"
             cut = self.reader.cut(snippet.text)
-            pairs = pairwise(zip(cut.spans, cut.terms, strict=True))
-            wide = [(Span(first.start, second.end), one | other) for (first, one), (second, other) in pairs]
-            for span, terms in (*zip(cut.spans, cut.terms, strict=True), *wide):
-                self._add_piece(Piece(self.count, span.start, span.end, terms, title, is_item))
+            for span, terms, loss in self._list_pieces(cut, snippet):
+                self._add_piece(Piece(self.count, span.start, span.end, terms, title, is_item, loss))
             for terms in cut.terms:
                 self.holders.update(terms)
             self.numbers |= cut.numbers
             self.count += 1
+
+    def _list_pieces(self, cut: Cut, snippet: Snippet) -> Iterator[tuple[Span, frozenset[int], float]]:
+        """The pieces of a source: phrases of what is spoken, which have their own times, sentences, pairs of them."""
+        starts = [mark.start for mark in snippet.place.marks]
+        sentences = list(zip(cut.spans, cut.terms, strict=True))
+        for span, terms in sentences:
+            phrases = split(span, starts)
+            for phrase in phrases if len(phrases) > 1 else ():
+                yield phrase, frozenset(self.reader.read(snippet.text[phrase.start : phrase.end])), PHRASE_LOSS
+            yield span, terms, SENTENCE_LOSS if len(phrases) > 1 else PHRASE_LOSS
+        for (first, one), (second, other) in pairwise(sentences):
+            yield Span(first.start, second.end), one | other, PAIR_LOSS
 
     def _add_piece(self, piece: Piece) -> None:
         for term in piece.terms | piece.title:
@@ -150,10 +162,12 @@ class Aligner:
         if len(terms) < WORDS_MIN or not whole:
             return None
         best: Support | None = None
-        for piece, coverage in self.score(terms, among):
-            gain = PAIR_GAIN if best and piece.end - piece.start > best.end - best.start else 0.0
-            if best is None or coverage / whole > best.coverage + gain:
-                best = Support(source=piece.source, start=piece.start, end=piece.end, coverage=coverage / whole)
+        most = float("-inf")
+        for piece, weight in self.score(terms, among):
+            coverage = weight / whole
+            if coverage - piece.loss > most:
+                most = coverage - piece.loss
+                best = Support(source=piece.source, start=piece.start, end=piece.end, coverage=coverage)
         return best
 
     def score(self, terms: set[int], among: Sequence[int] | None) -> Iterator[tuple[Piece, float]]:
@@ -169,3 +183,9 @@ class Aligner:
             own, named = terms & piece.terms, terms & piece.title
             if len(own) >= WORDS_MIN or (piece.is_item and len(own | named) >= WORDS_MIN):
                 yield piece, sum(map(self.weigh, own | named)) - (ITEM_LOSS * whole if piece.is_item else 0)
+
+
+def split(span: Span, starts: Sequence[int]) -> list[Span]:
+    """A span in the stretches that begin at these places."""
+    bounds = [span.start, *(start for start in starts if span.start < start < span.end), span.end]
+    return [Span(first, last) for first, last in pairwise(bounds)]

@@ -228,9 +228,10 @@ def describe_item(item: StoreItem) -> Snippet:
     """What an item is about; sentences of its own keep their times."""
     summary = item.digest.summary if item.digest else ""
     marks = [
-        Mark(place, one.place.start_s, one.place.end_s)
+        Mark(place + mark.start, mark.start_s, mark.end_s)
         for one in (item.digest.highlights if item.digest else ())
-        if (place := summary.find(one.text)) >= 0 and one.place.start_s is not None and one.place.end_s is not None
+        if (place := summary.find(one.text)) >= 0
+        for mark in one.place.marks or list_whole(one.place)
     ]
     return Snippet(
         source="item",
@@ -244,6 +245,11 @@ def describe_item(item: StoreItem) -> Snippet:
         place=Place(marks=tuple(sorted(marks, key=lambda mark: mark.start))),
         metadata=item.metadata,
     )
+
+
+def list_whole(place: Place) -> tuple[Mark, ...]:
+    """A place as one mark, where it has a time."""
+    return () if place.start_s is None or place.end_s is None else (Mark(0, place.start_s, place.end_s),)
 
 
 def list_highlights(items: Sequence[StoreItem]) -> Iterator[Snippet]:
