@@ -9,7 +9,7 @@ from collections.abc import Iterator
 END = re.compile(r"[.!?…][\"'”’)]*(?=\s)|[。！？]|\n")
 # What may follow it and still belongs to it: markers, also when they are not whole yet.
 MARKERS = re.compile(r"(?:[ \t]*\[[^\[\]\n]{0,40}\])+[.,;:]?")
-OPEN_MARKER = re.compile(r"(?:[ \t]*\[[^\[\]\n]{0,40}\])*[ \t]*(?:\[[^\[\]\n]{0,40})?$")
+OPEN_MARKER = re.compile(r"(?:[ \t]*\[[^\[\]\n]{0,40}\])*[ \t]*(?:\[[^\[\]\n]{0,40})?\Z")
 # So much without an end goes on, at a space if there is one: a model that writes no full stops is not held back.
 HELD_CHARACTERS_MAX = 1000
 
