@@ -290,6 +290,9 @@ async def test_a_query_reads_by_key(sqlite: SqliteDatabase) -> None:
         for order in ("", "_oldest_first")
     }
     assert {name: lines for name, lines in walks.items() if name not in by_update | sorted_} == {
+        # A batch of rows that was chosen by key.
+        "expire_events": ["SCAN old"],
+        "expire_idempotency_keys": ["SCAN old"],
         # The tenants that have jobs, what is claimed, and up to ten thousand jobs.
         "find_waiting_job": ["SCAN waiting", "SCAN waiting", "USE TEMP B-TREE FOR ORDER BY"],
         "expire_claims": ["SCAN jobs USING INDEX jobs_claimed"],

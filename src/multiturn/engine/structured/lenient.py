@@ -17,7 +17,7 @@ SPACE = re.compile(r"\s*")
 PLAIN = re.compile(r"[^\\\"'”]+")
 BARE_NAME = re.compile(r"[^\s:,{}\[\]\"']+")
 BARE_TEXT = re.compile(r"[^\n,{}\[\]]+")
-NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,30})(?:\.\d{1,30})?(?:[eE][+-]?\d{1,3})?")
+NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,300})(?:\.\d{1,30})?(?:[eE][+-]?\d{1,3})?")
 WORDS = {"true": True, "false": False, "null": None, "none": None, "undefined": None, "nan": None}
 QUOTES = {'"': '"', "'": "'", "“": "”"}
 # What a value begins with, or a bracket that closes one.

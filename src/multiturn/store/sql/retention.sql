@@ -119,12 +119,15 @@ SELECT (SELECT count(*) FROM items WHERE tenant_id = :tenant_id AND session_id =
 
 -- name: expire_events
 -- across tenants: events are kept for an hour, whoever's they are.
-DELETE FROM run_events WHERE (tenant_id, run_id, first) IN (
+-- The batch is chosen once: PostgreSQL may ask a plain subquery that locks again for each row, and take more than the limit.
+WITH old AS MATERIALIZED (
     SELECT tenant_id, run_id, first FROM run_events WHERE created_at < :before ORDER BY created_at LIMIT :limit
-    /*postgres: FOR UPDATE SKIP LOCKED */);
+    /*postgres: FOR UPDATE SKIP LOCKED */)
+DELETE FROM run_events WHERE (tenant_id, run_id, first) IN (SELECT tenant_id, run_id, first FROM old);
 
 -- name: expire_idempotency_keys
 -- across tenants: keys are kept for a day, whoever's they are.
-DELETE FROM idempotency_keys WHERE (tenant_id, user_id, route, key) IN (
+WITH old AS MATERIALIZED (
     SELECT tenant_id, user_id, route, key FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :limit
-    /*postgres: FOR UPDATE SKIP LOCKED */);
+    /*postgres: FOR UPDATE SKIP LOCKED */)
+DELETE FROM idempotency_keys WHERE (tenant_id, user_id, route, key) IN (SELECT tenant_id, user_id, route, key FROM old);
