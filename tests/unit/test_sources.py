@@ -19,6 +19,7 @@ from multiturn.model.citation import Selection
 from multiturn.model.content import FunctionCall
 from multiturn.model.context import Said
 from multiturn.model.knowledge import DocumentHits
+from multiturn.model.policy import RecallOptions
 from multiturn.model.retrieved import Snippet
 from tests.unit.shelves import STORE, TENANT, Shelf, ask
 
@@ -105,10 +106,30 @@ async def test_questions_are_searched_with_those_before() -> None:
     assert shelf.orders[0].earlier == ("What do birds eat?", "Where?")
 
 
-def tools_of(shelf: Shelf, chosen: Chosen) -> KnowledgeTools:
+async def test_metadata_filter_holds_for_summaries_and_selected_items() -> None:
+    shelf = Shelf()
+    id_ = next(item.id for item in shelf.items.values() if item.title == "Birds")
+    shelf.items[id_] = replace(shelf.items[id_], metadata={"team": "zoo"})
+    for wanted, told in (({}, {"Birds", "On bridges"}), ({"team": "zoo"}, {"Birds"}), ({"team": "roads"}, set())):
+        question = ask(
+            "What are the main themes in these videos?",
+            selections=[Selection(kind="item", id=one) for one in shelf.items],
+        )
+        plan = replace(question.plan, options=RecallOptions(metadata=wanted))
+        chosen = await find(shelf, replace(question, plan=plan))
+        assert {one.title for one in chosen.snippets if one.source == "item"} == told
+        tools = tools_of(shelf, Chosen((), ""), metadata=wanted)
+        _, listed = await tools.run(FunctionCall("c", "list_items", "{}"), tokens_max=500)
+        assert {one.title for one in listed} == told
+        await tools.run(FunctionCall("c", "search_knowledge", '{"query": "krill"}'), tokens_max=500)
+        assert shelf.orders[-1].metadata == wanted
+
+
+def tools_of(shelf: Shelf, chosen: Chosen, *, metadata: dict[str, Any] | None = None) -> KnowledgeTools:
     """The tools of a turn that was shown these sources."""
     searchable = Searchable(knowledge=shelf, registry=cast(Any, shelf), parts=cast(Any, shelf))
-    return KnowledgeTools(searchable, TENANT, StoreChoice(store_ids=(STORE,)), chosen.snippets)
+    choice = StoreChoice(store_ids=(STORE,))
+    return KnowledgeTools(searchable, TENANT, choice, chosen.snippets, metadata=metadata)
 
 
 async def test_tools_number_behind_what_is_shown() -> None:

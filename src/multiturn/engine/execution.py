@@ -156,8 +156,11 @@ class Execution:
             return SchemaAnswer(voice, order.schema)
         assert stores is not None
         shown = (*context.recalled, *(context.retrieved.snippets if context.retrieved else ()))
-        tools = KnowledgeTools(parts.searchable, session.tenant_id, stores, shown) if parts.offers_tools else None
-        left = assembled.budget.tokens_max - context.tokens
+        budget, tools = assembled.budget, None
+        if parts.offers_tools:
+            metadata = budget.recall.options.metadata
+            tools = KnowledgeTools(parts.searchable, session.tenant_id, stores, shown, metadata=metadata)
+        left = budget.tokens_max - context.tokens
         return GroundedAnswer(voice, Citer(shown, parts.source_reader), tools, tokens_max=left)
 
     async def _listen(self, request: ModelRequest) -> None:

@@ -26,6 +26,7 @@ from multiturn.engine.window.question import Question, StoreChoice
 from multiturn.engine.window.tokens import count_text
 from multiturn.errors import MultiturnError
 from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, SearchOrder
+from multiturn.model.metadata import contains
 from multiturn.model.retrieved import Snippet
 from multiturn.model.segment import Mark, Place
 from multiturn.model.store import Highlight, Sorting, StoreItem, StoreItemFilter
@@ -125,7 +126,8 @@ class Sources:
     async def _find(self, question: Question, choice: StoreChoice, query: str, tokens_max: int) -> Chosen:
         tenant_id, aim = question.session.tenant_id, find_aim(query)
         selected = await self._list_selected(tenant_id, choice)
-        items = await self._list_items(tenant_id, choice)
+        wanted = question.plan.options.metadata
+        items = [item for item in await self._list_items(tenant_id, choice) if contains(item.metadata, wanted)]
         kinds = aim.kinds if any(item.kind in aim.kinds for item in items) else frozenset()
         focus = [*list_cited(question), *selected] if aim.is_back or aim.is_moments else selected
         is_there = aim.is_moments and aim.is_back and bool(focus)
@@ -136,7 +138,8 @@ class Sources:
             related = [hit for hit in related if hit.item.kind in kinds] or related
         known = {item.id: item for item in items}
         missing = [id_ for id_ in dict.fromkeys([*focus, *(hit.item.id for hit in related)]) if id_ not in known]
-        known |= await self.registry.get_items(tenant_id, missing[:ITEMS_MAX])
+        found = await self.registry.get_items(tenant_id, missing[:ITEMS_MAX])
+        known |= {id_: item for id_, item in found.items() if contains(item.metadata, wanted)}
         room = Room(question.shown, tokens_max, numbered=question.numbered)
         order = rank_items(known, [*focus, *(hit.item.id for hit in related)])
         order.sort(key=lambda item: bool(kinds) and item.kind not in kinds)

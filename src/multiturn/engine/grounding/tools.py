@@ -22,6 +22,7 @@ from multiturn.engine.window.question import StoreChoice
 from multiturn.errors import InvalidRequest, MultiturnError
 from multiturn.model.content import FunctionCall, FunctionCallOutput
 from multiturn.model.knowledge import Owner, SearchOrder
+from multiturn.model.metadata import contains
 from multiturn.model.retrieved import Snippet
 from multiturn.model.segment import Segment
 from multiturn.model.store import Sorting, StoreItem, StoreItemFilter
@@ -93,12 +94,21 @@ class Searchable(Struct, frozen=True, kw_only=True):
 
 
 class KnowledgeTools:
-    """Runs the tools of one turn over its stores; ``room`` numbers what they find."""
+    """Runs the tools of one turn over its stores, over what has this ``metadata`` there."""
 
-    def __init__(self, searched: Searchable, tenant_id: UUID, choice: StoreChoice, shown: Sequence[Snippet]) -> None:
+    def __init__(
+        self,
+        searched: Searchable,
+        tenant_id: UUID,
+        choice: StoreChoice,
+        shown: Sequence[Snippet],
+        *,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         self.searched = searched
         self.tenant_id = tenant_id
         self.choice = choice
+        self.metadata = metadata or {}
         self.sources = {one.number: one for one in shown if one.number is not None}
 
     async def run(self, call: FunctionCall, *, tokens_max: int) -> tuple[FunctionCallOutput, Sequence[Snippet]]:
@@ -128,9 +138,8 @@ class KnowledgeTools:
 
     async def _search(self, order: SearchKnowledge, room: Room) -> None:
         owners = [Owner("store", store_id) for store_id in self.choice.store_ids]
-        found = await self.searched.knowledge.search(
-            self.tenant_id, owners, SearchOrder(text=order.query, limit=order.limit)
-        )
+        wanted = SearchOrder(text=order.query, limit=order.limit, metadata=self.metadata)
+        found = await self.searched.knowledge.search(self.tenant_id, owners, wanted)
         room.take(map(describe_hit, found.hits))
 
     async def _list(self, order: ListItems, room: Room) -> None:
@@ -139,7 +148,7 @@ class KnowledgeTools:
         )
         for store_id in self.choice.store_ids:
             page = await self.searched.registry.list_items(self.tenant_id, store_id, which)
-            room.take(map(describe_item, page.data))
+            room.take(describe_item(item) for item in page.data if contains(item.metadata, self.metadata))
 
     async def _find_item(self, number: int) -> StoreItem | None:
         """The item of a source."""
