@@ -44,11 +44,11 @@ def bound(*stores: UUID, selections: tuple[Selection, ...] = ()) -> Session:
     ("session", "grounding", "stores", "selections"),
     [
         (SESSION, None, None, ()),
-        (SESSION, Grounding(store_id=STORE), (STORE,), ()),
+        (SESSION, Grounding(store_ids=(STORE,)), (STORE,), ()),
         (bound(STORE), None, (STORE,), ()),
-        (bound(STORE), Grounding(store_id=STORE), (STORE,), ()),
-        (bound(STORE), Grounding(store_id=OTHER), (OTHER, STORE), ()),
-        (bound(STORE, selections=(ITEM,)), Grounding(store_id=STORE, selections=(ITEM,)), (STORE,), (ITEM,)),
+        (bound(STORE), Grounding(store_ids=(STORE,)), (STORE,), ()),
+        (bound(STORE), Grounding(store_ids=(OTHER,)), (OTHER, STORE), ()),
+        (bound(STORE, selections=(ITEM,)), Grounding(store_ids=(STORE,), selections=(ITEM,)), (STORE,), (ITEM,)),
     ],
 )
 def test_stores_of_the_turn_stand_before_those_of_the_session(

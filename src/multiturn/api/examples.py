@@ -144,6 +144,8 @@ RUN: dict[str, Any] = {
     "error": None,
     "finish_reason": "stop",
     "first_token_ms": 180,
+    "reasoning": None,
+    "cost_usd": 0.00042,
 }
 
 EVENTS = """\

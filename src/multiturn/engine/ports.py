@@ -23,6 +23,7 @@ from multiturn.model.policy import ContextPolicy
 from multiturn.model.retrieved import RetrievedContext, StoredSegment
 from multiturn.model.run import Run
 from multiturn.model.session import ForkOrder, RetiredSession, Session, SessionChange, SessionKey
+from multiturn.model.step import Step
 from multiturn.model.tenant import ApiKey, Tenant
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 
@@ -148,6 +149,10 @@ class RunStore(Protocol):
 
     async def list_runs(self, tenant_id: UUID, session_id: UUID, *, before: int | None, limit: int) -> Page[Run]:
         """List a session's runs, newest first, those before ticket ``before``."""
+        ...
+
+    async def list_steps(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Step]]:
+        """List the steps of runs, in order; a run that took a single step without tools has none."""
         ...
 
     async def list_events(self, tenant_id: UUID, run_id: UUID, *, after: int) -> Sequence[EventBatch]:

@@ -235,7 +235,7 @@ def choose_stores(session: Session, order: TurnOrder) -> StoreChoice | None:
     settings, grounding = session.settings, order.grounding
     if grounding is None and not settings.store_ids:
         return None
-    named = (grounding.store_id,) if grounding else ()
+    named = grounding.store_ids if grounding else ()
     selections = (*settings.selections, *(grounding.selections if grounding else ()))
     return StoreChoice(
         store_ids=tuple(dict.fromkeys((*named, *settings.store_ids))), selections=tuple(dict.fromkeys(selections))

@@ -9,13 +9,27 @@ from uuid import UUID
 from msgspec import Struct
 
 from multiturn.model.policy import ContextPolicy
+from multiturn.model.reasoning import ReasoningOptions
+from multiturn.model.tool import Tool
+
+
+class AgentLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a run may go: calls of the model (at the last it has to answer), tokens of all calls together, seconds,
+    and US dollars; None leaves it to the server.
+    """
+
+    steps: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    cost_usd: float | None = None
 
 
 class AgentBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an agent is, version by version.
 
     ``instructions`` is a text or a list of them; ``default_settings`` are fields of the model's request (temperature,
-    max_tokens …) that a turn may override; ``system_template`` is Jinja, None takes the standard one.
+    max_tokens …) that a turn may override; ``system_template`` is Jinja, None takes the standard one. ``store_ids`` are
+    the knowledge stores that its answers rest on, ``wire`` what a dialect stores and gives back.
     """
 
     name: str
@@ -27,6 +41,11 @@ class AgentBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     system_template: str | None = None
     policy: ContextPolicy = ContextPolicy()
     project: str | None = None
+    reasoning: ReasoningOptions | None = None
+    store_ids: tuple[UUID, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    limits: AgentLimits = AgentLimits()
+    wire: dict[str, Any] = {}
 
 
 class Agent(Struct, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 
 class Grounding(Struct, frozen=True, kw_only=True):
-    """That a turn's answer is to rest on a knowledge store and cite it, on ``selections`` of it above all."""
+    """That a turn's answer is to rest on knowledge stores and cite them, on ``selections`` of them above all."""
 
-    store_id: UUID
+    store_ids: tuple[UUID, ...]
     selections: tuple[Selection, ...] = ()

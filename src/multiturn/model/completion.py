@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw, Struct
 
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.usage import Usage
 
 
@@ -24,6 +25,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     cache_key: str | None = None
     is_background: bool = False
+    reasoning: ReasoningOptions | None = None
 
 
 class ToolCallDelta(Struct, frozen=True):

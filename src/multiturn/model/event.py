@@ -10,6 +10,7 @@ from multiturn.errors import MultiturnError
 from multiturn.model.completion import Completion, Delta
 from multiturn.model.content import Content
 from multiturn.model.run import Run
+from multiturn.model.step import Happening
 
 
 class Spoke(Struct, frozen=True):
@@ -19,6 +20,13 @@ class Spoke(Struct, frozen=True):
 
     first: int
     deltas: Sequence[Delta]
+
+
+class Stepped(Struct, frozen=True):
+    """Something happened beside the model's words: event ``number``."""
+
+    number: int
+    what: Happening
 
 
 class Answered(Struct, frozen=True):
@@ -37,11 +45,11 @@ class Ended(Struct, frozen=True):
     error: MultiturnError | None = None
 
 
-Event = Spoke | Answered | Ended
+Event = Spoke | Stepped | Answered | Ended
 
 
 class EventBatch(Struct, frozen=True, kw_only=True):
-    """Events as they are stored: the provider's JSON of events ``first`` …, one a line.
+    """Events as they are stored: the JSON of events ``first`` …, one a line, the provider's or that of a happening.
 
     ``is_whole`` marks an answer in one piece.
     """

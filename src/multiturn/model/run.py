@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from multiturn.model.content import Content
 from multiturn.model.item import Range
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.usage import Usage
 
-RunStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+RunStatus = Literal["queued", "in_progress", "waiting", "completed", "incomplete", "failed", "cancelled"]
 ENDED: frozenset[RunStatus] = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
 
@@ -40,7 +41,7 @@ class Run(Struct, frozen=True, kw_only=True):
     fields (temperature, tool choice, …), ``labels`` the names that harnesses sent along.
 
     A run that entered the history names its input and output by ranges of ``seq``; one that did not keeps them
-    itself.
+    itself. ``reasoning`` is how much the model was to think, ``cost_usd`` what it cost, None where no price is known.
     """
 
     id: UUID
@@ -63,3 +64,5 @@ class Run(Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     first_token_ms: int | None = None
     agent: AgentVersion | None = None
+    reasoning: ReasoningOptions | None = None
+    cost_usd: float | None = None

@@ -15,9 +15,11 @@ from multiturn.model.context import ContextRecord, WindowState
 from multiturn.model.event import EventBatch
 from multiturn.model.item import Item, Range
 from multiturn.model.policy import ContextPolicy
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import AgentVersion, Run, RunError, RunStatus
 from multiturn.model.session import Concurrency, OnDisconnect, Session, SessionKey
+from multiturn.model.step import Step, ToolCall
 from multiturn.model.usage import Usage
 
 
@@ -39,7 +41,7 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
 
     ``grounding`` is the knowledge store that the answer is to rest on, where the request names one;
     ``turn_instructions`` stand behind the instructions for this turn only; ``schema`` is a JSON schema that the whole
-    answer is to fit.
+    answer is to fit. ``reasoning`` is how much the model is to think, None leaves it to the agent.
     """
 
     input: tuple[Content, ...]
@@ -63,6 +65,7 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     grounding: Grounding | None = None
     turn_instructions: str | None = None
     schema: dict[str, Any] | None = None
+    reasoning: ReasoningOptions | None = None
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):
@@ -134,3 +137,28 @@ class Ending(Struct, frozen=True, kw_only=True):
     retrieved_at: int | None = None
     summary: Summary | None = None
     agent: AgentVersion | None = None
+    steps: Sequence[Step] = ()
+    reasoning: ReasoningOptions | None = None
+    cost_usd: float | None = None
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """What a run leaves behind that waits for a person's word: ``state`` is all that it needs to go on, on any server.
+
+    ``calls`` are those that wait; nobody's word by ``expires_at`` is a no.
+    """
+
+    asked_at: datetime
+    expires_at: datetime
+    calls: tuple[ToolCall, ...]
+    state: bytes
+    steps: Sequence[Step] = ()
+    events: EventBatch | None = None
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """A person's word about the call ``call_id``: whether it may run, and why."""
+
+    call_id: str
+    approved: bool
+    reason: str | None = None

@@ -62,12 +62,12 @@ async def erase_said(tx: Transaction, which: Mapping[str, Any], last: int, limit
 
 
 async def erase_runs(tx: Transaction, which: Mapping[str, Any], last_ticket: int, limit: int) -> int:
-    """Erase the oldest runs with their events and what was retrieved for them."""
+    """Erase the oldest runs with their events, their steps, and what was retrieved for them."""
     runs = {**which, "runs": RUNS_PER_BATCH, "last_ticket": last_ticket}
     if (events := await tx.execute("erase_events", {**runs, "limit": limit})) == limit:
         return events
-    retrieved = await tx.execute("erase_retrieved", runs)
-    return events + retrieved + await tx.execute("erase_runs", runs)
+    beside = [await tx.execute(query, runs) for query in ("erase_retrieved", "erase_steps", "erase_waits")]
+    return events + sum(beside) + await tx.execute("erase_runs", runs)
 
 
 async def erase_documents(tx: Transaction, which: Mapping[str, Any]) -> int:

@@ -11,13 +11,17 @@ import msgspec
 from multiturn.model.content import Content
 from multiturn.model.context import WindowState
 from multiturn.model.item import Item, Range
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.run import AgentVersion, Run, RunError
 from multiturn.model.session import NO_SETTINGS, Session, SessionSettings
+from multiturn.model.step import Step
 from multiturn.model.tenant import ApiKey
 from multiturn.model.usage import Usage
 from multiturn.store.database import Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Costs are stored in billionths of a US dollar.
+NANO = 1_000_000_000
 MILLISECOND = timedelta(milliseconds=1)
 NOTHING_ELSE = WindowState()
 
@@ -26,6 +30,8 @@ read_contents = msgspec.json.Decoder(tuple[Content, ...]).decode
 read_ranges = msgspec.json.Decoder(tuple[Range, ...]).decode
 read_usage = msgspec.json.Decoder(Usage).decode
 read_error = msgspec.json.Decoder(RunError).decode
+read_step = msgspec.json.Decoder(Step).decode
+read_reasoning = msgspec.json.Decoder(ReasoningOptions).decode
 read_settings = msgspec.json.Decoder(SessionSettings).decode
 read_shown = msgspec.json.Decoder(WindowState).decode
 read_metadata = msgspec.json.Decoder(dict[str, Any]).decode
@@ -112,7 +118,7 @@ def read_run(row: Row) -> Run:
     """A row of ``runs`` as the queries select it."""
     (tenant_id, id_, session_id, ticket, status, model, created, started, ended, *rest) = row
     input_first, input_last, output_first, output_last, input_, output, settings, labels, *outcome = rest
-    usage, error, finish, first_token_ms, agent_id, agent_version = outcome
+    usage, error, finish, first_token_ms, agent_id, agent_version, reasoning, cost = outcome
     return Run(
         tenant_id=as_id(tenant_id),
         id=as_id(id_),
@@ -134,6 +140,8 @@ def read_run(row: Row) -> Run:
         finish_reason=finish,
         first_token_ms=first_token_ms,
         agent=AgentVersion(as_id(agent_id), agent_version) if agent_id else None,
+        reasoning=read_reasoning(reasoning) if reasoning else None,
+        cost_usd=None if cost is None else cost / NANO,
     )
 
 

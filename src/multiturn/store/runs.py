@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,13 +12,14 @@ from multiturn.model.event import EventBatch
 from multiturn.model.page import Page
 from multiturn.model.run import Run
 from multiturn.model.session import Session
+from multiturn.model.step import Step
 from multiturn.model.turn import Lease
 from multiturn.store.database import Database, Transaction
-from multiturn.store.rows import as_ms, read_run, read_session
+from multiturn.store.rows import as_ms, read_run, read_session, read_step
 
 TICKET_MAX = 2**62
 EVENT_BATCHES_MAX = 200
-RUN_COLUMNS = 23
+RUN_COLUMNS = 25
 
 
 class StoredTurn(Struct, frozen=True, kw_only=True):
@@ -48,6 +49,12 @@ class SqlRunStore:
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("list_runs", which)
         return Page([read_run(row) for row in rows[:limit]], has_more=len(rows) > limit)
+
+    async def list_steps(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Step]]:
+        """List the steps of runs, in order; a run that took a single step without tools has none."""
+        async with self.database.reading() as tx:
+            found = [await tx.fetch_all("list_steps", {"tenant_id": tenant_id, "run_id": id_}) for id_ in run_ids]
+        return {id_: [read_step(row[0]) for row in rows] for id_, rows in zip(run_ids, found, strict=True)}
 
     async def list_events(self, tenant_id: UUID, run_id: UUID, *, after: int) -> Sequence[EventBatch]:
         """List the next stored events of a run behind number ``after``; the first batch may begin before it."""

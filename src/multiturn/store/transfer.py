@@ -15,7 +15,7 @@ from multiturn.model.item import Item
 from multiturn.model.session import Session
 from multiturn.store.contexts import read_record, read_retrieved
 from multiturn.store.database import Database, Row, Transaction
-from multiturn.store.rows import as_json, as_ms, read_run, whole_path, write_item
+from multiturn.store.rows import NANO, as_json, as_ms, read_run, whole_path, write_item
 from multiturn.store.runs import RUN_COLUMNS
 from multiturn.store.sessions import add_members, insert_session, remove_session, write_settings
 
@@ -144,6 +144,8 @@ def write_archived(archived: ArchivedRun) -> dict[str, Any]:
         "context": as_json(archived.context) if archived.context else None,
         "agent_id": agent and agent.id,
         "agent_version": agent and agent.version,
+        "reasoning": as_json(run.reasoning) if run.reasoning else None,
+        "cost": None if run.cost_usd is None else round(run.cost_usd * NANO),
     }
 
 

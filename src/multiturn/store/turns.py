@@ -16,7 +16,7 @@ from multiturn.model.run import ENDED, INTERRUPTED, Run, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 from multiturn.store.database import Database, Row, Transaction
-from multiturn.store.rows import as_id, as_json, as_ms, as_time, read_metadata, whole_path, write_item
+from multiturn.store.rows import NANO, as_id, as_json, as_ms, as_time, read_metadata, whole_path, write_item
 from multiturn.store.runs import find_stored_turn, insert_events
 from multiturn.store.sessions import LockedSession, has_expired, lock_session, remove_session
 
@@ -276,6 +276,8 @@ class SqlTurnStore:
                 "context": as_json(ending.context) if ending.context else None,
                 "agent_id": ending.agent and ending.agent.id,
                 "agent_version": ending.agent and ending.agent.version,
+                "reasoning": as_json(ending.reasoning) if ending.reasoning else None,
+                "cost": None if ending.cost_usd is None else round(ending.cost_usd * NANO),
             },
         )
         if ending.events:

@@ -35,7 +35,7 @@ class Asking:
     async def write_turn(self, question: Question, store_id: UUID) -> TurnOrder:
         """The turn, with the titles of what its input selects. Raises NotFound for what the store does not have."""
         titles = [await self._find_title(one, store_id) for one in question.selections]
-        grounding = Grounding(store_id=store_id, selections=question.selections)
+        grounding = Grounding(store_ids=(store_id,), selections=question.selections)
         return replace(question.turn, input=write_input(question.turn.input, titles), grounding=grounding)
 
     async def _find_title(self, selection: Selection, store_id: UUID) -> str:

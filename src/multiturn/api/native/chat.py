@@ -55,7 +55,7 @@ class ChatRoutes:
             order = replace(order, agent_id=await find_agent(services, caller, agent))
         if store := read_optional(fields, "store", str | None):
             found = await services.stores.get(caller.tenant_id, check_id(store, "store"))
-            order = replace(order, grounding=Grounding(store_id=found.id))
+            order = replace(order, grounding=Grounding(store_ids=(found.id,)))
         order = await services.contexts.speakers.render_input(session, order)
         key = SessionKey(tenant_id=caller.tenant_id, user_id=caller.user_id, id=session.id, is_bound=caller.is_bound)
         turn = await services.turns.take(key, order, idle_expiry_s=None)

@@ -21,7 +21,7 @@ from multiturn.api.native.wire import (
 from multiturn.api.policy import render_policy
 from multiturn.model.completion import ToolCallDelta
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning, Summary
-from multiturn.model.event import Answered, Ended, Event, Spoke
+from multiturn.model.event import Answered, Ended, Event, Spoke, Stepped
 from multiturn.model.item import Item, Range
 from multiturn.model.run import Run
 from multiturn.model.session import Session
@@ -110,6 +110,8 @@ def render_run(run: Run) -> RunBody:
         error=RunErrorBody(error.code, error.message) if error else None,
         finish_reason=run.finish_reason,
         first_token_ms=run.first_token_ms,
+        reasoning=msgspec.to_builtins(run.reasoning) if run.reasoning else None,
+        cost_usd=run.cost_usd,
     )
 
 
@@ -143,6 +145,8 @@ def render_events(event: Event) -> list[EventBody]:
                 finish_reason=completion.finish_reason,
             )
             return [answer]
+        case Stepped(number, what):
+            return [EventBody(number=number, type="step", step=msgspec.to_builtins(what))]
         case Ended(number, run):
             return [EventBody(number=number, type="end", run=render_run(run))]
 

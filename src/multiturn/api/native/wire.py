@@ -82,8 +82,11 @@ class RunBody(Struct, kw_only=True):
     object: Literal["run"] = "run"
     session_id: Annotated[str, Meta(description="Our id of the session.")]
     status: Annotated[
-        Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"],
-        Meta(description="`incomplete`: the answer broke off (length, content filter) and is in the history."),
+        Literal["queued", "in_progress", "waiting", "completed", "incomplete", "failed", "cancelled"],
+        Meta(
+            description="`waiting`: a call needs a person's approval; `incomplete`: the answer broke off (length, "
+            "content filter) and is in the history."
+        ),
     ]
     model: Annotated[str, Meta(description="The model that was asked for.")]
     created_at: Annotated[Time, Meta(description="When the turn was asked for, in UTC.")]
@@ -104,6 +107,10 @@ class RunBody(Struct, kw_only=True):
     error: RunErrorBody | None
     finish_reason: Annotated[str | None, Meta(description="As the provider gave it: stop, length, tool_calls …")]
     first_token_ms: Annotated[int | None, Meta(description="Milliseconds from the request to the first token.")]
+    reasoning: Annotated[
+        dict[str, Any] | None, Meta(description="How much the model was to think: effort, budget_tokens, is_kept.")
+    ]
+    cost_usd: Annotated[float | None, Meta(description="What it cost in US dollars; null where no price is known.")]
 
 
 class CallBody(Struct, kw_only=True):
@@ -116,17 +123,22 @@ class CallBody(Struct, kw_only=True):
 
 
 class EventBody(Struct, kw_only=True, omit_defaults=True):
-    """What happened in a run. ``delta`` has a piece of the answer, ``answer`` all of it, ``end`` the run as it ended.
+    """What happened in a run. ``delta`` has a piece of the answer, ``answer`` all of it, ``step`` what happened beside
+    the words (a tool ran, a call waits for approval), ``end`` the run as it ended.
 
     Fields that are empty are left out.
     """
 
     number: Annotated[int, Meta(description="Its number in the run, from 1 without gaps.")]
-    type: Literal["delta", "answer", "end"]
+    type: Literal["delta", "answer", "step", "end"]
     text: str = ""
     reasoning: str = ""
     tool_calls: list[CallBody] = []
     finish_reason: str | None = None
+    step: Annotated[
+        dict[str, Any] | None,
+        Meta(description="Of `step`: its `type` (`tool_called`, `tool_returned` …) and its facts."),
+    ] = None
     run: Annotated[RunBody | None, Meta(description="Of `end`: the run as it is stored.")] = None
 
 

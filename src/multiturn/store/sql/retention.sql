@@ -47,6 +47,18 @@ DELETE FROM retrieved_contexts WHERE tenant_id = :tenant_id AND run_id IN (
     SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket <= :last_ticket
     ORDER BY ticket LIMIT :runs);
 
+-- name: erase_steps
+-- What the same runs did.
+DELETE FROM run_steps WHERE tenant_id = :tenant_id AND run_id IN (
+    SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket <= :last_ticket
+    ORDER BY ticket LIMIT :runs);
+
+-- name: erase_waits
+-- What the same runs waited for.
+DELETE FROM run_waits WHERE tenant_id = :tenant_id AND run_id IN (
+    SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket <= :last_ticket
+    ORDER BY ticket LIMIT :runs);
+
 -- name: erase_runs
 -- The oldest runs, whose events were erased just before in the same transaction.
 DELETE FROM runs WHERE tenant_id = :tenant_id AND id IN (

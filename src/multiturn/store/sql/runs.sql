@@ -9,7 +9,7 @@ VALUES (:tenant_id, :id, :session_id, :ticket, :status, :server_id, :model, :dig
 -- One run of the tenant.
 SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
     output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
-    agent_version
+    agent_version, reasoning, cost
 FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: find_run_context
@@ -20,7 +20,7 @@ SELECT context FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 -- A run and its session as they stand at one moment, with the number of the session's lease.
 SELECT runs.tenant_id, runs.id, session_id, ticket, status, model, runs.created_at, started_at, ended_at, input_first, input_last,
     output_first, output_last, input, output, runs.settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
-    agent_version, sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
+    agent_version, reasoning, cost, sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
     head, path, cut, run_id, sessions.settings, shown, cleared, fencing
 FROM runs LEFT JOIN sessions ON sessions.tenant_id = runs.tenant_id AND sessions.id = session_id
 WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
@@ -29,7 +29,7 @@ WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
 -- A session's runs, newest first.
 SELECT tenant_id, id, session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last, output_first,
     output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
-    agent_version
+    agent_version, reasoning, cost
 FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket < :before ORDER BY ticket DESC LIMIT :limit;
 
 -- name: end_run
@@ -37,8 +37,18 @@ FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket <
 UPDATE runs SET status = :status, ended_at = :ended_at, input_first = :input_first, input_last = :input_last,
     output_first = :output_first, output_last = :output_last, input = CASE WHEN :keeps_input = 1 THEN input ELSE :input END,
     output = :output, usage = :usage, error = :error, finish_reason = :finish_reason, first_token_ms = :first_token_ms,
-    context = :context, agent_id = :agent_id, agent_version = :agent_version
+    context = :context, agent_id = :agent_id, agent_version = :agent_version, reasoning = :reasoning, cost = :cost
 WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'in_progress');
+
+-- name: save_step
+-- A step is stored once, when the run ends or waits; a run that was erased meanwhile leaves nothing behind.
+INSERT INTO run_steps (tenant_id, run_id, number, session_id, body) SELECT :tenant_id, :run_id, :number, :session_id, :body
+WHERE EXISTS (SELECT 1 FROM runs WHERE tenant_id = :tenant_id AND id = :run_id)
+ON CONFLICT (tenant_id, run_id, number) DO UPDATE SET body = excluded.body;
+
+-- name: list_steps
+-- What a run did, step by step.
+SELECT body FROM run_steps WHERE tenant_id = :tenant_id AND run_id = :run_id ORDER BY number;
 
 -- name: next_in_queue
 -- The waiting turn with the lowest ticket.

@@ -13,16 +13,16 @@ WHERE tenant_id = :tenant_id AND id = :id AND active_at = 0 AND idle_expiry_s = 
 -- The runs of a session that have ended, oldest first, with what their models were shown.
 SELECT runs.tenant_id, runs.id, runs.session_id, ticket, status, model, created_at, started_at, ended_at, input_first, input_last,
     output_first, output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms,
-    agent_id, agent_version, context, retrieved_contexts.body, retrieved_contexts.seq
+    agent_id, agent_version, reasoning, cost, context, retrieved_contexts.body, retrieved_contexts.seq
 FROM runs LEFT JOIN retrieved_contexts ON retrieved_contexts.tenant_id = runs.tenant_id AND retrieved_contexts.run_id = runs.id
-WHERE runs.tenant_id = :tenant_id AND runs.session_id = :session_id AND ticket > :after AND status NOT IN ('queued', 'in_progress')
+WHERE runs.tenant_id = :tenant_id AND runs.session_id = :session_id AND ticket > :after AND status NOT IN ('queued', 'in_progress', 'waiting')
 ORDER BY ticket LIMIT :limit;
 
 -- name: insert_archived_run
 -- A run that ended elsewhere. No request is its repetition: its digest is that of none.
 INSERT INTO runs (tenant_id, id, session_id, ticket, status, server_id, model, digest, created_at, started_at, ended_at, input_first,
     input_last, output_first, output_last, input, output, settings, labels, usage, error, finish_reason, first_token_ms, is_cancelled,
-    context, agent_id, agent_version)
+    context, agent_id, agent_version, reasoning, cost)
 VALUES (:tenant_id, :id, :session_id, :ticket, :status, :server_id, :model, :digest, :created_at, :started_at, :ended_at, :input_first,
     :input_last, :output_first, :output_last, :input, :output, :settings, :labels, :usage, :error, :finish_reason, :first_token_ms, 0,
-    :context, :agent_id, :agent_version);
+    :context, :agent_id, :agent_version, :reasoning, :cost);

@@ -1,0 +1,62 @@
+-- Runs of agents: their steps, what waits for a person's word, what they cost, and what may be spent.
+
+-- The run of the session that waits for a word: until then there is no other turn.
+ALTER TABLE sessions ADD COLUMN waiting_run_id {uuid};
+
+-- cost is in billionths of a US dollar, NULL where no price is known; reasoning is JSON of how much the model was to think.
+ALTER TABLE runs ADD COLUMN cost {int};
+ALTER TABLE runs ADD COLUMN reasoning TEXT;
+
+-- Each call of the model in a run with the tools that it called, as JSON; a run of a single step without tools has none.
+CREATE TABLE run_steps (
+    tenant_id {uuid} NOT NULL,
+    run_id {uuid} NOT NULL,
+    number {int} NOT NULL,
+    session_id {uuid} NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, run_id, number)
+);
+CREATE INDEX run_steps_by_session ON run_steps (tenant_id, session_id);
+
+-- What a run needs to go on when a person has said whether its calls may run. calls is JSON: those that wait, and decisions so far.
+CREATE TABLE run_waits (
+    tenant_id {uuid} NOT NULL,
+    run_id {uuid} NOT NULL,
+    session_id {uuid} NOT NULL,
+    asked_at {int} NOT NULL,
+    expires_at {int} NOT NULL,
+    calls TEXT NOT NULL,
+    decisions TEXT NOT NULL,
+    state {bytes} NOT NULL,
+    PRIMARY KEY (tenant_id, run_id)
+);
+CREATE INDEX run_waits_by_expiry ON run_waits (expires_at);
+CREATE INDEX run_waits_by_session ON run_waits (tenant_id, session_id);
+
+-- What was used on a day (days since 1970, UTC) by a user with a model: it outlives the sessions. cost as of runs; unpriced counts turns
+-- without a known price.
+CREATE TABLE usage_days (
+    tenant_id {uuid} NOT NULL,
+    user_id {uuid} NOT NULL,
+    day {int} NOT NULL,
+    model TEXT NOT NULL,
+    turns {int} NOT NULL,
+    input_tokens {int} NOT NULL,
+    cached_tokens {int} NOT NULL,
+    output_tokens {int} NOT NULL,
+    reasoning_tokens {int} NOT NULL,
+    cost {int} NOT NULL,
+    unpriced {int} NOT NULL,
+    PRIMARY KEY (tenant_id, user_id, day, model)
+);
+CREATE INDEX usage_days_by_day ON usage_days (tenant_id, day);
+
+-- What may be used, as JSON: kind is tenant, user or session. subject_id is the user or session that it is for, or the tenant's id: then
+-- it is for all of that kind that have none of their own.
+CREATE TABLE quotas (
+    tenant_id {uuid} NOT NULL,
+    kind TEXT NOT NULL,
+    subject_id {uuid} NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, kind, subject_id)
+);
