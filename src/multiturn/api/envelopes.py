@@ -169,7 +169,47 @@ def write_jockey(error: MultiturnError) -> dict[str, Any]:
 
 
 JOCKEY = Envelope(JockeyErrorBody, find_jockey_status, write_jockey)
-ENVELOPES: Mapping[str, Envelope] = {JULEP_PATH: JULEP, "/v1.3": JOCKEY}
+
+
+class PowabaseErrorBody(Struct, kw_only=True, omit_defaults=True):
+    """An error, in Powabase's envelope."""
+
+    error: Annotated[str, Meta(description="A text for a person: what is wrong and what to do. It may change.")]
+    code: Annotated[str | None, Meta(description="Our own code, which is stable: see the table of errors.")] = None
+    param: Annotated[str | None, Meta(description="The field or parameter that is wrong.")] = None
+    run_id: Annotated[str | None, Meta(description="The run that failed.")] = None
+
+
+# What Powabase's server says in words that clients compare (contracts/powabase 2.1, 2.2).
+POWABASE_TEXTS: Mapping[str, str] = {
+    "missing_api_key": "Authorization header required",
+    "session_not_found": "Session not found",
+    "agent_not_found": "Agent not found",
+    "run_not_found": "Run not found",
+    "invalid_json": "Request body must be valid JSON",
+}
+
+
+def find_powabase_status(code: str) -> int:
+    """The status of a code; what is not there is a 501 in this dialect, as nothing is wrong with the request."""
+    return 501 if code == "not_implemented" else CODES.get(code, CODES["internal_error"]).status or 500
+
+
+def write_powabase(error: MultiturnError) -> dict[str, Any]:
+    """An error in Powabase's envelope, which is flat."""
+    facts = {"error": POWABASE_TEXTS.get(error.code, error.message), "code": error.code}
+    return {**facts, "param": error.param} if error.param else facts
+
+
+POWABASE = Envelope(PowabaseErrorBody, find_powabase_status, write_powabase)
+# The longer path first: chat completions below Powabase's base are in OpenAI's envelope (DESIGN 8.18).
+ENVELOPES: Mapping[str, Envelope | None] = {
+    JULEP_PATH: JULEP,
+    "/v1.3": JOCKEY,
+    "/api/publicLLM": None,
+    "/api/v1": None,
+    "/api": POWABASE,
+}
 
 
 def find_envelope(path: str) -> Envelope | None:

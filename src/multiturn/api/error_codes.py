@@ -399,6 +399,8 @@ header or parameter that is wrong, or is null:
 - A provider's own refusal keeps its status and its body.
 - Below `/julep/api` errors are in Julep's envelope, with the code as `reason`, and some statuses are Julep's: 422 for
   what does not fit its schema, 403 for a key that is wrong (docs/julep.md).
+- Below `/api`, but for `/api/publicLLM` and `/api/v1`, errors are in Powabase's envelope, and what is not implemented
+  is a 501: `{"error": "<text>", "code": "<code>"}` (docs/powabase.md).
 """
 
 

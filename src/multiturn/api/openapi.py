@@ -16,7 +16,7 @@ from multiturn import __version__
 from multiturn.api.description import ANY, FORM, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply, regroup
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
-from multiturn.api.envelopes import JOCKEY, JULEP, Envelope
+from multiturn.api.envelopes import JOCKEY, JULEP, POWABASE, Envelope
 from multiturn.api.error_codes import CODES
 from multiturn.api.errors import write_openai
 from multiturn.api.operations import OPERATIONS, TAGS
@@ -28,9 +28,10 @@ INFO = """Keeps the state of conversations with language models, so that applica
 message and the name of a session, and the model is shown the history.
 
 A key is needed for all but the paths under *Server*. Every error is in OpenAI's envelope, also for paths (404) and \
-methods (405) that do not exist, but below `/julep/api`, where it is in Julep's, and below `/v1.3`, where it is in \
-TwelveLabs'; the codes are listed in docs/errors.md. Times are in UTC (RFC 3339). Listings are \
-paged: send `next` of a page as the cursor of the one behind it."""
+methods (405) that do not exist, but below `/julep/api`, where it is in Julep's, below `/v1.3`, where it is in \
+TwelveLabs', and below `/api`, where it is in Powabase's (chat completions there keep OpenAI's); the codes are listed \
+in docs/errors.md. Times are in UTC (RFC 3339). Listings are paged: send `next` of a page as the cursor \
+of the one behind it."""
 
 SECURITY: Mapping[str, Mapping[str, str]] = {
     "bearer": {
@@ -74,7 +75,7 @@ SHARED: Mapping[tuple[Envelope | None, int, tuple[str, ...]], str] = {
     **{(None, status, codes): f"Error{status}" for status, codes in {**ANY, **PROVIDER}.items()},
     **{
         (envelope, status, codes): f"{name}Error{status}"
-        for name, envelope in (("Julep", JULEP), ("Jockey", JOCKEY))
+        for name, envelope in (("Julep", JULEP), ("Jockey", JOCKEY), ("Powabase", POWABASE))
         for status, codes in regroup(envelope, {**ANY, **PROVIDER}).items()
     },
 }
@@ -135,7 +136,7 @@ def write_description() -> dict[str, Any]:
         "components": {
             "schemas": write_schemas(
                 [
-                    *(ErrorBody, JULEP.shape, JOCKEY.shape),
+                    *(ErrorBody, JULEP.shape, JOCKEY.shape, POWABASE.shape),
                     *(shape for operation in OPERATIONS for shape in operation.shapes()),
                 ]
             ),

@@ -23,6 +23,8 @@ from multiturn.api.native.stores_operations import OPERATIONS as STORES
 from multiturn.api.native.tenant_operations import OPERATIONS as TENANT
 from multiturn.api.native.transfer_operations import OPERATIONS as TRANSFER
 from multiturn.api.native.users_operations import OPERATIONS as USERS
+from multiturn.api.powabase.described import TAGS as POWABASE_TAGS
+from multiturn.api.powabase.operations import OPERATIONS as POWABASE
 from multiturn.api.shapes import HealthBody, ReadyBody
 
 TAGS = {
@@ -43,6 +45,7 @@ TAGS = {
     "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
     **JOCKEY_TAGS,
     **JULEP_TAGS,
+    **POWABASE_TAGS,
     "Server": "Open to everybody; they tell nothing of anybody's data.",
 }
 
@@ -121,5 +124,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *ADMIN,
     *JOCKEY,
     *JULEP,
+    *POWABASE,
     *SERVER,
 )

@@ -25,6 +25,7 @@ from multiturn.api.native.tenant import TenantRoutes
 from multiturn.api.native.transfer import TransferRoutes
 from multiturn.api.native.users import UserRoutes
 from multiturn.api.openapi import DocsRoutes
+from multiturn.api.powabase.routes import PowabaseRoutes
 from multiturn.api.services import Services
 
 
@@ -54,6 +55,7 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *AdminRoutes(services).below("/v1"),
         *JockeyRoutes(services).below("/v1.3"),
         *JulepRoutes(services).below("/julep/api"),
+        *PowabaseRoutes(services).below("/api"),
         *HealthRoutes(services).routes(),
         *DocsRoutes().routes(),
     ]

@@ -1,0 +1,1 @@
+"""The dialect of Powabase: agents, their sessions and runs, knowledge bases and sources."""

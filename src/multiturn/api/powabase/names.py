@@ -1,0 +1,50 @@
+"""Ids as Powabase's clients know them: ``sess_`` and ``run_`` before 32 digits, plain UUIDs for the rest.
+
+They are read in any form.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from multiturn.api.auth import check_id
+from multiturn.errors import InvalidRequest
+from multiturn.model.ids import find_id
+from multiturn.model.session import Session, SessionKey
+from multiturn.model.tenant import Caller
+
+SHOWN_CHARACTERS = 60
+
+
+def write_session(session: Session) -> str:
+    """A session's id: the name that a client gave it, else ours."""
+    return write_session_id(session.id) if session.external_id is None else session.external_id
+
+
+def write_session_id(id_: UUID) -> str:
+    """Our id of a session."""
+    return f"sess_{id_.hex}"
+
+
+def write_run(id_: UUID) -> str:
+    """A run's id."""
+    return f"run_{id_.hex}"
+
+
+def session_key(caller: Caller, name: str) -> SessionKey:
+    """A session as a request names it: our id in any form, or the client's."""
+    return SessionKey(
+        tenant_id=caller.tenant_id,
+        user_id=caller.user_id,
+        id=find_id(name),
+        external_id=check_id(name, "session_id"),
+        is_bound=caller.is_bound,
+    )
+
+
+def read_given(text: str, name: str) -> UUID:
+    """An id in a body or a query. Raises InvalidRequest for what is none."""
+    id_ = find_id(text)
+    if id_ is None:
+        raise InvalidRequest(f"{name} must be a uuid; it is '{text[:SHOWN_CHARACTERS]}'", param=name)
+    return id_
