@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from multiturn.config import Settings
 from multiturn.store.agents import SqlAgentStore
+from multiturn.store.approvals import SqlApprovalStore
 from multiturn.store.assets import SqlAssetStore, SqlSecretStore
 from multiturn.store.contexts import SqlContextStore
 from multiturn.store.database import Database
@@ -25,6 +26,7 @@ from multiturn.store.tenants import SqlTenantStore
 from multiturn.store.transfer import SqlTransferStore
 from multiturn.store.turns import SqlTurnStore
 from multiturn.store.uploads import SqlUploadStore
+from multiturn.store.usage import SqlUsageStore
 from multiturn.store.users import SqlUserStore
 
 
@@ -52,6 +54,7 @@ class Stores:
     """Everything that is kept in the database."""
 
     turns: SqlTurnStore
+    approvals: SqlApprovalStore
     items: SqlItemStore
     runs: SqlRunStore
     sessions: SqlSessionStore
@@ -68,6 +71,7 @@ class Stores:
     jobs: SqlJobStore
     secrets: SqlSecretStore
     transfer: SqlTransferStore
+    usage: SqlUsageStore
     keys: SqlKeyStore
     servers: SqlServerStore
 
@@ -76,6 +80,7 @@ def open_stores(database: Database) -> Stores:
     """The stores over one database."""
     return Stores(
         turns=SqlTurnStore(database),
+        approvals=SqlApprovalStore(database),
         items=SqlItemStore(database),
         runs=SqlRunStore(database),
         sessions=SqlSessionStore(database),
@@ -92,6 +97,7 @@ def open_stores(database: Database) -> Stores:
         jobs=SqlJobStore(database),
         secrets=SqlSecretStore(database),
         transfer=SqlTransferStore(database),
+        usage=SqlUsageStore(database),
         keys=SqlKeyStore(database),
         servers=SqlServerStore(database),
     )

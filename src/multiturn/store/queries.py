@@ -2,7 +2,8 @@
 
 A query is ``-- name: append_item``, comment lines that say why, and the statement. What the two databases do not
 share is marked: ``/*postgres: FOR UPDATE */`` stands in PostgreSQL only (it is a comment to SQLite), and ``{now_ms}``
-is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``.
+is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``, ``{month}`` the first day of the
+month of the column ``day`` (both in days since 1970).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "bytes": "BLOB",
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         "each": "json_each(:values)",
+        "month": "unixepoch(day * 86400, 'unixepoch', 'start of month') / 86400",
     },
     "postgres": {
         "uuid": "uuid",
@@ -28,6 +30,7 @@ WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "bytes": "bytea",
         "now_ms": "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         "each": "json_array_elements_text(CAST(:values AS json))",
+        "month": "(extract(epoch FROM date_trunc('month', to_timestamp(day * 86400) AT TIME ZONE 'UTC')) / 86400)::bigint",
     },
 }
 NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

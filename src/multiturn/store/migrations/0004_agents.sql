@@ -34,22 +34,35 @@ CREATE INDEX run_waits_by_expiry ON run_waits (expires_at);
 CREATE INDEX run_waits_by_session ON run_waits (tenant_id, session_id);
 
 -- What was used on a day (days since 1970, UTC) by a user with a model: it outlives the sessions. cost as of runs; unpriced counts turns
--- without a known price.
+-- without a known price. shard spreads what one user does with one model over several rows: of turns that end at the same moment none
+-- waits for the other's commit.
 CREATE TABLE usage_days (
     tenant_id {uuid} NOT NULL,
     user_id {uuid} NOT NULL,
     day {int} NOT NULL,
     model TEXT NOT NULL,
+    shard {int} NOT NULL,
     turns {int} NOT NULL,
     input_tokens {int} NOT NULL,
     cached_tokens {int} NOT NULL,
+    cache_write_tokens {int} NOT NULL,
     output_tokens {int} NOT NULL,
     reasoning_tokens {int} NOT NULL,
     cost {int} NOT NULL,
     unpriced {int} NOT NULL,
-    PRIMARY KEY (tenant_id, user_id, day, model)
+    PRIMARY KEY (tenant_id, user_id, day, model, shard)
 );
 CREATE INDEX usage_days_by_day ON usage_days (tenant_id, day);
+
+-- The same of a session in all its life, added up by each turn's end.
+ALTER TABLE sessions ADD COLUMN used_turns {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_input {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_cached {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_cache_write {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_output {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_reasoning {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_cost {int} NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used_unpriced {int} NOT NULL DEFAULT 0;
 
 -- What may be used, as JSON: kind is tenant, user or session. subject_id is the user or session that it is for, or the tenant's id: then
 -- it is for all of that kind that have none of their own.
@@ -60,3 +73,7 @@ CREATE TABLE quotas (
     body TEXT NOT NULL,
     PRIMARY KEY (tenant_id, kind, subject_id)
 );
+
+-- Since when a key opens nothing more, and when it was last used, to the minute.
+ALTER TABLE api_keys ADD COLUMN expires_at {int};
+ALTER TABLE api_keys ADD COLUMN used_at {int};
