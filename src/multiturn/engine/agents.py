@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 from multiturn.engine.metadata import check_label, check_object, check_text, merge
 from multiturn.engine.ports import AgentStore, Clock
 from multiturn.engine.times import as_stored
+from multiturn.engine.tool_checks import check_equipment, keep_secrets
 from multiturn.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from multiturn.model.agent import Agent, AgentBody, AgentChange, Listing
 from multiturn.model.ids import find_id, new_id
@@ -33,7 +34,11 @@ EraseDocuments = Callable[[UUID, Owner], Awaitable[Any]]
 
 
 class Agents:
-    """The agents of a tenant: every key of it sees them, one that acts for a user does not change them."""
+    """The agents of a tenant: every key of it sees them, one that acts for a user does not change them.
+
+    ``tool_servers`` are the MCP servers that the server's settings name. What the headers of a source say is kept and
+    never told again: a change that sends it hidden leaves it as it is.
+    """
 
     def __init__(
         self,
@@ -41,11 +46,13 @@ class Agents:
         clock: Clock,
         check_template: CheckTemplate,
         erase_documents: EraseDocuments | None = None,
+        tool_servers: Collection[str] = (),
     ) -> None:
         self.store = store
         self.clock = clock
         self.check_template = check_template
         self.erase_documents = erase_documents
+        self.tool_servers = tool_servers
 
     async def get(self, caller: Caller, name: str | UUID) -> Agent:
         """Get an agent by our id, in any form, or by its canonical name. Raises NotFound."""
@@ -65,7 +72,7 @@ class Agents:
         Raises Conflict (``agent_exists``) when the id or the canonical name is taken, InvalidRequest.
         """
         require_tenant(caller)
-        metadata = merge({}, metadata)
+        metadata, body = merge({}, metadata), with_secrets(body, before=None)
         self._check(body, metadata)
         now = as_stored(self.clock())
         agent = Agent(
@@ -112,6 +119,7 @@ class Agents:
 
         def checked(before: Agent) -> Agent:
             agent = replace(change(before), updated_at=now)
+            agent = replace(agent, body=with_secrets(agent.body, before=before.body))
             self._check(agent.body, agent.metadata)
             return agent
 
@@ -149,6 +157,7 @@ class Agents:
     def _check(self, body: AgentBody, metadata: dict[str, Any]) -> None:
         """Raise InvalidRequest for what is over a limit, and for a template that cannot be read."""
         check_body(body)
+        check_equipment(body, self.tool_servers)
         check_object(metadata, "metadata")
         if body.system_template is not None:
             self.check_template(body.system_template, "system_template")
@@ -159,6 +168,11 @@ def change_body(body: AgentBody, change: AgentChange) -> AgentBody:
     given = {name: DEFAULTS.get(name) if value is None else value for name, value in change.body.items()}
     policy = replace(body.policy, **change.policy)
     return replace(body, **given, policy=policy)
+
+
+def with_secrets(body: AgentBody, *, before: AgentBody | None) -> AgentBody:
+    """A body with the secrets of its tools that are kept. Raises InvalidRequest for one that is not there."""
+    return replace(body, tools=keep_secrets(body.tools, before.tools if before else ())) if body.tools else body
 
 
 def check_body(body: AgentBody) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from multiturn.api.auth import authenticate
+from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object, read_limit, read_struct
 from multiturn.api.native import agents_wire as wire
 from multiturn.api.native.agents_wire import AgentChangeBody, AgentDeletedBody, AgentFields, AgentOrderBody
 from multiturn.api.native.listing import LIMIT, LIMIT_MAX, read_listing, write_cursor
 from multiturn.api.native.query import as_number, read_number
+from multiturn.api.native.tools_parse import (
+    read_limits,
+    read_reasoning,
+    read_tools,
+    render_limits,
+    render_reasoning,
+    render_tools,
+    render_toolset,
+)
 from multiturn.api.native.wire import ListBody
 from multiturn.api.policy import read_policy, render_policy
 from multiturn.api.services import Services
@@ -43,13 +54,14 @@ class AgentRoutes:
             Route(one, self.update_agent, methods=["PATCH"]),
             Route(one, self.replace_agent, methods=["PUT"]),
             Route(one, self.delete_agent, methods=["DELETE"]),
+            Route(f"{one}/tools", self.list_tools, methods=["GET"]),
             Route(f"{one}/versions", self.list_versions, methods=["GET"]),
             Route(f"{one}/versions/{{version}}", self.get_version, methods=["GET"]),
         ]
 
     async def list_agents(self, request: Request) -> Response:
         """List agents, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         listing = read_listing(request)
         page = await self.services.agents.list_agents(caller, listing)
         data = [render_agent(agent) for agent in page.data]
@@ -57,9 +69,10 @@ class AgentRoutes:
 
     async def create_agent(self, request: Request) -> Response:
         """Make an agent."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         body = read_struct(await self._read(request), AgentOrderBody)
-        agent = await self.services.agents.create(caller, read_agent(body), body.metadata or {})
+        asked = await read_agent(self.services, caller, body)
+        agent = await self.services.agents.create(caller, asked, body.metadata or {})
         return write_response(render_agent(agent), status=201)
 
     async def get_agent(self, request: Request) -> Response:
@@ -71,14 +84,16 @@ class AgentRoutes:
         """Change some of an agent."""
         caller, agent = await self._find(request)
         body = read_struct(await self._read(request), AgentChangeBody)
-        change = AgentChange(body=read_fields(body), policy=read_policy(body), metadata=body.metadata or {})
+        fields = await read_fields(self.services, caller, body)
+        change = AgentChange(body=fields, policy=read_policy(body), metadata=body.metadata or {})
         return write_response(render_agent(await self.services.agents.update(caller, agent.id, change)))
 
     async def replace_agent(self, request: Request) -> Response:
         """Make an agent this, whatever it was."""
         caller, agent = await self._find(request)
         body = read_struct(await self._read(request), AgentOrderBody)
-        made = await self.services.agents.overwrite(caller, agent.id, read_agent(body), body.metadata or {})
+        asked = await read_agent(self.services, caller, body)
+        made = await self.services.agents.overwrite(caller, agent.id, asked, body.metadata or {})
         return write_response(render_agent(made))
 
     async def delete_agent(self, request: Request) -> Response:
@@ -86,6 +101,15 @@ class AgentRoutes:
         caller, agent = await self._find(request)
         await self.services.agents.delete(caller, agent)
         return write_response(AgentDeletedBody(id=str(agent.id)))
+
+    async def list_tools(self, request: Request) -> Response:
+        """What a model would be shown of an agent's tools now."""
+        _, agent = await self._find(request)
+        body = agent.body
+        found = await self.services.contexts.speakers.toolsets.find(
+            agent.tenant_id, body.tools, {}, has_stores=bool(body.store_ids)
+        )
+        return write_response(render_toolset(*found))
 
     async def list_versions(self, request: Request) -> Response:
         """List an agent's versions, newest first."""
@@ -106,7 +130,7 @@ class AgentRoutes:
         return write_response(render_agent(version))
 
     async def _find(self, request: Request) -> tuple[Caller, Agent]:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return caller, await self.services.agents.get(caller, request.path_params["agent_id"])
 
     async def _read(self, request: Request) -> bytes:
@@ -115,17 +139,32 @@ class AgentRoutes:
         return body
 
 
-def read_fields(body: AgentFields) -> dict[str, Any]:
-    """What a body sets of an agent's own fields; None unsets."""
+async def read_fields(services: Services, caller: Caller, body: AgentFields) -> dict[str, Any]:
+    """What a body sets of an agent's own fields; None unsets. Raises NotFound for a store that is not there."""
     given = {name: getattr(body, name) for name in FIELDS}
     if isinstance(given["instructions"], list):
         given["instructions"] = tuple(given["instructions"])
+    if body.tools is not UNSET:
+        given["tools"] = read_tools(body.tools)
+    if body.reasoning is not UNSET:
+        given["reasoning"] = read_reasoning(body.reasoning)
+    if body.limits is not UNSET:
+        given["limits"] = read_limits(body.limits)
+    if body.stores is not UNSET:
+        given["store_ids"] = await find_stores(services, caller, body.stores or ())
     return {name: value for name, value in given.items() if value is not UNSET}
 
 
-def read_agent(body: AgentOrderBody) -> AgentBody:
-    """An agent as it is asked for. Raises InvalidRequest."""
-    given = {name: value for name, value in read_fields(body).items() if value is not None}
+async def find_stores(services: Services, caller: Caller, names: Sequence[str]) -> tuple[UUID, ...]:
+    """The ids of knowledge stores that a body names, each once. Raises NotFound."""
+    found = [await services.stores.get(caller.tenant_id, check_id(name, "stores")) for name in names]
+    return tuple(dict.fromkeys(store.id for store in found))
+
+
+async def read_agent(services: Services, caller: Caller, body: AgentOrderBody) -> AgentBody:
+    """An agent as it is asked for. Raises InvalidRequest, and NotFound for a store that is not there."""
+    fields = await read_fields(services, caller, body)
+    given = {name: value for name, value in fields.items() if value is not None}
     return AgentBody(**given, policy=ContextPolicy(**read_policy(body)))
 
 
@@ -145,6 +184,10 @@ def render_agent(agent: Agent) -> wire.AgentBody:
         default_settings=body.default_settings,
         system_template=body.system_template,
         project=body.project,
+        reasoning=render_reasoning(body.reasoning),
+        stores=[str(id_) for id_ in body.store_ids],
+        tools=render_tools(body.tools),
+        limits=render_limits(body.limits),
         metadata=agent.metadata,
         **render_policy(body.policy),
     )
