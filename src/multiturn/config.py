@@ -126,6 +126,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_wait_s: float = 120.0
     queue_max: int = 100
     turn_s: float = 1800.0
+    approval_s: float = 86400.0
     session_idle_expiry_s: int = 86400
     events_life_s: float = 3600.0
     sweep_every_s: float = 60.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from msgspec import Raw, structs
 from msgspec.structs import replace
 
 from multiturn.engine.answer import fold
-from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
+from multiturn.engine.answering import Bounds, SteppedAnswer, Voice, join_usage
 from multiturn.engine.execution import is_json
 from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.citer import Citer
@@ -19,10 +20,13 @@ from multiturn.engine.grounding.sources import Sources
 from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
 from multiturn.engine.schema_answers import SchemaAnswer
 from multiturn.engine.search.terms import TermReader
+from multiturn.engine.toolbelt import Toolbelt
+from multiturn.engine.toolsets import Toolsets
 from multiturn.engine.window.question import StoreChoice
 from multiturn.errors import UpstreamError, UpstreamRefused
 from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.content import FunctionCall, FunctionCallOutput, Message
+from multiturn.model.step import Happening
 from multiturn.model.usage import Usage
 from multiturn.upstream import openai_wire
 from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
@@ -46,8 +50,14 @@ class Told:
         self.upstream = ScriptedUpstream(list(scripts))
         self.deltas: list[Delta] = []
         self.completion: Completion | None = None
+        self.happened: list[Happening] = []
         self.voice = Voice(
-            upstream=self.upstream, wire=cast(Any, openai_wire), speak=self.deltas.extend, reply=self.take
+            upstream=self.upstream,
+            wire=cast(Any, openai_wire),
+            speak=self.deltas.extend,
+            reply=self.take,
+            tell=self.happened.append,
+            clock=lambda: datetime.now(UTC),
         )
 
     def take(self, completion: Completion) -> None:
@@ -72,7 +82,7 @@ async def answer(
     with_tools: bool = True,
     request: ModelRequest = REQUEST,
     tokens_max: int = 4000,
-) -> tuple[Told, GroundedAnswer]:
+) -> tuple[Told, SteppedAnswer]:
     """Ask over the store."""
     shelf, told = Shelf(), Told(scripts)
     question = ask("Who eats krill?")
@@ -80,8 +90,13 @@ async def answer(
     assert question.plan.stores
     shown = (await sources.find(question, question.plan.stores, "krill", tokens_max=40)).snippets
     searchable = Searchable(knowledge=shelf, registry=cast(Any, shelf), parts=cast(Any, shelf))
-    tools = KnowledgeTools(searchable, TENANT, StoreChoice(store_ids=(STORE,)), shown) if with_tools else None
-    made = GroundedAnswer(told.voice, Citer(shown, SourceReader(TermReader())), tools, tokens_max=tokens_max)
+    belt = None
+    if with_tools:
+        toolset, fields = await Toolsets(None, always_looks=True).find(TENANT, (), request.fields, has_stores=True)
+        request = replace(request, fields=fields)
+        knowledge = KnowledgeTools(searchable, TENANT, StoreChoice(store_ids=(STORE,)), shown)
+        belt = Toolbelt(toolset, knowledge, None, TENANT)
+    made = SteppedAnswer(told.voice, Citer(shown, SourceReader(TermReader())), belt, Bounds(result_tokens=tokens_max))
     await made.ask(request, is_streamed=is_streamed)
     return told, made
 
@@ -131,7 +146,9 @@ async def test_a_model_that_only_looks_up_has_to_answer_at_last(is_streamed: boo
     scripts = [Script(tool_calls=[LOOK]) for _ in range(8)]
     told, made = await answer(*scripts, Script("They eat krill and fish."), is_streamed=is_streamed)
     assert told.text.endswith("They eat krill and fish [1].")
-    assert "tools" not in told.upstream.requests[-1]
+    # The tools stay where they are, so that the prompt begins with the same bytes.
+    assert told.upstream.requests[-1]["tool_choice"] == "none"
+    assert told.upstream.requests[-1]["tools"] == told.upstream.requests[0]["tools"]
     assert len(made.items) == 16
 
 
@@ -142,10 +159,10 @@ async def test_a_model_that_never_answers_fails(is_streamed: bool) -> None:
 
 
 @both
-async def test_without_room_for_a_result_no_tools_are_offered(is_streamed: bool) -> None:
+async def test_without_room_for_a_result_it_has_to_answer(is_streamed: bool) -> None:
     scripts = Script(tool_calls=[LOOK]), Script("They eat krill and fish.")
     told, made = await answer(*scripts, is_streamed=is_streamed, tokens_max=310)
-    assert "tools" not in told.upstream.requests[-1]
+    assert told.upstream.requests[-1]["tool_choice"] == "none"
     assert made.tokens_left < 310
 
 
@@ -204,9 +221,8 @@ PIECES: Sequence[Sequence[dict[str, Any]]] = (
 async def test_what_is_no_text_is_passed_on_once(pieces: Sequence[dict[str, Any]]) -> None:
     told = Told(())
     voice = structs.replace(told.voice, upstream=Pieces(pieces))
-    await GroundedAnswer(voice, Citer((), SourceReader(TermReader())), None, tokens_max=0).ask(
-        REQUEST, is_streamed=True
-    )
+    citer = Citer((), SourceReader(TermReader()))
+    await SteppedAnswer(voice, citer, None, Bounds(result_tokens=0)).ask(REQUEST, is_streamed=True)
     said = fold(told.deltas)
     assert ("".join(said.texts), "".join(said.thoughts)) == ("They eat krill.", "Hm.")
     raw = [one for delta in told.deltas for one in json.loads(delta.raw)["choices"]]

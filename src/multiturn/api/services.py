@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiturn.engine.agents import Agents
+from multiturn.engine.approvals import Approvals
 from multiturn.engine.assets import Assets
 from multiturn.engine.contexts import Contexts
 from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.links import Links
+from multiturn.engine.overviews import Overviews
 from multiturn.engine.ports import Upstream
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
@@ -33,13 +35,16 @@ class Services:
 
     ``default_model`` answers a request that names none; ``open_caller`` is who everybody is when authentication is off;
     ``models_state`` tells how each upstream is, for ``/healthz``; ``is_ready`` whether turns can be taken.
+    ``web_origins`` are those of web pages that may call, ``*`` for all.
     """
 
     turns: Turns
     runs: Runs
+    approvals: Approvals
     sessions: Sessions
     exports: Exports
     imports: Imports
+    overviews: Overviews
     contexts: Contexts
     keys: Keys
     agents: Agents
@@ -56,6 +61,7 @@ class Services:
     default_model: str | None
     header_idle_expiry_s: int | None
     body_bytes_max: int
+    web_origins: frozenset[str]
     open_caller: Caller | None
     models_state: Callable[[], Sequence[dict[str, Any]]]
     is_ready: Callable[[], bool]

@@ -15,14 +15,16 @@ from multiturn.engine.grounding.sources import Sources
 from multiturn.engine.grounding.tools import Searchable
 from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
+from multiturn.engine.ports_tools import ToolHost
 from multiturn.engine.recall import Recall, Searched
 from multiturn.engine.runs import Runs
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.session_index import SessionIndexes
-from multiturn.engine.speakers import Defaults, Speakers
+from multiturn.engine.speakers import Defaults, Finders, Speakers
 from multiturn.engine.summaries import Summaries
 from multiturn.engine.templates import Templates
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.toolsets import Toolsets
 from multiturn.engine.turns import TurnLimits
 from multiturn.engine.upkeep import Upkeep
 from multiturn.engine.window.assemble import Assembler
@@ -53,7 +55,9 @@ class Crews(NamedTuple):
 class Engine:
     """The engine, put together over its stores and models."""
 
-    def __init__(self, settings: Settings, stores: Stores, models: Models, crews: Crews) -> None:
+    def __init__(
+        self, settings: Settings, stores: Stores, models: Models, crews: Crews, tool_host: ToolHost | None
+    ) -> None:
         self.models = models
         self.metrics = metrics = Metrics()
         self.tracer = make_tracer(settings.traces_url)
@@ -75,7 +79,9 @@ class Engine:
         windows = WindowCache(bytes_max=WINDOW_CACHE_BYTES)
         self.assembler = Assembler(stores.items, stores.contexts, recall, windows)
         defaults = Defaults(policy=server_policy(settings), model=models.default_model, clock=read_clock)
-        speakers = Speakers(stores, self.tenants, self.templates, self.knowledge, defaults)
+        self.toolsets = Toolsets(tool_host, always_looks=settings.knowledge_tools)
+        finders = Finders(self.knowledge, self.toolsets)
+        speakers = Speakers(stores, self.tenants, self.templates, finders, defaults)
         budgets = make_budgets(settings, models)
         facts = ModelFacts(models.upstream, make_tokenizers(settings, models))
         self.contexts = Contexts(speakers, facts, budgets, self.assembler, stores.contexts)
@@ -84,12 +90,14 @@ class Engine:
         self.upkeep = Upkeep(self.indexes, summaries, metrics, crews.behind.spawn)
         self.parts = Parts(
             store=stores.turns,
+            approvals=stores.approvals,
             items=stores.items,
             upstream=models.upstream,
             contexts=self.contexts,
             upkeep=self.upkeep,
             searchable=Searchable(knowledge=self.knowledge, registry=stores.registry, parts=stores.parts),
-            offers_tools=settings.knowledge_tools,
+            tool_host=tool_host,
+            approval_s=settings.approval_s,
             source_reader=SourceReader(TermReader()),
             runs=self.runs,
             metrics=metrics,

@@ -36,6 +36,7 @@ from multiturn.app.models import (
 from multiturn.app.services import make_services
 from multiturn.app.stores import open_database, open_stores, read_clock
 from multiturn.config import Settings
+from multiturn.engine.approvals import Approvals
 from multiturn.engine.ingestion.item_index import DueVectors
 from multiturn.engine.keys import Keys
 from multiturn.engine.ports import Embedder, Upstream
@@ -110,7 +111,7 @@ async def open_server(
 async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
     """Put the server together and begin its rounds."""
     server_id, crews, stores = new_id(), Crews(Crew(), Crew()), open_stores(database)
-    engine = Engine(settings, stores, models, crews)
+    engine = Engine(settings, stores, models, crews, None)
     stack.callback(engine.tracer.close)
     if embedded := models.embedded:
         engine.metrics.model_queue.set_function(lambda: embedded.state().queue_length)
@@ -128,15 +129,16 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     events_life = timedelta(seconds=settings.events_life_s)
     retention = Retention(stores.retention, read_clock, engine.metrics, events_life=events_life)
     due = DueVectors(stores.parts, models.embedder, read_clock)
-    embeds = (engine.knowledge.embed_due, engine.indexes.embed_due, due.embed_due)
-    rounds = Rounds(recovery, retention, engine.runs, embeds, sweep_every_s=settings.sweep_every_s)
+    approvals = Approvals(stores.approvals, turns, read_clock)
+    chores = (engine.knowledge.embed_due, engine.indexes.embed_due, due.embed_due, approvals.expire)
+    rounds = Rounds(recovery, retention, engine.runs, chores, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
     await library.indexers.begin()
     stack.push_async_callback(library.indexers.end)
     finish_turns = partial(finish, crews, engine.runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
-    services = await make_services(settings, stores, engine, library, turns, lambda: rounds.is_beating)
+    services = await make_services(settings, stores, engine, library, approvals, lambda: rounds.is_beating)
     return Server(app=make_app(services, settings), keys=engine.keys, models=models, finish_turns=finish_turns)
 
 

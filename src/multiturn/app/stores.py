@@ -15,6 +15,7 @@ from multiturn.store.database import Database
 from multiturn.store.jobs import SqlJobStore
 from multiturn.store.keys import SqlKeyStore
 from multiturn.store.knowledge import SqlKnowledgeStore
+from multiturn.store.overviews import SqlOverviewStore
 from multiturn.store.parts import SqlPartStore
 from multiturn.store.postgres import PostgresDatabase
 from multiturn.store.retention import SqlRetentionStore, SqlServerStore
@@ -71,6 +72,7 @@ class Stores:
     jobs: SqlJobStore
     secrets: SqlSecretStore
     transfer: SqlTransferStore
+    overviews: SqlOverviewStore
     usage: SqlUsageStore
     keys: SqlKeyStore
     servers: SqlServerStore
@@ -97,6 +99,7 @@ def open_stores(database: Database) -> Stores:
         jobs=SqlJobStore(database),
         secrets=SqlSecretStore(database),
         transfer=SqlTransferStore(database),
+        overviews=SqlOverviewStore(database),
         usage=SqlUsageStore(database),
         keys=SqlKeyStore(database),
         servers=SqlServerStore(database),

@@ -6,54 +6,63 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec import Raw, Struct, json
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
-from multiturn.engine.answering import GroundedAnswer, Voice, join_usage
+from multiturn.engine.answering import STEPS_MAX, Bounds, SteppedAnswer, Voice, join_usage
 from multiturn.engine.contexts import Assembled, Contexts
 from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.citer import Citer
 from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
 from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
+from multiturn.engine.ports_approvals import ApprovalStore
+from multiturn.engine.ports_tools import ToolHost
 from multiturn.engine.runs import LiveRun, Runs
 from multiturn.engine.schema_answers import SchemaAnswer
 from multiturn.engine.summaries import Source
+from multiturn.engine.suspension import Resumption, Suspended, write_suspended
+from multiturn.engine.toolbelt import Toolbelt
 from multiturn.engine.upkeep import Upkeep
 from multiturn.engine.window.assemble import count_sources
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import ContextTooLong, InvalidRequest, MultiturnError, RunCancelled, TurnConflict, Unavailable
+from multiturn.model.agent import AgentLimits
 from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.content import Content
 from multiturn.model.context import Context, Plan
 from multiturn.model.item import Item, ItemStatus, Range
-from multiturn.model.retrieved import RetrievedContext
+from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.run import INTERRUPTED, RunError, RunStatus
 from multiturn.model.session import Session
-from multiturn.model.turn import Begun, Ending, TurnOrder
+from multiturn.model.step import Step
+from multiturn.model.turn import Begun, Ending, TurnOrder, Waiting
 from multiturn.model.usage import Usage
 from multiturn.observe import Metrics, Tracer
 
 # A database that is away for a moment does not cost an answer that is there already.
 END_RETRIES_S = (0.2, 1.0, 3.0)
+NO_LIMITS = AgentLimits()
 # Finish reasons of an answer that broke off (OpenAI, "The chat completion object").
 BROKEN_OFF = frozenset({"length", "content_filter"})
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What turns are made of. ``offers_tools`` says that models may look into knowledge stores by themselves."""
+    """What turns are made of. ``approval_s`` is how long a run waits for a person's word."""
 
     store: TurnStore
+    approvals: ApprovalStore
     items: ItemStore
     upstream: Upstream
     contexts: Contexts
     upkeep: Upkeep
     searchable: Searchable
-    offers_tools: bool
+    tool_host: ToolHost | None
+    approval_s: float
     source_reader: SourceReader
     runs: Runs
     metrics: Metrics
@@ -81,7 +90,7 @@ class Execution:
         self.held: Begun | None = None
         self.plan: Plan | None = None
         self.assembled: Assembled | None = None
-        self.answering: GroundedAnswer | SchemaAnswer | None = None
+        self.answering: SteppedAnswer | SchemaAnswer | None = None
         self.span = parts.tracer.begin(f"chat {order.model}", self._facts(), parent=order.labels.get("traceparent"))
 
     def _facts(self) -> dict[str, str]:
@@ -109,7 +118,70 @@ class Execution:
                 raise
             limit = await self.parts.contexts.learn_limit(error, self.order.model, self.assembled.context)
             await self._ask(session, self.plan, limit)
-        await self._complete(session, self.plan)
+        await self._finish(session, self.plan)
+
+    async def resume(self, held: Begun, resumption: Resumption) -> None:
+        """Go on behind a person's word. Raises what ``run`` raises."""
+        session = self.restore(held, resumption.suspended)
+        assert self.assembled
+        assert self.plan
+        assert isinstance(self.answering, SteppedAnswer)
+        began = time.perf_counter()
+        try:
+            request = self._request(session, self.assembled)
+            await self.answering.resume(request, resumption.decisions, is_streamed=self.order.is_streamed)
+        finally:
+            self.model_s += time.perf_counter() - began
+        await self._finish(session, self.plan)
+
+    def restore(self, held: Begun, suspended: Suspended) -> Session:
+        """Take up a turn where it was; its session."""
+        self.held, self.plan, self.assembled = held, suspended.plan, suspended.assembled
+        self.live.retrieved = suspended.assembled.context.retrieved
+        self.live.first_token_s = suspended.first_token_s
+        self.answering = self._choose_answer(held.session, suspended.assembled)
+        assert isinstance(self.answering, SteppedAnswer)
+        self.answering.restore(suspended.progress)
+        self.live.items, self.live.steps = self.answering.items, self.answering.steps
+        self.live.go_on(said=suspended.said, thought=suspended.thought)
+        return held.session
+
+    async def _finish(self, session: Session, plan: Plan) -> None:
+        """Store what the turn has come to: an answer, or a question to a person."""
+        if isinstance(self.answering, SteppedAnswer) and self.answering.pending:
+            await self._wait(self.answering)
+        else:
+            await self._complete(session, plan)
+
+    async def _wait(self, answering: SteppedAnswer) -> None:
+        """Lay the turn aside until a person has said whether its calls may run."""
+        live, now = self.live, self.parts.clock()
+        assert self.held
+        assert self.held.lease
+        assert self.plan
+        assert self.assembled
+        live.is_ending = True
+        suspended = Suspended(
+            order=self.order,
+            plan=self.plan,
+            assembled=self.assembled,
+            progress=answering.progress(),
+            said="".join(live.answer.texts),
+            thought="".join(live.answer.thoughts),
+            told=live.count,
+            first_token_s=live.first_token_s,
+            asked_at=now,
+        )
+        waiting = Waiting(
+            asked_at=now,
+            expires_at=now + timedelta(seconds=self.parts.approval_s),
+            calls=tuple(call for call in answering.pending if call.result is None),
+            state=write_suspended(suspended),
+            steps=answering.steps,
+            events=live.unsaved(with_end=False),
+        )
+        await self.parts.approvals.wait(live.run.tenant_id, self.held.lease, waiting)
+        live.wait(replace(live.run, status="waiting"))
 
     async def _reconcile(self, session: Session) -> Plan:
         """Find out what of the input is new (decision 8.1)."""
@@ -126,42 +198,74 @@ class Execution:
         order = self.order
         self.assembled = await self.parts.contexts.assemble(session, plan, order, limit=limit)
         self.live.retrieved = self.assembled.context.retrieved
-        request = ModelRequest(
-            model=order.model,
-            messages=self.assembled.context.messages,
-            fields=self.assembled.speaker.fields,
-            cache_key=str(session.id),
-        )
+        request = self._request(session, self.assembled)
         began = time.perf_counter()
         try:
             spent = self.answering.spent if self.answering else []
             self.answering = self._choose_answer(session, self.assembled)
             if self.answering:
                 self.answering.spent += spent
-                self.live.steps = self.answering.items
+                self.live.items, self.live.steps = self.answering.items, self.answering.steps
+                for missing in self.assembled.speaker.toolset.missing:
+                    self.live.tell(missing)
                 await self.answering.ask(request, is_streamed=order.is_streamed)
             else:
                 await (self._listen(request) if order.is_streamed else self._receive(request))
         finally:
             self.model_s += time.perf_counter() - began
 
-    def _choose_answer(self, session: Session, assembled: Assembled) -> GroundedAnswer | SchemaAnswer | None:
-        """Who hears the model where its words are not passed on as they come."""
-        order, stores, context = self.order, assembled.speaker.stores, assembled.context
-        if order.schema is None and (stores is None or is_json(assembled.speaker.fields)):
+    def _request(self, session: Session, assembled: Assembled) -> ModelRequest:
+        """What the model is asked first."""
+        return ModelRequest(
+            model=self.order.model,
+            messages=assembled.context.messages,
+            fields=assembled.speaker.fields,
+            cache_key=str(session.id),
+            reasoning=assembled.speaker.reasoning,
+        )
+
+    def _choose_answer(self, session: Session, assembled: Assembled) -> SteppedAnswer | SchemaAnswer | None:
+        """Who hears the model where its words are not simply passed on as they come."""
+        order, parts, speaker = self.order, self.parts, assembled.speaker
+        cites = speaker.stores is not None and not is_json(speaker.fields)
+        if order.schema is None and not cites and not speaker.toolset.names:
             return None
-        parts = self.parts
-        voice = Voice(upstream=parts.upstream, wire=parts.runs.reader, speak=self._speak, reply=self._reply)
+        voice = Voice(
+            upstream=parts.upstream,
+            wire=parts.runs.reader,
+            speak=self._speak,
+            reply=self._reply,
+            tell=self.live.tell,
+            clock=parts.clock,
+        )
         if order.schema is not None:
             return SchemaAnswer(voice, order.schema)
-        assert stores is not None
+        context = assembled.context
         shown = (*context.recalled, *(context.retrieved.snippets if context.retrieved else ()))
-        budget, tools = assembled.budget, None
-        if parts.offers_tools:
-            metadata = budget.recall.options.metadata
-            tools = KnowledgeTools(parts.searchable, session.tenant_id, stores, shown, metadata=metadata)
-        left = budget.tokens_max - context.tokens
-        return GroundedAnswer(voice, Citer(shown, parts.source_reader), tools, tokens_max=left)
+        is_cited = speaker.stores is not None and speaker.stores.is_cited
+        citer = Citer(shown, parts.source_reader, cites=is_cited) if cites else None
+        belt = self._pack_belt(session, assembled, shown) if speaker.toolset.names else None
+        return SteppedAnswer(voice, citer, belt, self._bounds(assembled))
+
+    def _pack_belt(self, session: Session, assembled: Assembled, shown: Sequence[Snippet]) -> Toolbelt:
+        """The tools of this turn, ready to run."""
+        parts, speaker, knowledge = self.parts, assembled.speaker, None
+        if speaker.stores and speaker.toolset.knowledge:
+            metadata = assembled.budget.recall.options.metadata
+            knowledge = KnowledgeTools(parts.searchable, session.tenant_id, speaker.stores, shown, metadata=metadata)
+        return Toolbelt(speaker.toolset, knowledge, parts.tool_host, session.tenant_id)
+
+    def _bounds(self, assembled: Assembled) -> Bounds:
+        """How far the run may go."""
+        agent = assembled.speaker.agent
+        limits = agent.body.limits if agent else NO_LIMITS
+        return Bounds(
+            result_tokens=assembled.budget.tokens_max - assembled.context.tokens,
+            steps=limits.steps or STEPS_MAX,
+            tokens=limits.tokens,
+            seconds=limits.seconds,
+            cost_usd=limits.cost_usd,
+        )
 
     async def _listen(self, request: ModelRequest) -> None:
         async with aclosing(self.parts.upstream.stream(request)) as stream:
@@ -184,6 +288,11 @@ class Execution:
         """What the turn has said so far, as items."""
         said = self.live.answer.contents(is_whole=is_whole)
         return self.answering.contents(said) if self.answering else said
+
+    def _steps(self) -> Sequence[Step]:
+        """The steps as they are kept with the run; one without tools says nothing that the run does not."""
+        steps = self.live.steps
+        return () if len(steps) == 1 and not steps[0].calls else steps
 
     def _usage(self) -> Usage | None:
         """What all calls of the model used."""
@@ -240,9 +349,11 @@ class Execution:
             finish_reason=live.answer.finish_reason,
             first_token_ms=None if live.first_token_s is None else int(live.first_token_s * 1000),
             agent=self.assembled.speaker.version if self.assembled else None,
+            reasoning=self.assembled.speaker.reasoning if self.assembled else None,
         )
         if not self.order.is_stored:
             return outcome
+        outcome = replace(outcome, steps=self._steps())
         broken_off = status == "cancelled"
         context = self.assembled.context if self.assembled else None
         summary = context.summary if context and context.is_new_summary else None
@@ -321,11 +432,11 @@ class Execution:
             output=output,
             usage=self._usage(),
             error=reason,
-            events=self.live.unsaved(with_end=False) if self.order.is_stored else None,
+            events=self.live.unsaved(with_end=False) if self.order.is_stored else (),
         )
         if self.assembled and self.order.is_stored:
             context = self.assembled.context
-            ending = replace(ending, context=context.record, retrieved=context.retrieved)
+            ending = replace(ending, context=context.record, retrieved=context.retrieved, steps=self._steps())
         await self._settle(ending, output, error)
 
     async def _settle(
@@ -353,6 +464,8 @@ class Execution:
             finish_reason=ending.finish_reason,
             first_token_ms=ending.first_token_ms,
             agent=ending.agent,
+            reasoning=ending.reasoning,
+            cost_usd=ending.cost_usd,
         )
         self.live.finish(run, output, error)
         self._measure(ending, time.perf_counter() - began)

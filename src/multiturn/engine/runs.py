@@ -7,44 +7,57 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from uuid import UUID
+
+import msgspec
 
 from multiturn.engine.answer import Answer, fold
 from multiturn.engine.ports import AnswerWire, Clock, ItemStore, RunStore
 from multiturn.errors import MultiturnError, NotFound, RunCancelled, Unavailable, UpstreamError
 from multiturn.model.completion import Completion, Delta
 from multiturn.model.content import Content
-from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke
+from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke, Stepped
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import ENDED, Run
 from multiturn.model.session import OnDisconnect
+from multiturn.model.step import Happening, Step
 
 # How long one looks for news of a run that another server holds.
 POLL_S = 0.25
+# A person takes longer than a model.
+POLL_WAITING_S = 0.5
 CANCEL_AGAIN_S = 0.5
 # A run goes on while the database is away; who follows it is as patient as a lease is long.
 AWAY_S = 10.0
+
+
+# What the stored line of a happening begins with.
+HAPPENED = b"~"
+Told = Delta | Happening
+read_happening = msgspec.json.Decoder(Happening).decode
 
 
 class LiveRun:
     """A run that this server executes.
 
     It keeps the events that are not yet surely stored; older ones are read from the store. ``retrieved`` is what was
-    found for it, known when the model is asked; ``steps`` are the calls of our own tools so far, with their results.
+    found for it, known when the model is asked; ``items`` are the calls of our own tools so far, with their results,
+    ``steps`` the steps so far. ``is_waiting``: it waits for a person's word, and goes on as another LiveRun.
     """
 
-    def __init__(self, run: Run, on_disconnect: OnDisconnect) -> None:
+    def __init__(self, run: Run, on_disconnect: OnDisconnect, *, told: int = 0) -> None:
         self.run = run
         self.on_disconnect = on_disconnect
         self.answer = Answer()
         self.retrieved: RetrievedContext | None = None
-        self.steps: Sequence[Content] = ()
-        self.deltas: list[Delta] = []
-        self.dropped = 0
-        self.saved = 0
-        self.held: list[Delta] = []
+        self.items: Sequence[Content] = ()
+        self.steps: Sequence[Step] = ()
+        self.told: list[Told] = []
+        self.dropped = self.saved = told
+        self.held: list[Told] = []
+        self.is_waiting = False
         self.completion: Completion | None = None
         self.ended: Ended | None = None
         self.task: asyncio.Task[None] | None = None
@@ -55,8 +68,8 @@ class LiveRun:
 
     @property
     def count(self) -> int:
-        """The number of the last delta that was told."""
-        return self.dropped + len(self.deltas)
+        """The number of the last event that was told, but for an answer in one piece and the end."""
+        return self.dropped + len(self.told)
 
     def speak(self, deltas: Sequence[Delta], *, holds_end: bool) -> None:
         """Tell deltas that arrived together. Those from the finish reason on are held until the turn is stored:
@@ -68,9 +81,17 @@ class LiveRun:
             ready = 0 if self.held else next(n for n, delta in enumerate(deltas) if delta.finish_reason)
             self.held += deltas[ready:]
             deltas = deltas[:ready]
-        self.deltas += deltas
+        self.told += deltas
         if deltas:
             self._wake()
+
+    def tell(self, what: Happening) -> None:
+        """Tell what happened beside the words, in its place between them."""
+        if self.held:
+            self.held.append(what)
+            return
+        self.told.append(what)
+        self._wake()
 
     def reply(self, completion: Completion) -> None:
         """Take an answer in one piece; it is told when the turn is stored."""
@@ -81,21 +102,34 @@ class LiveRun:
         """Tell that the run has ended and is stored."""
         self.run = run
         if error is None:
-            self.deltas += self.held
-        number = 1 + (1 if self.completion else self.count)
+            self.told += self.held
+        number = self.count + (2 if self.completion else 1)
         self.ended = Ended(number, run, output, error)
         self._wake()
 
-    def unsaved(self, *, with_end: bool) -> EventBatch | None:
+    def go_on(self, *, said: str, thought: str) -> None:
+        """Take up what was told before the run waited."""
+        self.answer.texts = [said] if said else []
+        self.answer.thoughts = [thought] if thought else []
+
+    def wait(self, run: Run) -> None:
+        """The run waits for a person's word, and that is stored: who follows it looks there from now on."""
+        self.run = run
+        self.is_waiting = True
+        self._wake()
+
+    def unsaved(self, *, with_end: bool) -> tuple[EventBatch, ...]:
         """The events that are not stored yet; those that are held only when the turn ends well."""
-        if self.completion:
-            return EventBatch(first=1, body=write_line(self.completion.raw), is_whole=True)
-        pending = self.deltas[self.saved - self.dropped :] + (self.held if with_end else [])
-        return write_batch(self.saved + 1, pending) if pending else None
+        pending = self.told[self.saved - self.dropped :] + (self.held if with_end else [])
+        batches = (write_batch(self.saved + 1, pending),) if pending else ()
+        if not self.completion:
+            return batches
+        answer = EventBatch(first=self.saved + len(pending) + 1, body=write_line(self.completion.raw), is_whole=True)
+        return (*batches, answer)
 
     def mark_saved(self, number: int) -> None:
         """The events up to ``number`` are stored; those stored the time before are dropped here."""
-        del self.deltas[: self.saved - self.dropped]
+        del self.told[: self.saved - self.dropped]
         self.dropped, self.saved = self.saved, number
 
     def cancel(self) -> bool:
@@ -181,21 +215,24 @@ class Runs:
                 yield event
         live = self.live.get(run.id)
         if live and live.count > after >= live.dropped:
-            yield Spoke(after + 1, live.deltas[after - live.dropped :])
+            for event in split(live.told[after - live.dropped :], after + 1):
+                yield event
         elif run.status in ENDED:
             yield Ended(after + 1, run, await self.load_output(run), error_of(run))
 
     async def _follow_live(self, live: LiveRun, after: int) -> AsyncGenerator[Event]:
         """Hear a run of this server; returns when what is next is only in the store."""
-        while live.dropped <= after or live.completion:
+        while live.dropped <= after:
             if live.count > after:
-                deltas = live.deltas[after - live.dropped :]
-                yield Spoke(after + 1, deltas)
-                after += len(deltas)
+                for event in split(live.told[after - live.dropped :], after + 1):
+                    yield event
+                after = live.count
             elif live.ended:
-                if live.completion and after < 1:
-                    yield Answered(1, live.completion)
+                if live.completion and after < live.ended.number - 1:
+                    yield Answered(live.ended.number - 1, live.completion)
                 yield live.ended
+                return
+            elif live.is_waiting:
                 return
             else:
                 await live.wait_news()
@@ -214,27 +251,31 @@ class Runs:
         elif time.monotonic() > self.closes_at:
             raise Unavailable("The server stopped. The run goes on: send the request again.", code="interrupted")
         else:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_WAITING_S if stored.status == "waiting" else POLL_S)
 
     async def _read(self, run: Run, after: int) -> AsyncGenerator[Event]:
         """Read stored events behind ``after``."""
         while batches := await self.store.list_events(run.tenant_id, run.id, after=after):
             before = after
             for batch in batches:
-                event = self._decode(batch, after)
-                if event:
+                for event in self._decode(batch, after):
                     after = last_number(event)
                     yield event
             if after == before:
                 return
 
-    def _decode(self, batch: EventBatch, after: int) -> Event | None:
+    def _decode(self, batch: EventBatch, after: int) -> Iterator[Event]:
         """Read a stored batch; the part up to ``after`` was heard already."""
         lines = batch.body.encode().split(b"\n")
         if batch.is_whole:
-            return Answered(1, self.reader.read_completion(lines[0])) if after < 1 else None
+            if after < batch.first:
+                yield Answered(batch.first, self.reader.read_completion(lines[0]))
+            return
         new = lines[max(0, after + 1 - batch.first) :]
-        return Spoke(max(batch.first, after + 1), [self.reader.read_delta(line) for line in new]) if new else None
+        yield from split([self._decode_line(line) for line in new], max(batch.first, after + 1))
+
+    def _decode_line(self, line: bytes) -> Told:
+        return read_happening(line[1:]) if line.startswith(HAPPENED) else self.reader.read_delta(line)
 
     async def load_output(self, run: Run) -> tuple[Content, ...]:
         """What a run said: from the history, or from the run itself when it did not enter it."""
@@ -242,6 +283,18 @@ class Runs:
             return run.output
         items = await self.items.load(run.tenant_id, run.session_id, [run.output_items])
         return tuple(item.content for item in items)
+
+    async def load_steps(self, runs: Sequence[Run]) -> Mapping[UUID, Sequence[Step]]:
+        """The steps of runs, also of those that are at work here; a run of one step without tools has none."""
+        here = {run.id: self.live[run.id].steps for run in runs if run.id in self.live}
+        stored: dict[UUID, list[UUID]] = {}
+        for run in runs:
+            if not here.get(run.id):
+                stored.setdefault(run.tenant_id, []).append(run.id)
+        found = dict(here)
+        for tenant_id, ids in stored.items():
+            found |= await self.store.list_steps(tenant_id, ids)
+        return found
 
     async def load_partial(self, run: Run) -> tuple[Content, ...]:
         """What a run that was interrupted had said, up to a second before."""
@@ -290,9 +343,9 @@ class Runs:
         """Store what was streamed since the last time, of all runs together."""
         batches, saved = [], []
         for live in self.live.values():
-            if live.completion or live.ended or live.is_ending or live.count <= live.saved:
+            if live.ended or live.is_ending or live.count <= live.saved:
                 continue
-            batch = write_batch(live.saved + 1, live.deltas[live.saved - live.dropped :])
+            batch = write_batch(live.saved + 1, live.told[live.saved - live.dropped :])
             batches.append((live.run.tenant_id, live.run.id, batch))
             saved.append((live, live.count))
         if batches:
@@ -306,9 +359,35 @@ def last_number(event: Event) -> int:
     return event.first + len(event.deltas) - 1 if isinstance(event, Spoke) else event.number
 
 
-def write_batch(first: int, deltas: Sequence[Delta]) -> EventBatch:
-    """Deltas as they are stored."""
-    return EventBatch(first=first, body="\n".join([write_line(delta.raw) for delta in deltas]))
+def split(told: Sequence[Told], first: int) -> Iterator[Event]:
+    """What was told from number ``first`` on, as events: words that stand together stay together."""
+    begin = 0
+    for place, what in enumerate(told):
+        if isinstance(what, Delta):
+            continue
+        if begin < place:
+            yield Spoke(first + begin, read_deltas(told[begin:place]))
+        yield Stepped(first + place, what)
+        begin = place + 1
+    if begin < len(told):
+        yield Spoke(first + begin, read_deltas(told[begin:]))
+
+
+def read_deltas(told: Sequence[Told]) -> list[Delta]:
+    """The deltas of what was told."""
+    return [one for one in told if isinstance(one, Delta)]
+
+
+def write_batch(first: int, told: Sequence[Told]) -> EventBatch:
+    """What was told, as it is stored."""
+    return EventBatch(first=first, body="\n".join(map(write_told, told)))
+
+
+def write_told(what: Told) -> str:
+    """One line: the provider's JSON, or behind a mark, which no JSON begins with, what happened beside the words."""
+    if isinstance(what, Delta):
+        return write_line(what.raw)
+    return HAPPENED.decode() + msgspec.json.encode(what).decode()
 
 
 def write_line(raw: bytes) -> str:

@@ -9,13 +9,14 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from multiturn.engine.answering import Voice, append
+from multiturn.engine.answering import Voice, extend
 from multiturn.engine.structured.repair import repair
 from multiturn.engine.structured.validation import validate, write_correction
 from multiturn.errors import UpstreamError, UpstreamRefused
 from multiturn.model.completion import Completion, ModelRequest
 from multiturn.model.content import Content, Message
 from multiturn.model.retrieved import Snippet
+from multiturn.model.step import Step
 from multiturn.model.usage import Usage
 
 # So often is a model asked for an answer that fits: first, and again with what is wrong with the last one.
@@ -28,6 +29,7 @@ class SchemaAnswer:
     """An answer by a schema, while it is made: in one step. ``spent`` is what the tries before the last one used."""
 
     items: Sequence[Content] = ()
+    steps: Sequence[Step] = ()
 
     def __init__(self, voice: Voice, schema: dict[str, Any]) -> None:
         self.voice = voice
@@ -53,7 +55,7 @@ class SchemaAnswer:
             errors = validate(said, self.schema).errors
             self.spent += [completion.usage] if completion.usage else []
             correction = Message("user", write_correction(errors))
-            request = append(request, [Message("assistant", said), correction])
+            request = extend(request, [Message("assistant", said), correction])
         reason = f": {errors[0]}" if errors else "."
         raise UpstreamError(f"The model's answer does not fit the schema{reason}", code="schema_not_met")
 
@@ -66,7 +68,7 @@ class SchemaAnswer:
                 raise
             fields = {name: value for name, value in request.fields.items() if name != "response_format"}
             asked = Message("user", ASKED + msgspec.json.encode(self.schema).decode())
-            return await self.voice.upstream.complete(append(replace(request, fields=fields), [asked]))
+            return await self.voice.upstream.complete(extend(replace(request, fields=fields), [asked]))
 
     def _stream(self, completion: Completion) -> None:
         """Tell a whole answer as the pieces of a stream."""

@@ -10,30 +10,35 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from multiturn.engine.document_search import describe_hit
-from multiturn.engine.grounding.block import INSTRUCTIONS
+from multiturn.engine.grounding.block import INSTRUCTIONS, UNCITED
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports import AgentStore, Clock, SessionStore, UserStore
 from multiturn.engine.templates import STANDARD_TEMPLATE, Templates, find_template, has_marks
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.toolsets import NO_TOOLS, Toolset, Toolsets, tell_missing
 from multiturn.engine.window.question import StoreChoice
 from multiturn.engine.window.shown import read_speaker, read_text
 from multiturn.errors import InvalidRequest
 from multiturn.model.agent import Agent, User
+from multiturn.model.citation import Grounding
 from multiturn.model.content import Content, Message
 from multiturn.model.knowledge import Owner
 from multiturn.model.policy import ContextPolicy, RecallOptions, join_policies
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.retrieved import Snippet
 from multiturn.model.run import AgentVersion
 from multiturn.model.session import NO_SETTINGS, Session, SessionKey
 from multiturn.model.turn import TurnOrder
 
 NOTHING_SET = ContextPolicy()
+NO_GROUNDING = Grounding()
 
 
 class Speaker(Struct, frozen=True, kw_only=True):
     """Who answers: the ``agent`` if the session has one, the ``instructions`` as JSON, the ``fields`` of the model's
     request, the policy of the context, and whose documents are searched. ``documents`` are those that a template has
-    put into the instructions, ``stores`` the knowledge stores that the answer is to rest on.
+    put into the instructions, ``stores`` the knowledge stores that the answer is to rest on, ``toolset`` the tools
+    of ours that it has, ``reasoning`` how much it is to think.
     """
 
     instructions: str | None
@@ -43,6 +48,8 @@ class Speaker(Struct, frozen=True, kw_only=True):
     documents: tuple[Snippet, ...] = ()
     agent: Agent | None = None
     stores: StoreChoice | None = None
+    toolset: Toolset = NO_TOOLS
+    reasoning: ReasoningOptions | None = None
 
     @property
     def version(self) -> AgentVersion | None:
@@ -71,6 +78,13 @@ class Defaults(Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
+class Finders(NamedTuple):
+    """Who finds what a turn needs besides its history: documents, and tools."""
+
+    knowledge: Knowledge
+    toolsets: Toolsets
+
+
 class Cast(NamedTuple):
     """Who takes part in a turn."""
 
@@ -82,14 +96,15 @@ class Speakers:
     """Finds who answers."""
 
     def __init__(
-        self, stores: SpeakerStores, tenants: Tenants, templates: Templates, knowledge: Knowledge, defaults: Defaults
+        self, stores: SpeakerStores, tenants: Tenants, templates: Templates, finders: Finders, defaults: Defaults
     ) -> None:
         self.agents = stores.agents
         self.users = stores.users
         self.sessions = stores.sessions
         self.tenants = tenants
         self.templates = templates
-        self.knowledge = knowledge
+        self.knowledge = finders.knowledge
+        self.toolsets = finders.toolsets
         self.clock = defaults.clock
         self.policy = defaults.policy
         self.default_model = defaults.model
@@ -100,11 +115,18 @@ class Speakers:
         Raises InvalidRequest for an agent that does not take part, and for a template that cannot be rendered.
         """
         speaker = await self._find(session, order)
-        stores = choose_stores(session, order)
-        told = [*([INSTRUCTIONS] if stores else []), *([order.turn_instructions] if order.turn_instructions else [])]
-        if not told:
+        stores = choose_stores(session, order, speaker.agent)
+        tools = speaker.agent.body.tools if speaker.agent else ()
+        if stores is None and not tools and order.turn_instructions is None:
             return speaker
-        return replace(speaker, instructions=add_instructions(speaker.instructions, told), stores=stores)
+        toolset, fields = await self.toolsets.find(
+            session.tenant_id, tools, speaker.fields, has_stores=bool(stores and stores.store_ids)
+        )
+        told = [INSTRUCTIONS if stores.is_cited else UNCITED] if stores else []
+        told += [order.turn_instructions] if order.turn_instructions else []
+        told += [tell_missing(toolset.missing)] if toolset.missing else []
+        instructions = add_instructions(speaker.instructions, told) if told else speaker.instructions
+        return replace(speaker, instructions=instructions, fields=fields, stores=stores, toolset=toolset)
 
     async def _find(self, session: Session, order: TurnOrder) -> Speaker:
         """Who answers, whatever the answer is to rest on."""
@@ -113,7 +135,13 @@ class Speakers:
         session_owner = Owner("session", session.id)
         if session.settings is NO_SETTINGS and order.agent_id is None:
             policy = self._join(order.policy, outer)
-            return Speaker(instructions=instructions, fields=order.fields, policy=policy, owners=(session_owner,))
+            return Speaker(
+                instructions=instructions,
+                fields=order.fields,
+                policy=policy,
+                owners=(session_owner,),
+                reasoning=order.reasoning,
+            )
         settings = session.settings
         agent = await self._find_agent(session, order)
         users = await self._find_users(session)
@@ -135,6 +163,7 @@ class Speakers:
             owners=tuple(owners),
             documents=documents,
             agent=agent,
+            reasoning=order.reasoning or (agent.body.reasoning if agent else None),
         )
 
     async def render_input(self, session: Session, order: TurnOrder) -> TurnOrder:
@@ -230,15 +259,21 @@ def is_template(content: Content) -> bool:
     return any(isinstance(text := part.get("text"), str) and has_marks(text) for part in parts)
 
 
-def choose_stores(session: Session, order: TurnOrder) -> StoreChoice | None:
-    """The knowledge stores that the answer rests on: that of the order, and those of the session."""
-    settings, grounding = session.settings, order.grounding
-    if grounding is None and not settings.store_ids:
+def choose_stores(session: Session, order: TurnOrder, agent: Agent | None = None) -> StoreChoice | None:
+    """The knowledge stores that the answer rests on: those of the order, of the session, and of its agent."""
+    settings, grounding = session.settings, order.grounding or NO_GROUNDING
+    named = grounding.store_ids
+    if not grounding.replaces:
+        named = (*named, *settings.store_ids, *(agent.body.store_ids if agent else ()))
+    if not named and grounding.given is None:
         return None
-    named = grounding.store_ids if grounding else ()
-    selections = (*settings.selections, *(grounding.selections if grounding else ()))
     return StoreChoice(
-        store_ids=tuple(dict.fromkeys((*named, *settings.store_ids))), selections=tuple(dict.fromkeys(selections))
+        store_ids=() if grounding.given is not None else tuple(dict.fromkeys(named)),
+        selections=tuple(dict.fromkeys((*settings.selections, *grounding.selections))),
+        queries=grounding.queries,
+        given=grounding.given,
+        tokens_max=grounding.tokens_max,
+        is_cited=grounding.is_cited,
     )
 
 

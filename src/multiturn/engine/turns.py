@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from uuid import UUID
 
 from msgspec import Struct
@@ -14,13 +15,16 @@ from msgspec.structs import replace
 from multiturn.engine.contexts import Assembled
 from multiturn.engine.execution import Execution, Parts
 from multiturn.engine.runs import LiveRun
+from multiturn.engine.suspension import Resumption, read_suspended
 from multiturn.errors import MultiturnError, RateLimited, RunCancelled, Unavailable
 from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.ids import new_id
 from multiturn.model.run import Run
 from multiturn.model.session import Concurrency, OnDisconnect, Session, SessionKey
-from multiturn.model.turn import Begun, RunOrder, TurnOrder
+from multiturn.model.turn import Begun, RunOrder, TakenUp, TurnOrder
 
+# What brings an execution to its end.
+Work = Callable[[Execution], Awaitable[None]]
 # A waiting turn is told when the session is free; it looks by itself as well, should the notice be lost.
 LOOK_S = 1.0
 
@@ -73,13 +77,28 @@ class Turns:
         if begun.state == "joined":
             return Turn(begun.session, begun.run)
         self.parts.metrics.commit.observe(time.perf_counter() - began)
-        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
-        self.parts.runs.live[begun.run.id] = live
         if begun.state == "queued":
             self.started[begun.run.id] = asyncio.Event()
-        self.parts.metrics.live.inc()
-        live.task = self.parts.spawn(self._execute(live, begun, order))
+        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
+        self._spawn(live, order, partial(self._begin, live, begun, order))
         return Turn(begun.session, begun.run, live)
+
+    def take_up(self, taken: TakenUp, *, is_cancelled: bool = False) -> LiveRun:
+        """Let a run go on that waited and whose session this server holds now; or end it as cancelled."""
+        assert taken.begun
+        suspended = read_suspended(taken.state)
+        order, begun = suspended.order, taken.begun
+        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect, told=suspended.told)
+        live.was_cancelled = is_cancelled
+        words = {decision.call_id: decision for decision in taken.decisions}
+        self._spawn(live, order, partial(self._go_on, begun, Resumption(suspended=suspended, decisions=words)))
+        return live
+
+    def _spawn(self, live: LiveRun, order: TurnOrder, work: Work) -> None:
+        """Have a turn executed by a task of its own."""
+        self.parts.runs.live[live.run.id] = live
+        self.parts.metrics.live.inc()
+        live.task = self.parts.spawn(self._execute(live, order, work))
 
     async def _choose_model(self, key: SessionKey, order: TurnOrder) -> TurnOrder:
         """The order with a model: that of the session, its agent or the server, where the request names none."""
@@ -110,14 +129,24 @@ class Turns:
         if started := self.started.get(run_id):
             started.set()
 
-    async def _execute(self, live: LiveRun, begun: Begun, order: TurnOrder) -> None:
-        """Bring a turn to its end, whatever happens on the way; exactly one ending is stored."""
+    async def _begin(self, live: LiveRun, begun: Begun, order: TurnOrder, turn: Execution) -> None:
+        held = begun if begun.lease else await self._wait(live, begun, order)
+        live.run = held.run
+        await turn.run(held)
+
+    async def _go_on(self, begun: Begun, resumption: Resumption, turn: Execution) -> None:
+        if turn.live.was_cancelled:
+            turn.restore(begun, resumption.suspended)
+            await turn.stop()
+            return
+        await turn.resume(begun, resumption)
+
+    async def _execute(self, live: LiveRun, order: TurnOrder, work: Work) -> None:
+        """Bring a turn to its end, whatever happens on the way: exactly one ending is stored, unless it waits."""
         turn = Execution(self.parts, live, order)
         try:
             async with asyncio.timeout(self.limits.turn_s):
-                held = begun if begun.lease else await self._wait(live, begun, order)
-                live.run = held.run
-                await turn.run(held)
+                await work(turn)
         except TimeoutError:
             await turn.fail(Unavailable(f"The turn took longer than {self.limits.turn_s:g} s.", code="turn_timeout"))
         except asyncio.CancelledError:

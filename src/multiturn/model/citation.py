@@ -8,6 +8,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from multiturn.model.asset import AssetKind
+from multiturn.model.policy import SearchMode
+from multiturn.model.retrieved import Snippet
 from multiturn.model.segment import Modality, Place
 
 
@@ -49,8 +51,35 @@ class Selection(Struct, frozen=True, kw_only=True):
     id: UUID
 
 
-class Grounding(Struct, frozen=True, kw_only=True):
-    """That a turn's answer is to rest on knowledge stores and cite them, on ``selections`` of them above all."""
+class StoreQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one store is searched for a turn: its best ``limit`` chunks, within ``tokens_max`` tokens.
 
-    store_ids: tuple[UUID, ...]
+    ``similarity_min`` is the least cosine similarity, ``metadata`` keeps items whose metadata contain it, ``asset_ids``
+    those of these assets (all when empty); ``reranks`` has the best looked at again, where there is a reranker.
+    """
+
+    store_id: UUID
+    limit: int = 5
+    mode: SearchMode = "hybrid"
+    similarity_min: float | None = None
+    metadata: dict[str, Any] = {}
+    asset_ids: tuple[UUID, ...] = ()
+    tokens_max: int | None = None
+    reranks: bool = True
+
+
+class Grounding(Struct, frozen=True, kw_only=True):
+    """That a turn's answer is to rest on knowledge stores and cite them, on ``selections`` of them above all.
+
+    ``queries`` say how some of the stores are to be searched; with ``given`` nothing is searched: these are the
+    sources. ``tokens_max`` is what all sources may take. ``replaces``: the stores of the session and of its agent do
+    not count in this turn. Where it is not ``is_cited``, the answer names no sources.
+    """
+
+    store_ids: tuple[UUID, ...] = ()
     selections: tuple[Selection, ...] = ()
+    queries: tuple[StoreQuery, ...] = ()
+    given: tuple[Snippet, ...] | None = None
+    tokens_max: int | None = None
+    replaces: bool = False
+    is_cited: bool = True

@@ -53,8 +53,9 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     search, ``mmr_strength`` from 0 (by score alone) to below 1 (variety above all). ``metadata`` keeps documents
     whose metadata contain it. ``with_vectors`` brings the vectors of what was found.
 
-    ``earlier`` is what was said before the text, oldest first: the newest weighs most. ``modalities``, ``kinds`` and
-    ``item_ids`` keep chunks of these only (all when empty), ``matching`` those of documents whose metadata match;
+    ``earlier`` is what was said before the text, oldest first: the newest weighs most. ``modalities``, ``kinds``,
+    ``item_ids`` and ``asset_ids`` keep chunks of these only (all when empty), ``matching`` those of documents whose
+    metadata match;
     ``reranks`` has the best looked at again by the reranker, where there is one.
     """
 
@@ -71,6 +72,7 @@ class SearchOrder(Struct, frozen=True, kw_only=True):
     modalities: frozenset[Modality] = frozenset()
     kinds: frozenset[AssetKind] = frozenset()
     item_ids: frozenset[UUID] = frozenset()
+    asset_ids: frozenset[UUID] = frozenset()
     matching: Filter | None = None
     reranks: bool = True
 

@@ -20,12 +20,13 @@ class Snippet(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of text that was found, with its place and its scores.
 
     Of a session's past: the item ``seq``, who said it and when. Of a document: the knowledge item, its title, its
-    owner and the number of the chunk; of an item of a store as a whole, what it is about. ``start`` and ``end`` are
-    characters of the text it was cut from. ``score`` is the fused score, ``lexical`` BM25, ``similarity`` the cosine
-    and ``reranked`` the reranker's, where each was computed. ``number`` is what an answer cites it by.
+    owner and the number of the chunk; of an item of a store as a whole, what it is about; of what was given with the
+    request, at most its title. ``start`` and ``end`` are characters of the text it was cut from. ``score`` is the fused
+    score, ``lexical`` BM25, ``similarity`` the cosine and ``reranked`` the reranker's, where each was computed.
+    ``number`` is what an answer cites it by.
     """
 
-    source: Literal["session", "document", "item"]
+    source: Literal["session", "document", "item", "given"]
     text: str
     start: int = 0
     end: int = 0

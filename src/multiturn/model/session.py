@@ -74,7 +74,8 @@ class Session(Struct, frozen=True, kw_only=True):
 
     ``instructions`` are the leading system and developer messages, as JSON, that stand first in every context.
     ``idle_expiry_s`` is the time without use after which everything in it is deleted; None keeps it. ``shown`` is what
-    the model is shown besides the items from ``cut`` on; ``cleared`` is the last ``seq`` that was cleared away.
+    the model is shown besides the items from ``cut`` on; ``cleared`` is the last ``seq`` that was cleared away,
+    ``waiting_run_id`` the run that waits for a person's word: until then there is no other turn.
     """
 
     id: UUID
@@ -93,6 +94,12 @@ class Session(Struct, frozen=True, kw_only=True):
     settings: SessionSettings = NO_SETTINGS
     shown: WindowState = WindowState()
     cleared: int = 0
+    waiting_run_id: UUID | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no turn is at work in it, and none waits for a person's word."""
+        return self.run_id is None and self.waiting_run_id is None
 
     @property
     def expires_at(self) -> datetime | None:

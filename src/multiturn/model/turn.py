@@ -130,7 +130,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     error: RunError | None = None
     finish_reason: str | None = None
     first_token_ms: int | None = None
-    events: EventBatch | None = None
+    events: tuple[EventBatch, ...] = ()
     shown: WindowState | None = None
     context: ContextRecord | None = None
     retrieved: RetrievedContext | None = None
@@ -153,7 +153,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     calls: tuple[ToolCall, ...]
     state: bytes
     steps: Sequence[Step] = ()
-    events: EventBatch | None = None
+    events: tuple[EventBatch, ...] = ()
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -162,3 +162,14 @@ class Decision(Struct, frozen=True, kw_only=True):
     call_id: str
     approved: bool
     reason: str | None = None
+
+
+class TakenUp(Struct, frozen=True, kw_only=True):
+    """A run that waited, behind a person's word: ``begun`` when it goes on, with its ``state``; else ``calls`` are those
+    that still wait.
+    """
+
+    calls: tuple[ToolCall, ...] = ()
+    begun: Begun | None = None
+    state: bytes = b""
+    decisions: tuple[Decision, ...] = ()

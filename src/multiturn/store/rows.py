@@ -61,7 +61,7 @@ def as_json(value: object) -> str:
 def read_session(row: Row) -> Session:
     """A row of ``sessions`` as the queries select it."""
     (tenant_id, id_, user_id, external_id, created, active, expiry, instructions, metadata, *rest) = row
-    head, path, cut, run_id, settings, shown, cleared = rest
+    head, path, cut, run_id, settings, shown, cleared, waiting_run_id = rest
     return Session(
         tenant_id=as_id(tenant_id),
         id=as_id(id_),
@@ -79,6 +79,7 @@ def read_session(row: Row) -> Session:
         settings=read_settings(settings) if settings else NO_SETTINGS,
         shown=read_shown(shown) if shown else NOTHING_ELSE,
         cleared=cleared,
+        waiting_run_id=as_id(waiting_run_id) if waiting_run_id else None,
     )
 
 
@@ -147,15 +148,19 @@ def read_run(row: Row) -> Run:
 
 def read_key(row: Row) -> ApiKey:
     """A row of ``api_keys`` as the queries select it."""
-    tenant_id, id_, user_id, is_bound, label, hint, scopes, created, revoked = row
+    tenant_id, id_, user_id, is_bound, user, label, hint, scopes, created, *times = row
+    expires, used, revoked = (as_time(time) if time is not None else None for time in times)
     return ApiKey(
         tenant_id=as_id(tenant_id),
         id=as_id(id_),
         user_id=as_id(user_id),
         is_bound=bool(is_bound),
+        user=user if is_bound else None,
         label=label,
         hint=hint,
         scopes=tuple(scopes.split()),
         created_at=as_time(created),
-        revoked_at=as_time(revoked) if revoked is not None else None,
+        expires_at=expires,
+        used_at=used,
+        revoked_at=revoked,
     )

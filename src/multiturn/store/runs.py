@@ -15,7 +15,7 @@ from multiturn.model.session import Session
 from multiturn.model.step import Step
 from multiturn.model.turn import Lease
 from multiturn.store.database import Database, Transaction
-from multiturn.store.rows import as_ms, read_run, read_session, read_step
+from multiturn.store.rows import as_json, as_ms, read_run, read_session, read_step
 
 TICKET_MAX = 2**62
 EVENT_BATCHES_MAX = 200
@@ -111,3 +111,9 @@ async def insert_events(tx: Transaction, batches: Sequence[tuple[UUID, UUID, Eve
         for tenant_id, run_id, batch in batches
     ]
     await tx.execute_many("save_events", rows)
+
+
+async def insert_steps(tx: Transaction, lease: Lease, steps: Sequence[Step]) -> None:
+    """Store the steps of a run."""
+    who = {"tenant_id": lease.tenant_id, "run_id": lease.run_id, "session_id": lease.session_id}
+    await tx.execute_many("save_step", [{**who, "number": step.number, "body": as_json(step)} for step in steps])

@@ -22,7 +22,7 @@ from multiturn.store.forks import branch_off, share
 from multiturn.store.listings import LAST_ID, TIME_MAX, find_sessions
 from multiturn.store.rows import as_id, as_json, as_ms, read_item, read_session, whole_path, write_item
 
-COLUMNS = 16
+COLUMNS = 17
 USER_COLUMN = 2
 
 
@@ -264,9 +264,9 @@ def write_times(span: Span) -> dict[str, int]:
 
 
 def has_expired(session: Session, now: datetime) -> bool:
-    """Whether its idle time is over; a session with a turn at work has not expired."""
+    """Whether its idle time is over; one with a turn at work, or that waits, has not expired."""
     expires_at = session.expires_at
-    return expires_at is not None and expires_at <= now and session.run_id is None
+    return expires_at is not None and expires_at <= now and session.is_free
 
 
 async def remove_session(tx: Transaction, tenant_id: UUID, session_id: UUID) -> bool:

@@ -17,8 +17,9 @@ from multiturn.model.session import Session
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 from multiturn.store.database import Database, Row, Transaction
 from multiturn.store.rows import NANO, as_id, as_json, as_ms, as_time, read_metadata, whole_path, write_item
-from multiturn.store.runs import find_stored_turn, insert_events
+from multiturn.store.runs import find_stored_turn, insert_events, insert_steps
 from multiturn.store.sessions import LockedSession, has_expired, lock_session, remove_session
+from multiturn.store.usage import count_turn, write_ending
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 # DESIGN 8.8: how long after a client went away the same request joins its run, and how far back a client's retry may
@@ -125,6 +126,13 @@ class SqlTurnStore:
         expiry_s, now = order.turn.idle_expiry_s, as_ms(order.now)
         used: dict[str, Any] = {"tenant_id": session.tenant_id, "id": session.id, "now": now, "idle_expiry_s": expiry_s}
         used["sweep_at"] = None if expiry_s is None else now + expiry_s * 1000
+        if session.waiting_run_id:
+            raise Conflict(
+                f"The run {session.waiting_run_id} of this session waits for a person to approve a call. Approve, deny "
+                "or cancel it first.",
+                code="run_waiting",
+                param="session_id",
+            )
         if session.run_id is None:
             await tx.execute("take_session", {**used, "run_id": order.run_id, "server_id": order.server_id})
             return await self._started(tx, session, order, ticket=ticket, fencing=locked.fencing + 1)
@@ -211,6 +219,7 @@ class SqlTurnStore:
         who = {"tenant_id": tenant_id, "id": lease.session_id}
         async with self.database.transaction() as tx:
             held = {**who, "run_id": lease.run_id, "fencing": lease.fencing, "now": as_ms(ending.ended_at)}
+            held |= write_ending(ending)
             if ending.items or ending.path is not None:
                 row = await tx.fetch_one("advance_session", {**held, **moved(ending)})
             else:
@@ -226,6 +235,7 @@ class SqlTurnStore:
                 taken = {"tenant_id": tenant_id, "session_id": lease.session_id, "body": as_json(ending.summary)}
                 await tx.execute("take_pending_summary", taken)
             await self._close(tx, tenant_id, lease.run_id, ending)
+            await insert_steps(tx, lease, ending.steps)
             if ending.retrieved:
                 await tx.execute("save_retrieved", found(lease, ending, ending.retrieved))
             if row[0]:
@@ -253,7 +263,7 @@ class SqlTurnStore:
             return True
 
     async def _close(self, tx: Transaction, tenant_id: UUID, run_id: UUID, ending: Ending) -> None:
-        """Write the run's outcome and its last events."""
+        """Write the run's outcome, its last events and what it used."""
         taken, given = ending.input_items, ending.output_items
         await tx.execute(
             "end_run",
@@ -281,7 +291,9 @@ class SqlTurnStore:
             },
         )
         if ending.events:
-            await insert_events(tx, [(tenant_id, run_id, ending.events)], ending.ended_at)
+            batches = [(tenant_id, run_id, batch) for batch in ending.events]
+            await insert_events(tx, batches, ending.ended_at)
+        await count_turn(tx, tenant_id, run_id, ending)
 
     async def _hand_over(self, tx: Transaction, tenant_id: UUID, session_id: UUID, now: datetime) -> None:
         """Give the session to the first of its queue whose server lives; runs of dead servers fail on the way."""

@@ -1,4 +1,4 @@
-"""The rounds of a server: heartbeat, recovery, checkpoints of streams, the sweeper, and vectors."""
+"""The rounds of a server: heartbeat, recovery, checkpoints of streams, the sweeper, and chores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEAT_S = 2.5
 # DESIGN section 2: when the process is killed, what was streamed is lost for at most one second.
 CHECKPOINT_S = 0.5
 # How long a long document, or what was said, waits until its vectors are begun.
-EMBED_S = 2.0
+CHORES_S = 2.0
 # Between two small batches the sweeper lets turns pass.
 BREATH_S = 0.01
 
@@ -27,14 +27,14 @@ class Rounds:
         recovery: Recovery,
         retention: Retention,
         runs: Runs,
-        embeds: Sequence[Callable[[], Awaitable[int]]],
+        chores: Sequence[Callable[[], Awaitable[int]]],
         *,
         sweep_every_s: float,
     ) -> None:
         self.recovery = recovery
         self.retention = retention
         self.runs = runs
-        self.embeds = embeds
+        self.chores = chores
         self.sweep_every_s = sweep_every_s
         self.crew = Crew()
         self.beat_at = float("-inf")
@@ -55,7 +55,7 @@ class Rounds:
         self.crew.spawn(repeat(self._recover, every_s=BEAT_S))
         self.crew.spawn(repeat(self.runs.checkpoint, every_s=CHECKPOINT_S))
         self.crew.spawn(repeat(self._sweep, every_s=self.sweep_every_s))
-        self.crew.spawn(repeat(self._embed, every_s=EMBED_S))
+        self.crew.spawn(repeat(self._do_chores, every_s=CHORES_S))
 
     async def _beat(self) -> None:
         await self.recovery.beat()
@@ -69,10 +69,12 @@ class Rounds:
         if await until_nothing(self.retention.sweep):
             await self.retention.vacuum()
 
-    async def _embed(self) -> None:
-        """Make vectors for what was stored without, or with those of another model: of documents, of the past."""
-        for embed in self.embeds:
-            await until_nothing(embed)
+    async def _do_chores(self) -> None:
+        """Do what is due: vectors for what was stored without, or with those of another model; runs that have waited
+        for a person's word for too long.
+        """
+        for chore in self.chores:
+            await until_nothing(chore)
 
     async def end(self) -> None:
         """End the rounds."""

@@ -35,6 +35,7 @@ SEARCH = "search_knowledge_store"
 STATUSES: Mapping[RunStatus, ItemStatus] = {
     "queued": "in_progress",
     "in_progress": "in_progress",
+    "waiting": "in_progress",
     "completed": "completed",
     "incomplete": "incomplete",
     "cancelled": "incomplete",

@@ -34,10 +34,10 @@ from multiturn.api.jockey.render_response import (
 )
 from multiturn.api.jockey.response_wire import JockeyOutputBody
 from multiturn.api.jockey.store_routes import find_assets
-from multiturn.api.jockey.stream import ResponseWriter, with_silences
+from multiturn.api.jockey.stream import ResponseWriter
 from multiturn.api.limits import read_body
 from multiturn.api.services import Services
-from multiturn.api.sse import EventStream, watch_client
+from multiturn.api.sse import EventStream, watch_client, with_silences
 from multiturn.api.turns import Telling, echo, note_turn, require_answer, tell_break, tell_turn
 from multiturn.engine.turns import Turn
 from multiturn.errors import MultiturnError, Unavailable
@@ -71,7 +71,7 @@ class ResponseRoutes:
     async def respond(self, request: Request) -> ASGIApp:
         """Take a turn."""
         services = self.services
-        caller = await authenticate(services, request.headers)
+        caller = await authenticate(services, request)
         question = parse_question(await read_body(request, bytes_max=services.body_bytes_max), request.headers)
         asking = Asking(services, caller)
         store_id = await asking.find_store(question)
@@ -102,7 +102,7 @@ class ResponseRoutes:
     async def get_response(self, request: Request) -> Response:
         """A response that was given, is being given, or failed."""
         services = self.services
-        caller = await authenticate(services, request.headers)
+        caller = await authenticate(services, request)
         include = read_words(request.query_params, "include", STEPS)
         run = await services.sessions.get_run(caller, find_id(request.path_params["response_id"]))
         key = SessionKey(tenant_id=run.tenant_id, user_id=caller.user_id, id=run.session_id, is_bound=caller.is_bound)
@@ -224,7 +224,7 @@ class Answering:
     def find_steps(self) -> tuple[Sequence[Content], RetrievedContext | None]:
         """The steps of a run so far, and what was looked up before them."""
         live = self.turn.live
-        return (live.steps, live.retrieved) if live else ((), self.retrieved)
+        return (live.items, live.retrieved) if live else ((), self.retrieved)
 
     async def find_shown(self, ended: Ended) -> Shown:
         """What the citations of an answer are told with."""

@@ -33,10 +33,12 @@ QUOTE_CHARACTERS_MAX = 600
 class Citer:
     """Checks the text of one answer against the sources that the model was shown.
 
-    What it gives back, joined, is the answer's text: ``citations`` name the characters of their markers in it.
+    What it gives back, joined, is the answer's text: ``citations`` name the characters of their markers in it. Where it
+    does not cite, there are none, and markers are taken out.
     """
 
-    def __init__(self, sources: Sequence[Snippet], reader: SourceReader) -> None:
+    def __init__(self, sources: Sequence[Snippet], reader: SourceReader, *, cites: bool = True) -> None:
+        self.cites = cites
         self.aligner = Aligner(reader)
         self.sources: list[Snippet] = []
         self.by_number: dict[int, int] = {}
@@ -48,12 +50,18 @@ class Citer:
 
     def add(self, sources: Sequence[Snippet]) -> None:
         """Add sources that the model is shown from now on."""
-        new = [source for source in sources if source.number is not None and source.number not in self.by_number]
+        known = sources if self.cites else ()
+        new = [source for source in known if source.number is not None and source.number not in self.by_number]
         for source in new:
             assert source.number is not None
             self.by_number[source.number] = len(self.sources)
             self.sources.append(source)
         self.aligner.add(new)
+
+    def go_on(self, citations: Sequence[Citation], length: int) -> None:
+        """Take up an answer of which so many characters were told, with these citations."""
+        self.citations = list(citations)
+        self.length = self.paused_at = length
 
     def feed(self, text: str) -> str:
         """Take a piece of the answer; what may be told of it now."""

@@ -21,7 +21,7 @@ SELECT context FROM runs WHERE tenant_id = :tenant_id AND id = :id;
 SELECT runs.tenant_id, runs.id, session_id, ticket, status, model, runs.created_at, started_at, ended_at, input_first, input_last,
     output_first, output_last, input, output, runs.settings, labels, usage, error, finish_reason, first_token_ms, agent_id,
     agent_version, reasoning, cost, sessions.tenant_id, sessions.id, user_id, external_id, sessions.created_at, active_at, idle_expiry_s, instructions, metadata,
-    head, path, cut, run_id, sessions.settings, shown, cleared, fencing
+    head, path, cut, run_id, sessions.settings, shown, cleared, waiting_run_id, fencing
 FROM runs LEFT JOIN sessions ON sessions.tenant_id = runs.tenant_id AND sessions.id = session_id
 WHERE runs.tenant_id = :tenant_id AND runs.id = :id;
 
@@ -67,14 +67,14 @@ UPDATE runs SET status = 'in_progress' WHERE tenant_id = :tenant_id AND id = :id
 -- question is in the history, and is not asked again by a client that did not hear of it.
 SELECT id FROM runs
 WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket > :after_ticket AND digest = :digest AND created_at > :since
-    AND status IN ('queued', 'in_progress', 'completed', 'incomplete', 'cancelled')
+    AND status IN ('queued', 'in_progress', 'waiting', 'completed', 'incomplete', 'cancelled')
 ORDER BY ticket DESC LIMIT 1;
 
 -- name: find_vanished_run
 -- The run whose client went away, if it was asked with the same body and may still answer it.
 SELECT id FROM runs
 WHERE tenant_id = :tenant_id AND id = :id AND digest = :digest
-    AND (status IN ('queued', 'in_progress') OR (status IN ('completed', 'incomplete') AND vanished_at > :since));
+    AND (status IN ('queued', 'in_progress', 'waiting') OR (status IN ('completed', 'incomplete') AND vanished_at > :since));
 
 -- name: mark_run_vanished
 -- Its client went away.

@@ -1,25 +1,25 @@
 -- name: find_session_by_id
 -- Our own id; within the tenant, whoever's it is.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    settings, shown, cleared
+    settings, shown, cleared, waiting_run_id
 FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: find_session_by_external_id
 -- The id that a client chose: two users may choose the same.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    settings, shown, cleared
+    settings, shown, cleared, waiting_run_id
 FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND external_id = :external_id;
 
 -- name: lock_session_by_id
 -- The session and its lease, which nobody changes until this transaction ends.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    settings, shown, cleared, fencing, tickets, waiting, vanished_run_id
+    settings, shown, cleared, waiting_run_id, fencing, tickets, waiting, vanished_run_id
 FROM sessions WHERE tenant_id = :tenant_id AND id = :id /*postgres: FOR UPDATE */;
 
 -- name: lock_session_by_external_id
 -- The same, by the id that the client chose.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    settings, shown, cleared, fencing, tickets, waiting, vanished_run_id
+    settings, shown, cleared, waiting_run_id, fencing, tickets, waiting, vanished_run_id
 FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND external_id = :external_id /*postgres: FOR UPDATE */;
 
 -- name: make_session
@@ -50,13 +50,19 @@ UPDATE sessions SET waiting = waiting - 1 WHERE tenant_id = :tenant_id AND id = 
 -- The turn is over. Only the holder of the lease, and only where the history is still where it began, may move the head.
 UPDATE sessions SET head = :head, active_at = :now, cut = coalesce(:cut, cut), instructions = coalesce(:instructions, instructions),
     shown = coalesce(:shown, shown),
-    path = CASE WHEN :has_path = 1 THEN :path ELSE path END, run_id = NULL, server_id = NULL
+    path = CASE WHEN :has_path = 1 THEN :path ELSE path END, run_id = NULL, server_id = NULL,
+    used_turns = used_turns + :turns, used_input = used_input + :input_tokens, used_cached = used_cached + :cached_tokens,
+    used_cache_write = used_cache_write + :cache_write_tokens, used_output = used_output + :output_tokens,
+    used_reasoning = used_reasoning + :reasoning_tokens, used_cost = used_cost + :cost, used_unpriced = used_unpriced + :unpriced
 WHERE tenant_id = :tenant_id AND id = :id AND run_id = :run_id AND fencing = :fencing AND head = :after
 RETURNING waiting;
 
 -- name: release_session
 -- A turn that leaves nothing in the history gives the session back.
-UPDATE sessions SET active_at = :now, run_id = NULL, server_id = NULL
+UPDATE sessions SET active_at = :now, run_id = NULL, server_id = NULL,
+    used_turns = used_turns + :turns, used_input = used_input + :input_tokens, used_cached = used_cached + :cached_tokens,
+    used_cache_write = used_cache_write + :cache_write_tokens, used_output = used_output + :output_tokens,
+    used_reasoning = used_reasoning + :reasoning_tokens, used_cost = used_cost + :cost, used_unpriced = used_unpriced + :unpriced
 WHERE tenant_id = :tenant_id AND id = :id AND run_id = :run_id AND fencing = :fencing
 RETURNING waiting;
 
@@ -77,19 +83,21 @@ UPDATE sessions SET vanished_run_id = :run_id WHERE tenant_id = :tenant_id AND i
 -- name: list_sessions
 -- Newest first: a UUIDv7 sorts by the time it was made.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    settings, shown, cleared
+    settings, shown, cleared, waiting_run_id
 FROM sessions
 WHERE tenant_id = :tenant_id AND id < :before
-    AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
+    AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL
+        OR waiting_run_id IS NOT NULL)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_user_sessions
 -- The same of one user.
 SELECT tenant_id, id, user_id, external_id, created_at, active_at, idle_expiry_s, instructions, metadata, head, path, cut, run_id,
-    settings, shown, cleared
+    settings, shown, cleared, waiting_run_id
 FROM sessions
 WHERE tenant_id = :tenant_id AND user_id = :user_id AND id < :before
-    AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL)
+    AND (active_at + coalesce(idle_expiry_s, 0) * 1000 > :now OR idle_expiry_s IS NULL OR run_id IS NOT NULL
+        OR waiting_run_id IS NOT NULL)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: remove_session
@@ -98,7 +106,7 @@ DELETE FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: list_due_sessions
 -- across tenants: the sweeper looks at whatever is due. One that a turn is using at this moment is left for the next look.
-SELECT tenant_id, id, active_at, idle_expiry_s, run_id FROM sessions WHERE sweep_at <= :now ORDER BY sweep_at LIMIT :limit
+SELECT tenant_id, id, active_at, idle_expiry_s, coalesce(run_id, waiting_run_id) FROM sessions WHERE sweep_at <= :now ORDER BY sweep_at LIMIT :limit
 /*postgres: FOR UPDATE SKIP LOCKED */;
 
 -- name: move_sweep
@@ -127,7 +135,7 @@ WHERE tenant_id = :tenant_id AND id = :id;
 -- name: clear_session
 -- Its history is empty; what it was is erased in batches. The path is said to be empty unless there never was anything.
 UPDATE sessions SET path = CASE WHEN head = 0 THEN NULL ELSE '[]' END, cut = head + 1, shown = NULL, cleared = head,
-    settings = :settings, vanished_run_id = NULL, active_at = :now
+    settings = :settings, vanished_run_id = NULL, waiting_run_id = NULL, active_at = :now
 WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: drop_pending_summary
