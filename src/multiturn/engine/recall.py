@@ -84,8 +84,8 @@ class Recall:
         Documents and the past are searched at the same time: a turn waits for a slow embedder once, a second at most.
         """
         began = time.perf_counter()
-        query = read_query(question)
-        if not query:
+        query, stores = read_query(question), question.plan.stores
+        if not query and (stores is None or stores.given is None):
             return None
         finds_past = has_past(question)
         found, hits, chosen = await asyncio.gather(

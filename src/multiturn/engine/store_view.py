@@ -45,18 +45,20 @@ class Limits(Struct, frozen=True, kw_only=True):
     metadata: dict[str, object] = {}
     matching: Filter | None = None
     item_ids: frozenset[UUID] = frozenset()
+    asset_ids: frozenset[UUID] = frozenset()
     kinds: frozenset[AssetKind] = frozenset()
     modalities: frozenset[Modality] = frozenset()
 
     @property
     def limits_documents(self) -> bool:
         """Whether some documents are left out."""
-        return bool(self.metadata or self.matching or self.item_ids or self.kinds)
+        return bool(self.metadata or self.matching or self.item_ids or self.asset_ids or self.kinds)
 
     def allows(self, item: KnowledgeItem) -> bool:
         """Whether a document is searched."""
         return (
             (not self.item_ids or item.id in self.item_ids)
+            and (not self.asset_ids or item.asset_id in self.asset_ids)
             and (not self.kinds or item.kind in self.kinds)
             and (not self.metadata or contains(item.metadata, self.metadata))
             and (self.matching is None or matches(item.metadata, self.matching))
@@ -69,6 +71,7 @@ def limits_of(order: SearchOrder) -> Limits:
         metadata=order.metadata,
         matching=order.matching,
         item_ids=order.item_ids,
+        asset_ids=order.asset_ids,
         kinds=order.kinds,
         modalities=order.modalities,
     )

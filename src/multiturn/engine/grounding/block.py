@@ -16,6 +16,12 @@ INSTRUCTIONS = (
     "write the number of its source in square brackets. Use no other numbers and no other knowledge. When the sources "
     "do not hold the answer, say that it was not found."
 )
+# The same where the answer is not to name its sources.
+UNCITED = (
+    "You answer from a knowledge store. What it holds on a question stands between <recalled> and </recalled> in front "
+    "of the question. Answer in words, in whole sentences, and name no numbers of sources. Use no other knowledge. "
+    "When the sources do not hold the answer, say that it was not found."
+)
 SOURCES = "[Sources]\n"
 NOTHING = "[Sources]\nNothing in the knowledge store matches this question.\n"
 AWAY = "[Sources]\nThe knowledge store cannot be searched at this moment.\n"

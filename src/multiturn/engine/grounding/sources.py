@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,11 +20,13 @@ from msgspec.structs import replace
 from multiturn.engine.document_search import describe_hit, is_related
 from multiturn.engine.grounding.aims import Aim, find_aim
 from multiturn.engine.grounding.block import AWAY, SOURCES, write_source, write_sources
+from multiturn.engine.grounding.queries import QUERY_CHARS_MAX, Gathered, Search, run_queries
 from multiturn.engine.ports_ingestion import StoreRegistry
 from multiturn.engine.window.question import Question, StoreChoice
 from multiturn.engine.window.tokens import count_text
 from multiturn.errors import MultiturnError
-from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, SearchOrder
+from multiturn.model.citation import StoreQuery
+from multiturn.model.knowledge import DocumentHit, Owner, SearchOrder
 from multiturn.model.metadata import contains
 from multiturn.model.retrieved import Snippet
 from multiturn.model.segment import Mark, Place
@@ -44,19 +45,14 @@ CORPUS_SHARE = 0.65
 SMALL_SHARE = 0.3
 SMALL_ITEMS = 6
 OMITTED_MAX = 10
+# Of what a request names itself, all that does not fit is told.
+NAMED_OMITTED_MAX = 500
+# A given text is cut where it does not fit; less than this of it says nothing.
+GIVEN_CHARS_MIN = 200
 EARLIER_MAX = 8
-QUERY_CHARS_MAX = 2000
 EARLIER_CHARS_MAX = 1000
 SEARCH = SearchOrder()
 NUMBERS = re.compile(r"\[(\d{1,5})\]")
-
-
-class Search(Protocol):
-    """Searches in knowledge stores."""
-
-    async def search(self, tenant_id: UUID, owners: Sequence[Owner], order: SearchOrder) -> DocumentHits:
-        """Find the best chunks of these owners' stores. Raises InvalidRequest, Unavailable."""
-        ...
 
 
 class Chosen(Struct, frozen=True):
@@ -76,7 +72,7 @@ class Room:
         self.next = max(numbered, *self.known.values(), 0) + 1
         self.taken: list[Snippet] = []
         self.omitted: list[Snippet] = []
-        self.earlier: list[int] = []
+        self.earlier: dict[int, Snippet] = {}
 
     def take(self, sources: Iterable[Snippet], *, share: float = 1.0) -> None:
         """Take what fits into a share of what is left."""
@@ -85,8 +81,7 @@ class Room:
             place = place_of(source)
             number = self.known.get(place)
             if number is not None:
-                if number < self.next and number not in self.earlier and source not in self.taken:
-                    self.earlier.append(number)
+                self.earlier.setdefault(number, source)
                 continue
             numbered = replace(source, number=self.next)
             cost = count_text(write_source(numbered))
@@ -98,13 +93,36 @@ class Room:
             self.next += 1
             self.taken.append(numbered)
 
-    def close(self, unrelated: Sequence[Snippet] = ()) -> Chosen:
-        """What was taken, and the best of what was not."""
+    def take_given(self, sources: Sequence[Snippet]) -> None:
+        """Take what somebody gave instead of a search: a text that does not fit is cut, its rest is left out."""
+        for source in sources:
+            fitting = self._measure(source) if place_of(source) not in self.known else len(source.text)
+            if fitting in (0, len(source.text)):
+                self.take([source])
+                continue
+            self.take([replace(source, text=source.text[:fitting], end=source.start + fitting)])
+            rest = replace(source, text=source.text[fitting:], start=source.start + fitting)
+            self.omitted.append(replace(rest, omitted="budget"))
+
+    def _measure(self, source: Snippet) -> int:
+        """How many characters of a source fit, up to the end of a word; 0 when it is too few."""
+        text, low, high = source.text, 0, len(source.text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            cut = replace(source, number=self.next, text=text[:middle])
+            low, high = (middle, high) if count_text(write_source(cut)) <= self.left else (low, middle - 1)
+        if low < len(text):
+            low = text.rfind(" ", 0, low) + 1 or low
+        return low if low >= min(GIVEN_CHARS_MIN, len(text)) else 0
+
+    def close(self, beside: Sequence[Snippet] = (), *, omitted_max: int = OMITTED_MAX) -> Chosen:
+        """What was taken, what was shown before and matters again, and the best of what was not taken."""
         new = {one.number for one in self.taken}
-        earlier = [number for number in self.earlier if number not in new]
-        omitted = [*self.omitted, *(replace(one, omitted="below_threshold") for one in unrelated)][:OMITTED_MAX]
-        lines = write_sources(self.taken, earlier=earlier[:EARLIER_MAX])
-        return Chosen((*self.taken, *omitted), lines)
+        earlier = {number: one for number, one in self.earlier.items() if number not in new}
+        again = [replace(one, number=number, omitted="shown_already") for number, one in earlier.items()]
+        omitted = [*self.omitted, *beside][:omitted_max]
+        lines = write_sources(self.taken, earlier=list(earlier)[:EARLIER_MAX])
+        return Chosen((*self.taken, *again[:EARLIER_MAX], *omitted), lines)
 
 
 class Sources:
@@ -123,7 +141,30 @@ class Sources:
             log.warning("a turn goes on without its knowledge store: %s", error or "the search takes too long")
             return Chosen((), AWAY)
 
+    async def retrieve(self, tenant_id: UUID, queries: Sequence[StoreQuery], text: str, *, tokens_max: int) -> Chosen:
+        """Find what stores hold on a text, outside of any turn. Raises InvalidRequest, Unavailable."""
+        found = await run_queries(self.knowledge, tenant_id, queries, text)
+        return close_named(Room((), tokens_max), found)
+
     async def _find(self, question: Question, choice: StoreChoice, query: str, tokens_max: int) -> Chosen:
+        room = Room(question.shown, tokens_max, numbered=question.numbered)
+        if choice.given is not None:
+            room.take_given(choice.given)
+            return room.close(omitted_max=NAMED_OMITTED_MAX)
+        if not choice.queries:
+            return room.close(await self._search_by_aim(question, choice, query, room))
+        said = list_said(question)
+        found = await run_queries(self.knowledge, question.session.tenant_id, choice.queries, query, earlier=said)
+        named = {one.store_id for one in choice.queries}
+        others = tuple(id_ for id_ in choice.store_ids if id_ not in named)
+        if not others:
+            return close_named(room, found)
+        room.take(found.sources)
+        beside = await self._search_by_aim(question, replace(choice, store_ids=others), query, room)
+        return room.close([*found.omitted, *beside], omitted_max=NAMED_OMITTED_MAX)
+
+    async def _search_by_aim(self, question: Question, choice: StoreChoice, query: str, room: Room) -> list[Snippet]:
+        """Take what the question aims at; what was found and has nothing to do with it."""
         tenant_id, aim = question.session.tenant_id, find_aim(query)
         selected = await self._list_selected(tenant_id, choice)
         wanted = question.plan.options.metadata
@@ -140,14 +181,13 @@ class Sources:
         missing = [id_ for id_ in dict.fromkeys([*focus, *(hit.item.id for hit in related)]) if id_ not in known]
         found = await self.registry.get_items(tenant_id, missing[:ITEMS_MAX])
         known |= {id_: item for id_, item in found.items() if contains(item.metadata, wanted)}
-        room = Room(question.shown, tokens_max, numbered=question.numbered)
         order = rank_items(known, [*focus, *(hit.item.id for hit in related)])
         order.sort(key=lambda item: bool(kinds) and item.kind not in kinds)
         if kinds and (aim.is_corpus or aim.is_moments):
             order = [item for item in order if item.kind in kinds]
         chunks = [describe_hit(hit) for hit in prefer(related, focus if aim.is_back else selected)]
         self._fill(room, aim, order, chunks, focus)
-        return room.close([describe_hit(hit) for hit in hits if not is_related(hit)])
+        return [replace(describe_hit(hit), omitted="below_threshold") for hit in hits if not is_related(hit)]
 
     def _fill(
         self, room: Room, aim: Aim, items: Sequence[StoreItem], chunks: Sequence[Snippet], focus: Sequence[UUID]
@@ -188,7 +228,7 @@ class Sources:
         order = SearchOrder(
             mode=options.mode,
             text=query[-QUERY_CHARS_MAX:],
-            earlier=tuple(one.text[-EARLIER_CHARS_MAX:] for one in question.recent if one.speaker != "assistant"),
+            earlier=list_said(question),
             limit=CHUNKS_MAX,
             alpha=options.alpha,
             metadata=options.metadata,
@@ -203,9 +243,20 @@ class Sources:
         return found
 
 
-def place_of(source: Snippet) -> tuple[UUID | None, int, int, str]:
-    """What tells whether two sources are the same."""
-    return source.item_id, source.start, source.end, source.source
+def close_named(room: Room, found: Gathered) -> Chosen:
+    """What queries found, as far as there is room."""
+    room.take(found.sources)
+    return room.close(found.omitted, omitted_max=NAMED_OMITTED_MAX)
+
+
+def list_said(question: Question) -> tuple[str, ...]:
+    """What users said before the question."""
+    return tuple(one.text[-EARLIER_CHARS_MAX:] for one in question.recent if one.speaker != "assistant")
+
+
+def place_of(source: Snippet) -> tuple[UUID | str, int, int, str]:
+    """What tells whether two sources are the same; of a text that was given, it is the text itself."""
+    return source.item_id or source.text, source.start, source.end, source.source
 
 
 def list_cited(question: Question) -> list[UUID]:

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from multiturn.engine.document_search import describe_hit
 from multiturn.engine.grounding.block import write_source
-from multiturn.engine.grounding.sources import Room, Search, describe_item, list_highlights
+from multiturn.engine.grounding.queries import Search, run_queries
+from multiturn.engine.grounding.sources import Room, describe_item, list_highlights
 from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
 from multiturn.engine.window.question import StoreChoice
 from multiturn.errors import InvalidRequest, MultiturnError
@@ -108,6 +109,7 @@ class KnowledgeTools:
         self.searched = searched
         self.tenant_id = tenant_id
         self.choice = choice
+        self.queries = {query.store_id: query for query in choice.queries}
         self.metadata = metadata or {}
         self.sources = {one.number: one for one in shown if one.number is not None}
 
@@ -137,10 +139,14 @@ class KnowledgeTools:
         return "".join(map(write_source, room.taken))
 
     async def _search(self, order: SearchKnowledge, room: Room) -> None:
-        owners = [Owner("store", store_id) for store_id in self.choice.store_ids]
-        wanted = SearchOrder(text=order.query, limit=order.limit, metadata=self.metadata)
-        found = await self.searched.knowledge.search(self.tenant_id, owners, wanted)
-        room.take(map(describe_hit, found.hits))
+        knowledge, queries = self.searched.knowledge, [replace(one, limit=order.limit) for one in self.queries.values()]
+        if queries:
+            room.take((await run_queries(knowledge, self.tenant_id, queries, order.query)).sources)
+        owners = [Owner("store", store_id) for store_id in self.choice.store_ids if store_id not in self.queries]
+        if owners or not queries:
+            wanted = SearchOrder(text=order.query, limit=order.limit, metadata=self.metadata)
+            found = await knowledge.search(self.tenant_id, owners, wanted)
+            room.take(map(describe_hit, found.hits))
 
     async def _list(self, order: ListItems, room: Room) -> None:
         which = StoreItemFilter(
@@ -148,7 +154,14 @@ class KnowledgeTools:
         )
         for store_id in self.choice.store_ids:
             page = await self.searched.registry.list_items(self.tenant_id, store_id, which)
-            room.take(describe_item(item) for item in page.data if contains(item.metadata, self.metadata))
+            room.take(describe_item(item) for item in page.data if self._is_listed(item))
+
+    def _is_listed(self, item: StoreItem) -> bool:
+        """Whether the turn may see an item of a store: as its query of that store says, where it has one."""
+        query = self.queries.get(item.store_id)
+        if query is None:
+            return contains(item.metadata, self.metadata)
+        return contains(item.metadata, query.metadata) and (not query.asset_ids or item.asset_id in query.asset_ids)
 
     async def _find_item(self, number: int) -> StoreItem | None:
         """The item of a source."""

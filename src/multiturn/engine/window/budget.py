@@ -104,6 +104,8 @@ class Budgets:
         overflow = policy.overflow or "adaptive"
         recalls = policy.recall is not False
         share, most = (SOURCES_SHARE, SOURCES_TOKENS_MAX) if stores else (RECALL_SHARE, RECALL_TOKENS_MAX)
+        if stores and stores.tokens_max:
+            most = stores.tokens_max
         recall = RecallPlan(
             tokens_max=policy.recall_tokens or min(int(tokens_max * share), most) if recalls or stores else 0,
             owners=owners if recalls else (),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from multiturn.model.citation import Selection
+from multiturn.model.citation import Selection, StoreQuery
 from multiturn.model.content import Content
 from multiturn.model.context import Said
 from multiturn.model.item import Range
@@ -18,10 +18,18 @@ from multiturn.model.session import Session
 
 
 class StoreChoice(Struct, frozen=True, kw_only=True):
-    """The knowledge stores that answers rest on, and the parts of them that the conversation is about."""
+    """The knowledge stores that answers rest on, and the parts of them that the conversation is about.
+
+    ``queries`` are how some of them are searched; with ``given`` nothing is searched: these are the sources.
+    ``tokens_max`` is what sources may take; where it is not ``is_cited``, the answer names none.
+    """
 
     store_ids: tuple[UUID, ...]
     selections: tuple[Selection, ...] = ()
+    queries: tuple[StoreQuery, ...] = ()
+    given: tuple[Snippet, ...] | None = None
+    tokens_max: int | None = None
+    is_cited: bool = True
 
 
 class RecallPlan(Struct, frozen=True, kw_only=True):
