@@ -2,8 +2,8 @@
 
 A query is ``-- name: append_item``, comment lines that say why, and the statement. What the two databases do not
 share is marked: ``/*postgres: FOR UPDATE */`` stands in PostgreSQL only (it is a comment to SQLite), and ``{now_ms}``
-is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``, ``{month}`` the first day of the
-month of the column ``day`` (both in days since 1970).
+is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``, ``{ids}`` the same of ids in 32
+digits, ``{month}`` the first day of the month of the column ``day`` (both in days since 1970).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "bytes": "BLOB",
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         "each": "json_each(:values)",
+        "ids": "SELECT unhex(value) FROM json_each(:values)",
         "month": "unixepoch(day * 86400, 'unixepoch', 'start of month') / 86400",
     },
     "postgres": {
@@ -30,7 +31,8 @@ WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "bytes": "bytea",
         "now_ms": "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         "each": "json_array_elements_text(CAST(:values AS json))",
-        "month": "(extract(epoch FROM date_trunc('month', to_timestamp(day * 86400) AT TIME ZONE 'UTC')) / 86400)::bigint",
+        "ids": "SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:values AS json))",
+        "month": "(date_trunc('month', DATE '1970-01-01' + day::int)::date - DATE '1970-01-01')::bigint",
     },
 }
 NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
