@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -16,6 +14,7 @@ from multiturn.errors import MultiturnError, Unavailable, UnreadableFile
 from multiturn.model.asset import Fetched
 from multiturn.model.filename import clean_filename, find_url_filename
 from multiturn.upstream.addresses import is_public
+from multiturn.upstream.guard import Guard, IsAllowed, PrivateAddress
 from multiturn.upstream.http import NETWORK_ERRORS
 from multiturn.upstream.playlists import MIMES, PLAYLIST_BYTES_MAX, Piece, Playlist, find_variant, read_playlist
 
@@ -24,7 +23,6 @@ REDIRECTS = (301, 302, 303, 307, 308)
 # Those after which it may go well another time: too many requests, and failures of the server itself.
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 READ_BUFFER_BYTES = 256 * 1024
-IsAllowed = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +36,12 @@ class FetchLimits:
     bytes_per_s_min: int = 1024
 
 
-class PrivateAddress(OSError):
-    """An address that is not to be connected to."""
-
-    def __init__(self) -> None:
-        # Of several addresses that all fail with one text, aiohappyeyeballs raises the first as it is.
-        super().__init__("not a public address")
-
-
 class HttpFetcher:
     """Fetches by HTTP and HTTPS. ``is_allowed`` tells of each address, as it is connected to, whether it may be."""
 
     def __init__(self, limits: FetchLimits, *, is_allowed: IsAllowed = is_public) -> None:
         self.limits = limits
-        self.is_allowed = is_allowed
+        self.guard = Guard(is_allowed)
 
     @asynccontextmanager
     async def fetch(self, url: str, *, bytes_max: int) -> AsyncGenerator[Fetched]:
@@ -142,7 +132,7 @@ class HttpFetcher:
 
     def _open_session(self) -> aiohttp.ClientSession:
         """A session for one file: it keeps nothing, takes no proxy, and asks for the file as it is."""
-        connector = aiohttp.TCPConnector(use_dns_cache=False, socket_factory=self._open_socket)
+        connector = aiohttp.TCPConnector(use_dns_cache=False, socket_factory=self.guard.open_socket)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -150,15 +140,6 @@ class HttpFetcher:
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
         )
-
-    def _open_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """A socket for an address that is connected to right now, with no other look at the name's addresses between:
-        what a name leads to when it is checked is what it leads to.
-        """
-        family, type_, proto, _, address = info
-        if not self.is_allowed(str(address[0])):
-            raise PrivateAddress
-        return socket.socket(family, type_, proto)
 
 
 def check_scheme(url: str) -> None:
