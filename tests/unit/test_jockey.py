@@ -22,7 +22,8 @@ from multiturn.api.jockey.render_assets import render_transcription
 from multiturn.api.jockey.render_response import Frame, Shown
 from multiturn.api.jockey.search import read_search, read_token, write_token
 from multiturn.api.jockey.store_wire import JockeySearchBody
-from multiturn.api.jockey.stream import ResponseWriter, with_silences, write_frame
+from multiturn.api.jockey.stream import ResponseWriter, write_frame
+from multiturn.api.sse import with_silences
 from multiturn.engine.speech import Transcript
 from multiturn.errors import InvalidRequest, MultiturnError, NotFound, RateLimited, TooLarge, Unavailable
 from multiturn.model.citation import Citation

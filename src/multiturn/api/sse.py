@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import suppress
 from inspect import isawaitable
 from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope, Send
+
+from multiturn.errors import MultiturnError
 
 T = TypeVar("T")
 
@@ -66,6 +69,35 @@ async def while_listening(receive: Receive, work: Coroutine[Any, Any, T]) -> T |
         watching.cancel()
         working.cancel()
     return None if working.cancelled() else working.result()
+
+
+async def with_silences(
+    events: AsyncGenerator[T], silence_s: float, *, first_s: float | None = None
+) -> AsyncGenerator[T | None]:
+    """The events, and None whenever nothing came for so long; at the beginning for ``first_s``."""
+    waiting: asyncio.Task[T] | None = None
+    patience_s = silence_s if first_s is None else first_s
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(events))
+            await asyncio.wait((waiting,), timeout=patience_s)
+            patience_s = silence_s
+            if not waiting.done():
+                yield None
+                continue
+            try:
+                event = waiting.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                waiting = None
+            yield event
+    finally:
+        if waiting:
+            waiting.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration, MultiturnError):
+                await waiting
+        await events.aclose()
 
 
 def write_frame(data: bytes) -> bytes:

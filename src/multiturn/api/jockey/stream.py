@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -163,32 +162,3 @@ def escape(found: re.Match[str]) -> str:
     """A character as JSON escapes it: in units of UTF-16."""
     units = found[0].encode("utf-16-be")
     return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
-
-
-async def with_silences(
-    events: AsyncGenerator[Event], silence_s: float, *, first_s: float | None = None
-) -> AsyncGenerator[Event | None]:
-    """The events, and None whenever nothing came for so long; at the beginning for ``first_s``."""
-    waiting: asyncio.Task[Event] | None = None
-    patience_s = silence_s if first_s is None else first_s
-    try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(events))
-            await asyncio.wait((waiting,), timeout=patience_s)
-            patience_s = silence_s
-            if not waiting.done():
-                yield None
-                continue
-            try:
-                event = waiting.result()
-            except StopAsyncIteration:
-                return
-            finally:
-                waiting = None
-            yield event
-    finally:
-        if waiting:
-            waiting.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, MultiturnError):
-                await waiting
-        await events.aclose()
