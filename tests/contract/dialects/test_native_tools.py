@@ -96,9 +96,7 @@ async def test_wrong_field_is_named(place: Place, field: str, value: Any, param:
 
 async def test_stores_of_nobody_are_not_found(place: Place) -> None:
     for name in ("nowhere", "01a1fc90-fa6e-7c1b-8a55-0f6a4d0e6f10"):
-        await refuse(
-            place, "POST", "/v1/agents", {"name": "a", "stores": [name]}, status=404, code="store_not_found"
-        )
+        await refuse(place, "POST", "/v1/agents", {"name": "a", "stores": [name]}, status=404, code="store_not_found")
 
 
 async def test_tools_are_listed_as_a_model_would_see_them(place: Place) -> None:
@@ -107,7 +105,7 @@ async def test_tools_are_listed_as_a_model_would_see_them(place: Place) -> None:
     listed = await place.get("/v1/agents/guide/tools")
     kinds = {tool["name"]: tool["type"] for tool in listed["data"]}
     assert kinds["show_map"] == "function"
-    assert [name for name, kind in kinds.items() if kind == "knowledge"][0] == "search_knowledge"
+    assert next(name for name, kind in kinds.items() if kind == "knowledge") == "search_knowledge"
     shown = next(tool for tool in listed["data"] if tool["name"] == "show_map")
     assert (shown["parameters"], shown["source"], shown["needs_approval"]) == (TOOLS[3]["parameters"], None, False)
     missing = {one["label"]: one["reason"] for one in listed["missing"]}
