@@ -28,6 +28,12 @@ KNOWLEDGE = (
         "The asset has no transcript: no knowledge store has it, or nothing is spoken in it.",
         "Put it into a knowledge store; its speech is read there.",
     ),
+    ErrorCode(
+        "context_handler_not_found",
+        404,
+        "There is no such context handler, or it is another user's.",
+        "List them, or retrieve anew.",
+    ),
     ErrorCode("link_invalid", 404, "The server did not write this link.", "Take one that an asset shows."),
     ErrorCode(
         "link_expired", 404, "The time of the link is over.", "Ask for the asset, or for the parts' links, again."

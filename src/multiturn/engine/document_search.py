@@ -23,7 +23,7 @@ from multiturn.engine.search.ranking import weigh_terms
 from multiturn.engine.search.terms import TermReader
 from multiturn.engine.store_index import INLINE_CHUNKS_MAX, StoreIndexes, carry_out
 from multiturn.engine.store_search import Found, StoreSearch, find_models, read_vectors, search_stores
-from multiturn.engine.store_view import StoreView, limits_of
+from multiturn.engine.store_view import Limits, StoreView, limits_of
 from multiturn.errors import InvalidRequest, MultiturnError, Unavailable, UpstreamError
 from multiturn.model.knowledge import DocumentHit, DocumentHits, Owner, Piece, SearchOrder
 from multiturn.model.policy import RecallOptions, SearchMode
@@ -111,6 +111,19 @@ class DocumentSearch:
             log.warning("a turn goes on without its documents: %s", error or "the search takes its time")
             return ()
         return [hit for hit in found.hits if options.confidence is not None or is_related(hit)]
+
+    async def read_chunks(
+        self, tenant_id: UUID, owner: Owner, item_id: UUID, *, chunk: int | None = None, limit: int = 100
+    ) -> Sequence[DocumentHit]:
+        """A chunk of a document by its number, or all of them in their order, at most ``limit``; without scores."""
+        found: list[Found] = []
+        for state in await self.store.find_stores(tenant_id, [owner]):
+            view = (await self.indexes.open(tenant_id, state)).view
+            mask = view.allow(Limits(item_ids=frozenset([item_id])))
+            rows = np.flatnonzero(mask) if mask is not None else []
+            numbered = sorted((int(view.index.numbers[row]), int(row)) for row in rows)
+            found += [Found(view, row, 0.0, 0.0, None) for number, row in numbered if chunk in (None, number)]
+        return await self._describe(tenant_id, found[:limit], SearchOrder())
 
     async def _answer(self, tenant_id: UUID, owners: Sequence[Owner], ask: Ask) -> DocumentHits:
         began = time.perf_counter()

@@ -170,6 +170,12 @@ class Knowledge:
         """
         return await self.searching.retrieve(tenant_id, owners, messages, options)
 
+    async def read_chunks(
+        self, tenant_id: UUID, owner: Owner, item_id: UUID, *, chunk: int | None = None, limit: int = 100
+    ) -> Sequence[DocumentHit]:
+        """A chunk of a document by its number, or all of them in their order, at most ``limit``; without scores."""
+        return await self.searching.read_chunks(tenant_id, owner, item_id, chunk=chunk, limit=limit)
+
     async def embed_due(self) -> int:
         """Make the vectors of some segments that have none of the present model; tells of how many, 0 when there is
         nothing to do for now.

@@ -194,6 +194,10 @@ class StoreRegistry(Protocol):
         """Find an item of a store."""
         ...
 
+    async def find_item_of_chunk(self, tenant_id: UUID, chunk: UUID) -> StoreItem | None:
+        """The item whose id is that of this chunk but for its end, in a store that is there."""
+        ...
+
     async def get_items(self, tenant_id: UUID, item_ids: Sequence[UUID]) -> Mapping[UUID, StoreItem]:
         """Items by their ids, of whatever store; those that are there."""
         ...

@@ -133,6 +133,13 @@ def described(before: KnowledgeStoreInfo | Collection, change: StoreChange) -> d
     }
 
 
+def kept(before: KnowledgeStoreInfo, change: StoreChange) -> dict[str, Any]:
+    """What a dialect keeps with a store, as a change leaves it. Raises InvalidRequest when it is too much."""
+    wire = before.wire if change.wire is UNSET else change.wire
+    check_object(wire, "wire")
+    return wire
+
+
 def store_not_found() -> NotFound:
     """The error of a store that is not there, or another's."""
     return NotFound("There is no such knowledge store.", code="store_not_found", param="store_id")

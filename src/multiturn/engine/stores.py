@@ -22,7 +22,7 @@ from multiturn.engine.metadata import IN_NO_LABEL, check_label, check_object
 from multiturn.engine.ports import Clock
 from multiturn.engine.ports_assets import AssetStore
 from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
-from multiturn.engine.store_collections import StoreCollections, check_described, described, store_not_found
+from multiturn.engine.store_collections import StoreCollections, check_described, described, kept, store_not_found
 from multiturn.engine.store_rules import check_ingestion
 from multiturn.engine.times import as_stored
 from multiturn.errors import Forbidden, InvalidRequest, NotFound
@@ -71,9 +71,13 @@ class KnowledgeStores(StoreCollections):
         description: str | None = None,
         metadata: dict[str, Any] | None = None,
         ingestion: dict[str, Any] | None = None,
+        wire: dict[str, Any] | None = None,
     ) -> KnowledgeStoreInfo:
-        """Make a store. Raises InvalidRequest, also (``ingestion_config_invalid``) for what cannot be extracted."""
+        """Make a store; ``wire`` is what a dialect keeps with it. Raises InvalidRequest, also
+        (``ingestion_config_invalid``) for what cannot be extracted.
+        """
         check_described(name, description, metadata)
+        check_object(wire or {}, "wire")
         now = as_stored(self.clock())
         store = KnowledgeStoreInfo(
             id=new_id(),
@@ -84,6 +88,7 @@ class KnowledgeStores(StoreCollections):
             description=description,
             metadata=metadata or {},
             ingestion=check_ingestion(ingestion),
+            wire=wire or {},
         )
         await self.registry.add(store)
         return store
@@ -95,7 +100,8 @@ class KnowledgeStores(StoreCollections):
     async def change(self, tenant_id: UUID, store_id: UUID, change: StoreChange) -> KnowledgeStoreInfo:
         """Change name, description or metadata of a store. Raises NotFound, InvalidRequest."""
         before = await self.get(tenant_id, store_id)
-        store = replace(before, **described(before, change), updated_at=as_stored(self.clock()))
+        wire, now = kept(before, change), as_stored(self.clock())
+        store = replace(before, **described(before, change), wire=wire, updated_at=now)
         check_described(store.name, store.description, store.metadata)
         if not await self.registry.save(store):
             raise store_not_found()

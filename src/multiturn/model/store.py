@@ -71,6 +71,7 @@ class KnowledgeStoreInfo(Struct, frozen=True, kw_only=True):
     """A knowledge store that has a name, and how many items it has by status.
 
     ``ingestion`` is what is extracted of each item (contracts/twelvelabs 6.1), as the client sent it; None: nothing.
+    ``wire`` is what a dialect stores and gives back.
     """
 
     id: UUID
@@ -81,17 +82,21 @@ class KnowledgeStoreInfo(Struct, frozen=True, kw_only=True):
     description: str | None = None
     metadata: dict[str, Any] = {}
     ingestion: dict[str, Any] | None = None
+    wire: dict[str, Any] = {}
     items: Mapping[ItemStatus, int] = {}
     chunks: int = 0
     characters: int = 0
 
 
 class StoreChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a store or a collection; metadata are replaced whole."""
+    """What is to be changed of a store or a collection; metadata are replaced whole, and so is what a dialect keeps with
+    a store.
+    """
 
     name: str | UnsetType = UNSET
     description: str | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    wire: dict[str, Any] | UnsetType = UNSET
 
 
 class Collection(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ read_notes = msgspec.json.Decoder(tuple[str, ...]).decode
 
 def read_store(row: Row) -> KnowledgeStoreInfo:
     """A row of a store that has a name; its items are counted elsewhere."""
-    tenant_id, id_, name, created, updated, description, metadata, ingestion, chunks = row
+    tenant_id, id_, name, created, updated, description, metadata, ingestion, chunks, wire = row
     return KnowledgeStoreInfo(
         id=as_id(id_),
         tenant_id=as_id(tenant_id),
@@ -30,6 +30,7 @@ def read_store(row: Row) -> KnowledgeStoreInfo:
         description=description,
         metadata=read_metadata(metadata),
         ingestion=read_metadata(ingestion) if ingestion else None,
+        wire=read_metadata(wire) if wire else {},
         chunks=chunks,
     )
 
@@ -45,6 +46,7 @@ def write_store(store: KnowledgeStoreInfo) -> dict[str, Any]:
         "description": store.description,
         "metadata": as_json(store.metadata),
         "ingestion": None if store.ingestion is None else as_json(store.ingestion),
+        "wire": as_json(store.wire) if store.wire else None,
     }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from multiturn.errors import Conflict, NotFound
+from multiturn.model.ids import CHUNK_MAX
 from multiturn.model.store import Counted, KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
 from multiturn.store.collections import SqlCollectionStore, hold_store
 from multiturn.store.database import Parameters, Row, Transaction
@@ -126,6 +127,14 @@ class SqlStoreRegistry(SqlCollectionStore):
         found = await self.get_items(tenant_id, [item_id])
         item = found.get(item_id)
         return item if item and item.store_id == store_id else None
+
+    async def find_item_of_chunk(self, tenant_id: UUID, chunk: UUID) -> StoreItem | None:
+        """The item whose id is that of this chunk but for its end, in a store that is there."""
+        first, last = UUID(int=chunk.int & ~CHUNK_MAX), UUID(int=chunk.int | CHUNK_MAX)
+        where = {"tenant_id": tenant_id, "first": first, "last": last}
+        async with self.database.reading() as tx:
+            rows = await tx.fetch_all("find_item_of_chunk", where)
+        return read_item(rows[0]) if len(rows) == 1 else None
 
     async def get_items(self, tenant_id: UUID, item_ids: Sequence[UUID]) -> Mapping[UUID, StoreItem]:
         """Items by their ids, of whatever store; those that are there, in a store that is."""

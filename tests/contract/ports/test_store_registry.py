@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from multiturn.errors import Conflict, NotFound
 from multiturn.model.asset import Asset
-from multiturn.model.ids import new_id
+from multiturn.model.ids import CHUNK_MAX, chunk_id, new_id
 from multiturn.model.job import Job
 from multiturn.model.knowledge import DocumentSegment, Owner
 from multiturn.model.segment import Place, Segment
@@ -371,3 +371,23 @@ async def test_another_tenant_sees_nothing(shelves: Shelves) -> None:
     assert not await registry.save(replace(store, tenant_id=stranger))
     with pytest.raises(NotFound):
         await registry.add_item(replace(item, tenant_id=stranger, id=new_id()))
+
+
+async def test_what_a_dialect_keeps_with_a_store_comes_back(shelves: Shelves) -> None:
+    store = await shelves.make_store(wire={"powabase": {"retrieval_config": {"top_k": 3}}})
+    assert (await shelves.registry.find(shelves.tenant_id, store.id)) == store
+    changed = replace(store, wire={})
+    assert await shelves.registry.save(changed)
+    assert (await shelves.registry.find(shelves.tenant_id, store.id)) == changed
+
+
+async def test_item_is_found_by_the_id_of_its_chunk(shelves: Shelves) -> None:
+    store = await shelves.make_store()
+    item = await shelves.registry.add_item(shelves.item_of(store, await shelves.make_asset()))
+    for chunk in (0, 7, CHUNK_MAX):
+        found = await shelves.registry.find_item_of_chunk(shelves.tenant_id, chunk_id(item.id, chunk))
+        assert found == item
+    assert await shelves.registry.find_item_of_chunk(new_id(), chunk_id(item.id, 7)) is None
+    assert await shelves.registry.find_item_of_chunk(shelves.tenant_id, chunk_id(new_id(), 7)) is None
+    await shelves.registry.delete(shelves.tenant_id, store.id)
+    assert await shelves.registry.find_item_of_chunk(shelves.tenant_id, chunk_id(item.id, 7)) is None

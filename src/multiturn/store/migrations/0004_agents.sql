@@ -77,3 +77,21 @@ CREATE TABLE quotas (
 -- Since when a key opens nothing more, and when it was last used, to the minute.
 ALTER TABLE api_keys ADD COLUMN expires_at {int};
 ALTER TABLE api_keys ADD COLUMN used_at {int};
+
+-- What a dialect keeps with a knowledge store and gives back, as JSON.
+ALTER TABLE knowledge_stores ADD COLUMN wire TEXT;
+
+-- What was retrieved ahead of a turn, as JSON: the queries, and what they found then.
+CREATE TABLE prepared_contexts (
+    tenant_id {uuid} NOT NULL,
+    id {uuid} NOT NULL,
+    user_id {uuid} NOT NULL,
+    created_at {int} NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX prepared_contexts_by_user ON prepared_contexts (tenant_id, user_id);
+
+-- Runs that are looked for beyond one session: by their agent, and those that did not go well, or wait. Most runs are in neither.
+CREATE INDEX runs_by_agent ON runs (tenant_id, agent_id, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX runs_notable ON runs (tenant_id, status, id) WHERE status IN ('waiting', 'incomplete', 'failed', 'cancelled');

@@ -1,41 +1,41 @@
 -- name: add_named_store
 -- A store with a name is its own owner.
 INSERT INTO knowledge_stores (tenant_id, id, owner_kind, owner_id, created_at, updated_at, version, erased, chunks, name, description,
-    metadata, ingestion)
-VALUES (:tenant_id, :id, 'store', :id, :created_at, :updated_at, 0, 0, 0, :name, :description, :metadata, :ingestion);
+    metadata, ingestion, wire)
+VALUES (:tenant_id, :id, 'store', :id, :created_at, :updated_at, 0, 0, 0, :name, :description, :metadata, :ingestion, :wire);
 
 -- name: find_named_store
 -- By our id; the private stores of sessions, agents and users have no name.
-SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks, wire FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND id = :id AND name IS NOT NULL;
 
 -- name: find_store_by_name
 -- Names may be given twice: the newest store counts.
-SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks, wire FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name = :name AND name IS NOT NULL ORDER BY id DESC LIMIT 1;
 
 -- name: list_named_stores
 -- The newest first, as ids are in the order of their making.
-SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks, wire FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id < :below
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
 -- name: list_named_stores_oldest_first
 -- The same in the order of their making.
-SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks, wire FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name IS NOT NULL AND id > :above
 ORDER BY id LIMIT :limit OFFSET :offset;
 
 -- name: sort_named_stores
 -- By the last change, newest first, or backwards by name: these are sorted for each page.
-SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks, wire FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name IS NOT NULL
 ORDER BY CASE :by WHEN 'updated_at' THEN updated_at ELSE 0 END DESC, CASE :by WHEN 'name' THEN name ELSE '' END DESC, id DESC
 LIMIT :limit OFFSET :offset;
 
 -- name: sort_named_stores_oldest_first
 -- The same from the other end.
-SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks FROM knowledge_stores
+SELECT tenant_id, id, name, created_at, updated_at, description, metadata, ingestion, chunks, wire FROM knowledge_stores
 WHERE tenant_id = :tenant_id AND name IS NOT NULL
 ORDER BY CASE :by WHEN 'updated_at' THEN updated_at ELSE 0 END, CASE :by WHEN 'name' THEN name ELSE '' END, id
 LIMIT :limit OFFSET :offset;
@@ -51,7 +51,7 @@ GROUP BY status;
 
 -- name: change_named_store
 -- What its maker says of it; what is extracted of its items never changes.
-UPDATE knowledge_stores SET name = :name, description = :description, metadata = :metadata, updated_at = :updated_at
+UPDATE knowledge_stores SET name = :name, description = :description, metadata = :metadata, wire = :wire, updated_at = :updated_at
 WHERE tenant_id = :tenant_id AND id = :id AND name IS NOT NULL;
 
 -- name: hold_named_store
@@ -102,6 +102,13 @@ FROM knowledge_items i WHERE tenant_id = :tenant_id AND id = :id AND asset_id IS
 SELECT 1 FROM jobs WHERE tenant_id = :tenant_id AND kind = 'item' AND subject_id IN (
     SELECT id FROM knowledge_items WHERE tenant_id = :tenant_id AND store_id = :store_id AND asset_id = :asset_id)
 /*postgres: FOR UPDATE */;
+
+-- name: find_item_of_chunk
+-- The item whose id is that of a chunk but for its last digits; two that fit are none.
+SELECT tenant_id, id, store_id, asset_id, kind, status, created_at, updated_at, title, step, progress, error, notes, metadata, system,
+    facts, summary, chunks, characters
+FROM knowledge_items i WHERE tenant_id = :tenant_id AND id >= :first AND id <= :last AND asset_id IS NOT NULL
+    AND EXISTS (SELECT 1 FROM knowledge_stores s WHERE s.tenant_id = :tenant_id AND s.id = i.store_id AND s.name IS NOT NULL) LIMIT 2;
 
 -- name: find_item_of_asset
 -- The item that a store made of an asset, held until the transaction ends.
