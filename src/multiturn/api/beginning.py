@@ -57,7 +57,8 @@ provider's key as the bearer."""
 
 ERRORS = """Every error is in OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`. The code is \
 stable; the message is for people. Below `/julep/api` errors are in Julep's envelope, below `/v1.3` in TwelveLabs', \
-with the code as `reason`, below `/api` in Powabase's: `{"error": "<text>", "code"}`. `Retry-After` (seconds) stands \
+with the code as `reason`, below `/api` in Powabase's: `{"error": "<text>", "code"}`, \
+at `/mcp` in JSON-RPC's. `Retry-After` (seconds) stands \
 where waiting helps. An error in mid-stream is the last event. A thing of another \
 tenant or user is answered as one that does not exist."""
 

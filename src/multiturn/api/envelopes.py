@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -202,8 +202,68 @@ def write_powabase(error: MultiturnError) -> dict[str, Any]:
 
 
 POWABASE = Envelope(PowabaseErrorBody, find_powabase_status, write_powabase)
+
+
 # The longer path first: chat completions below Powabase's base are in OpenAI's envelope (DESIGN 8.18).
+class McpErrorDataBody(Struct, kw_only=True, omit_defaults=True):
+    """What a program can go by."""
+
+    code: Annotated[str, Meta(description="Our own code, which is stable: see the table of errors.")]
+    param: Annotated[str | None, Meta(description="The field, argument or header that is wrong.")] = None
+    supported: Annotated[list[str], Meta(description="The revisions of the protocol that are spoken here.")] = []
+    requested: Annotated[str | None, Meta(description="The revision that was asked for.")] = None
+
+
+class McpErrorFactsBody(Struct, kw_only=True):
+    """What is wrong, as JSON-RPC says it."""
+
+    code: Annotated[
+        int,
+        Meta(
+            description="-32700 no JSON, -32600 no message, -32601 no such method, -32602 wrong parameters, -32603 a "
+            "bug; -32020 headers and body disagree, -32022 not our revision; -32000 all else."
+        ),
+    ]
+    message: Annotated[str, Meta(description="A text for a person. It may change.")]
+    data: McpErrorDataBody
+
+
+class McpErrorBody(Struct, kw_only=True):
+    """An error of the Model Context Protocol (JSON-RPC 2.0)."""
+
+    jsonrpc: Literal["2.0"]
+    id: Annotated[int | str | None, Meta(description="The request's; null where it could not be read.")]
+    error: McpErrorFactsBody
+
+
+MCP_CODES: Mapping[str, int] = {
+    "invalid_json": -32700,
+    "incomplete_body": -32700,
+    "mcp_message_wrong": -32600,
+    "mcp_method_unknown": -32601,
+    "invalid_request": -32602,
+    "internal_error": -32603,
+    "mcp_header_mismatch": -32020,
+    "mcp_version_unsupported": -32022,
+}
+
+
+def find_mcp_status(code: str) -> int:
+    """The status of a code: our own."""
+    return CODES.get(code, CODES["internal_error"]).status or 500
+
+
+def write_mcp(error: MultiturnError) -> dict[str, Any]:
+    """An error as JSON-RPC writes it."""
+    data = {"code": error.code, **({"param": error.param} if error.param else {})}
+    facts = {"code": MCP_CODES.get(error.code, -32000), "message": error.message, "data": data}
+    return {"jsonrpc": "2.0", "id": None, "error": facts}
+
+
+MCP = Envelope(McpErrorBody, find_mcp_status, write_mcp)
+
 ENVELOPES: Mapping[str, Envelope | None] = {
+    "/mcp": MCP,
     JULEP_PATH: JULEP,
     "/v1.3": JOCKEY,
     "/api/publicLLM": None,

@@ -16,7 +16,7 @@ from multiturn import __version__
 from multiturn.api.description import ANY, FORM, JSON, PROVIDER, SSE, Body, Link, Operation, Parameter, Reply, regroup
 from multiturn.api.docs import HEADERS as PAGE_HEADERS
 from multiturn.api.docs import write_page
-from multiturn.api.envelopes import JOCKEY, JULEP, POWABASE, Envelope
+from multiturn.api.envelopes import JOCKEY, JULEP, MCP, POWABASE, Envelope
 from multiturn.api.error_codes import CODES
 from multiturn.api.errors import write_openai
 from multiturn.api.operations import OPERATIONS, TAGS
@@ -75,7 +75,7 @@ SHARED: Mapping[tuple[Envelope | None, int, tuple[str, ...]], str] = {
     **{(None, status, codes): f"Error{status}" for status, codes in {**ANY, **PROVIDER}.items()},
     **{
         (envelope, status, codes): f"{name}Error{status}"
-        for name, envelope in (("Julep", JULEP), ("Jockey", JOCKEY), ("Powabase", POWABASE))
+        for name, envelope in (("Julep", JULEP), ("Jockey", JOCKEY), ("Powabase", POWABASE), ("Mcp", MCP))
         for status, codes in regroup(envelope, {**ANY, **PROVIDER}).items()
     },
 }
@@ -136,7 +136,7 @@ def write_description() -> dict[str, Any]:
         "components": {
             "schemas": write_schemas(
                 [
-                    *(ErrorBody, JULEP.shape, JOCKEY.shape, POWABASE.shape),
+                    *(ErrorBody, JULEP.shape, JOCKEY.shape, POWABASE.shape, MCP.shape),
                     *(shape for operation in OPERATIONS for shape in operation.shapes()),
                 ]
             ),

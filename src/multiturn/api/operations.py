@@ -11,6 +11,8 @@ from multiturn.api.jockey.described import TAGS as JOCKEY_TAGS
 from multiturn.api.jockey.operations import OPERATIONS as JOCKEY
 from multiturn.api.julep.described import TAGS as JULEP_TAGS
 from multiturn.api.julep.operations import OPERATIONS as JULEP
+from multiturn.api.mcp.operations import OPERATIONS as MCP
+from multiturn.api.mcp.operations import TAGS as MCP_TAGS
 from multiturn.api.native.agents_operations import OPERATIONS as AGENTS
 from multiturn.api.native.assets_operations import OPERATIONS as ASSETS
 from multiturn.api.native.chat_operations import OPERATIONS as NATIVE_CHAT
@@ -46,6 +48,7 @@ TAGS = {
     **JOCKEY_TAGS,
     **JULEP_TAGS,
     **POWABASE_TAGS,
+    **MCP_TAGS,
     "Server": "Open to everybody; they tell nothing of anybody's data.",
 }
 
@@ -125,5 +128,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *JOCKEY,
     *JULEP,
     *POWABASE,
+    *MCP,
     *SERVER,
 )

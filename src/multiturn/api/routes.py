@@ -12,6 +12,7 @@ from multiturn.api.files.vector_stores import VectorStoreRoutes
 from multiturn.api.health import HealthRoutes
 from multiturn.api.jockey.routes import JockeyRoutes
 from multiturn.api.julep.routes import JulepRoutes
+from multiturn.api.mcp.routes import McpRoutes
 from multiturn.api.native.agents import AgentRoutes
 from multiturn.api.native.assets import AssetRoutes
 from multiturn.api.native.chat import ChatRoutes as NativeChatRoutes
@@ -56,6 +57,7 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *JockeyRoutes(services).below("/v1.3"),
         *JulepRoutes(services).below("/julep/api"),
         *PowabaseRoutes(services).below("/api"),
+        *McpRoutes(services).routes(),
         *HealthRoutes(services).routes(),
         *DocsRoutes().routes(),
     ]
