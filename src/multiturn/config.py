@@ -43,12 +43,32 @@ POSITIVE = (
 """Settings that are at least 1."""
 
 
+LISTS = ("cors_origins", "jwt_audience", "jwt_algorithms")
+# Whoever can check these cannot make them (RFC 7518 3.1, RFC 8037).
+SIGNATURES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+SHARED_SECRETS = ("HS256", "HS384", "HS512")
+
+
 class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Another upstream, asked when those before it fail; ``model`` replaces the name that was asked for."""
 
     url: str
     key: str | None = None
     model: str | None = None
+
+
+class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model costs: US dollars per million tokens of each kind, and per call (``request``).
+
+    Cached, written and thought tokens without a price of their own cost what input and output cost.
+    """
+
+    input: float = 0.0
+    cached: float | None = None
+    cache_write: float | None = None
+    output: float = 0.0
+    reasoning: float | None = None
+    request: float | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +86,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     public_url: str | None = None
     auth: Literal["keys", "none"] = "keys"
     api_key: str | None = None
+    jwt_jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: tuple[str, ...] = ()
+    jwt_algorithms: tuple[str, ...] = SIGNATURES
+    jwt_leeway_s: float = 60.0
+    jwt_user_claim: str = "sub"
+    jwt_tenant: str = "default"
+    jwt_tenant_claim: str | None = None
     cors_origins: tuple[str, ...] = ("*",)
     body_bytes_max: int = 32 * MIB
 
@@ -73,6 +101,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     upstream_key: str | None = None
     model: str | None = None
     model_aliases: dict[str, str] = {}
+    prices: dict[str, Price | float | str] = {}
     fallbacks: tuple[Fallback, ...] = ()
     upstream_retries: int = 2
     upstream_connections_max: int = 4096
@@ -188,11 +217,11 @@ def read_file(path: Path) -> dict[str, Any]:
 def read_variable(variable: str, name: str, text: str) -> Any:
     """Read one variable: lists are separated by commas, aliases and tokenizers are ``name=value``, fallbacks JSON."""
     require_known(name, variable)
-    if name == "cors_origins":
+    if name in LISTS:
         return [part.strip() for part in text.split(",")]
     if name in ("model_aliases", "tokenizers") and not text.lstrip().startswith("{"):
         return dict(read_pair(variable, part) for part in text.split(","))
-    if name in ("model_aliases", "tokenizers", "fallbacks"):
+    if name in ("model_aliases", "tokenizers", "fallbacks", "prices"):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
@@ -250,6 +279,8 @@ def check(settings: Settings) -> Settings:
         if value is not None and value < 1:
             raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1; it is {value}.")
     check_embeddings(settings)
+    check_tokens(settings)
+    check_prices(settings)
     if settings.vision_url and settings.vision_model is None:
         raise SettingsError(
             f"{PREFIX}VISION_URL needs {PREFIX}VISION_MODEL, the name of a model there that takes images."
@@ -270,3 +301,39 @@ def check_embeddings(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}EMBEDDING_URL needs {PREFIX}EMBEDDING_MODEL, the name of the model there.")
     if settings.embedding_dimensions and not settings.embedding_url:
         raise SettingsError(f"{PREFIX}EMBEDDING_DIMENSIONS is for a model at {PREFIX}EMBEDDING_URL.")
+
+
+def check_prices(settings: Settings) -> None:
+    """Refuse prices that are none."""
+    for model, price in settings.prices.items():
+        numbers = msgspec.structs.astuple(price) if isinstance(price, Price) else (price,)
+        if any(isinstance(number, float) and not 0 <= number < math.inf for number in numbers):
+            raise SettingsError(f"{PREFIX}PRICES must be dollars from 0; that of '{model}' is not.")
+        if isinstance(price, str) and "/" not in price:
+            text = "must be dollars per million tokens, or the name of a provider's model as 'openai/gpt-4o'"
+            raise SettingsError(f"{PREFIX}PRICES: what stands for '{model}' {text}; it is '{price}'.")
+
+
+def check_tokens(settings: Settings) -> None:
+    """Refuse settings of users' tokens (JWTs) that do not go together, and those that would let anybody make one."""
+    keys = settings.jwt_jwks_url
+    if keys is None:
+        if settings.jwt_issuer or settings.jwt_audience:
+            raise SettingsError(f"{PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE need {PREFIX}JWT_JWKS_URL.")
+        return
+    if settings.auth == "none":
+        raise SettingsError(f"{PREFIX}JWT_JWKS_URL is for a server with authentication; {PREFIX}AUTH is 'none'.")
+    is_url = keys.startswith(("http://", "https://"))
+    if not (is_url or keys.startswith("file:") or keys.lstrip().startswith("{")):
+        raise SettingsError(f"{PREFIX}JWT_JWKS_URL must begin with https://, http:// or file:, or be a JWKS itself.")
+    if not settings.jwt_issuer:
+        raise SettingsError(f"{PREFIX}JWT_JWKS_URL needs {PREFIX}JWT_ISSUER: what the claim 'iss' of a token must be.")
+    known = (*SIGNATURES, *SHARED_SECRETS)
+    for name in settings.jwt_algorithms:
+        if name not in known:
+            raise SettingsError(f"{PREFIX}JWT_ALGORITHMS must be of {', '.join(known)}; it holds '{name}'.")
+    if is_url and (shared := set(settings.jwt_algorithms) & set(SHARED_SECRETS)):
+        raise SettingsError(
+            f"{PREFIX}JWT_ALGORITHMS has {min(shared)}, which needs a secret: no issuer publishes that at a URL. "
+            f"Give the key itself, by file:… or as JSON."
+        )

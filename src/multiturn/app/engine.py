@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import convert
+
 from multiturn.app.models import Models
 from multiturn.app.stores import Stores, read_clock
-from multiturn.config import Settings
+from multiturn.config import Price, Settings
 from multiturn.engine.contexts import Contexts, ModelFacts
 from multiturn.engine.embedders import Embedders
 from multiturn.engine.execution import Parts
@@ -16,6 +18,7 @@ from multiturn.engine.grounding.tools import Searchable
 from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.ports_tools import ToolHost
+from multiturn.engine.prices import OwnPrice, Prices, Pricing
 from multiturn.engine.recall import Recall, Searched
 from multiturn.engine.runs import Runs
 from multiturn.engine.search.terms import TermReader
@@ -27,6 +30,7 @@ from multiturn.engine.tenants import Tenants
 from multiturn.engine.toolsets import Toolsets
 from multiturn.engine.turns import TurnLimits
 from multiturn.engine.upkeep import Upkeep
+from multiturn.engine.usage import Meter
 from multiturn.engine.window.assemble import Assembler
 from multiturn.engine.window.budget import Budgets
 from multiturn.engine.window.cache import WindowCache
@@ -64,6 +68,8 @@ class Engine:
         self.runs = Runs(stores.runs, stores.items, openai_wire, read_clock)
         self.keys = Keys(stores.keys, read_clock)
         self.tenants = Tenants(stores.tenants, read_clock)
+        self.prices = make_prices(settings)
+        self.meter = Meter(stores.usage, self.prices, read_clock)
         self.templates = Templates()
         self.embedders = Embedders(models.embedder, models.other_embedders)
         self.indexes = SessionIndexes(stores.items, stores.contexts, self.embedders, metrics)
@@ -74,8 +80,8 @@ class Engine:
             reranker=models.reranker,
             index_bytes_max=settings.search_bytes_max,
         )
-        sources = Sources(self.knowledge, stores.registry)
-        recall = Recall(stores.items, self.indexes, Searched(self.knowledge, sources), self.embedders, metrics)
+        self.sources = Sources(self.knowledge, stores.registry)
+        recall = Recall(stores.items, self.indexes, Searched(self.knowledge, self.sources), self.embedders, metrics)
         windows = WindowCache(bytes_max=WINDOW_CACHE_BYTES)
         self.assembler = Assembler(stores.items, stores.contexts, recall, windows)
         defaults = Defaults(policy=server_policy(settings), model=models.default_model, clock=read_clock)
@@ -100,6 +106,8 @@ class Engine:
             approval_s=settings.approval_s,
             source_reader=SourceReader(TermReader()),
             runs=self.runs,
+            prices=self.prices,
+            meter=self.meter,
             metrics=metrics,
             tracer=self.tracer,
             clock=read_clock,
@@ -114,6 +122,15 @@ def make_tracer(url: str | None) -> Tracer:
     except ImportError as error:
         text = "MULTITURN_TRACES_URL is set and OpenTelemetry is not installed: pip install 'multiturn[otel]'."
         raise SettingsError(text) from error
+
+
+def make_prices(settings: Settings) -> Prices:
+    """What models cost: one's own prices over those of the provider behind the first upstream's URL."""
+    own = {
+        model: convert(price, OwnPrice, from_attributes=True) if isinstance(price, Price) else price
+        for model, price in settings.prices.items()
+    }
+    return Prices(Pricing(url=settings.upstream_url, aliases=settings.model_aliases, own=own), read_clock)
 
 
 def make_budgets(settings: Settings, models: Models) -> Budgets:

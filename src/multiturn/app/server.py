@@ -40,18 +40,22 @@ from multiturn.engine.approvals import Approvals
 from multiturn.engine.ingestion.item_index import DueVectors
 from multiturn.engine.keys import Keys
 from multiturn.engine.ports import Embedder, Upstream
+from multiturn.engine.ports_tools import ToolHost
 from multiturn.engine.retention import Recovery, Retention
 from multiturn.engine.runs import Runs
 from multiturn.engine.tenants import Tenants
 from multiturn.engine.turns import Turns
+from multiturn.engine.usage import Meter
 from multiturn.errors import MultiturnError
 from multiturn.model.ids import new_id
 from multiturn.model.notice import Topic
 from multiturn.store.database import Database
 from multiturn.store.ownership import own_directory
-from multiturn.worker.crew import Crew
+from multiturn.worker.crew import Crew, repeat
 from multiturn.worker.rounds import Rounds
 
+# How much of what is used beside sessions a server that dies may lose.
+COUNT_S = 1.0
 SHOWN_HEADERS = (
     "X-Session-Id",
     "X-Run-Id",
@@ -78,10 +82,14 @@ class Server:
 
 @asynccontextmanager
 async def open_server(
-    settings: Settings, *, upstream: Upstream | None = None, embedder: Embedder | None = None
+    settings: Settings,
+    *,
+    upstream: Upstream | None = None,
+    embedder: Embedder | None = None,
+    tool_host: ToolHost | None = None,
 ) -> AsyncGenerator[Server]:
     """Make a server of its settings, and close everything again. ``upstream`` and ``embedder`` stand in for the models
-    of the settings.
+    of the settings, ``tool_host`` for the servers that agents' tools are at.
 
     Raises SettingsError when the data directory or the database cannot be used.
     """
@@ -105,13 +113,15 @@ async def open_server(
             models = replace(
                 models, other_embedders=await open_others(settings, database, models.embedder.model, stack)
             )
-        yield await assemble_server(settings, database, models, stack)
+        yield await assemble_server(settings, database, models, tool_host, stack)
 
 
-async def assemble_server(settings: Settings, database: Database, models: Models, stack: AsyncExitStack) -> Server:
+async def assemble_server(
+    settings: Settings, database: Database, models: Models, tool_host: ToolHost | None, stack: AsyncExitStack
+) -> Server:
     """Put the server together and begin its rounds."""
     server_id, crews, stores = new_id(), Crews(Crew(), Crew()), open_stores(database)
-    engine = Engine(settings, stores, models, crews, None)
+    engine = Engine(settings, stores, models, crews, tool_host)
     stack.callback(engine.tracer.close)
     if embedded := models.embedded:
         engine.metrics.model_queue.set_function(lambda: embedded.state().queue_length)
@@ -136,10 +146,19 @@ async def assemble_server(settings: Settings, database: Database, models: Models
     stack.push_async_callback(rounds.end)
     await library.indexers.begin()
     stack.push_async_callback(library.indexers.end)
+    begin_counting(engine.meter, stack)
     finish_turns = partial(finish, crews, engine.runs, limit_s=settings.stop_s)
     stack.push_async_callback(finish_turns)
     services = await make_services(settings, stores, engine, library, approvals, lambda: rounds.is_beating)
     return Server(app=make_app(services, settings), keys=engine.keys, models=models, finish_turns=finish_turns)
+
+
+def begin_counting(meter: Meter, stack: AsyncExitStack) -> None:
+    """Store what calls beside sessions used, every second and at the end."""
+    crew = Crew()
+    stack.push_async_callback(meter.close)
+    stack.push_async_callback(partial(crew.finish, limit_s=0))
+    crew.spawn(repeat(meter.flush, every_s=COUNT_S))
 
 
 async def finish(crews: Crews, runs: Runs, *, limit_s: float) -> int:

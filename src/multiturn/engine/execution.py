@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Raw, Struct, json
@@ -21,12 +22,14 @@ from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
 from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
 from multiturn.engine.ports_approvals import ApprovalStore
 from multiturn.engine.ports_tools import ToolHost
+from multiturn.engine.prices import Prices
 from multiturn.engine.runs import LiveRun, Runs
 from multiturn.engine.schema_answers import SchemaAnswer
 from multiturn.engine.summaries import Source
 from multiturn.engine.suspension import Resumption, Suspended, write_suspended
 from multiturn.engine.toolbelt import Toolbelt
 from multiturn.engine.upkeep import Upkeep
+from multiturn.engine.usage import Meter
 from multiturn.engine.window.assemble import count_sources
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.tokens import count_tokens
@@ -65,6 +68,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     approval_s: float
     source_reader: SourceReader
     runs: Runs
+    prices: Prices
+    meter: Meter
     metrics: Metrics
     tracer: Tracer
     clock: Clock
@@ -265,6 +270,7 @@ class Execution:
             tokens=limits.tokens,
             seconds=limits.seconds,
             cost_usd=limits.cost_usd,
+            price=partial(self.parts.prices.price, self.order.model),
         )
 
     async def _listen(self, request: ModelRequest) -> None:
@@ -298,6 +304,12 @@ class Execution:
         """What all calls of the model used."""
         last = self.live.answer.usage
         return join_usage(self.answering.spent, last) if self.answering else last
+
+    def _cost(self) -> float | None:
+        """What all calls of the model cost."""
+        last = self.live.answer.usage
+        calls = [*(self.answering.spent if self.answering else ()), *((last,) if last else ())]
+        return self.parts.prices.price_calls(self.order.model, calls)
 
     def _note_first_token(self) -> None:
         self.live.first_token_s = time.perf_counter() - self.began
@@ -346,6 +358,7 @@ class Execution:
             after=session.head,
             input=(),
             usage=self._usage(),
+            cost_usd=self._cost(),
             finish_reason=live.answer.finish_reason,
             first_token_ms=None if live.first_token_s is None else int(live.first_token_s * 1000),
             agent=self.assembled.speaker.version if self.assembled else None,
@@ -431,6 +444,7 @@ class Execution:
             after=0,
             output=output,
             usage=self._usage(),
+            cost_usd=self._cost(),
             error=reason,
             events=self.live.unsaved(with_end=False) if self.order.is_stored else (),
         )
@@ -451,6 +465,7 @@ class Execution:
             await self._store(ending)
         except MultiturnError as failure:
             error, ending = failure, replace(ending, status="failed", error=RunError(failure.code, failure.message))
+            self.parts.meter.count_lost(self.live.run, self.held, ending)
         run = replace(
             self.live.run,
             status=ending.status,
@@ -460,12 +475,12 @@ class Execution:
             input=self.live.run.input if ending.input is None else (),
             output=ending.output,
             usage=ending.usage,
+            cost_usd=ending.cost_usd,
             error=ending.error,
             finish_reason=ending.finish_reason,
             first_token_ms=ending.first_token_ms,
             agent=ending.agent,
             reasoning=ending.reasoning,
-            cost_usd=ending.cost_usd,
         )
         self.live.finish(run, output, error)
         self._measure(ending, time.perf_counter() - began)

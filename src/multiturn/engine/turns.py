@@ -16,6 +16,7 @@ from multiturn.engine.contexts import Assembled
 from multiturn.engine.execution import Execution, Parts
 from multiturn.engine.runs import LiveRun
 from multiturn.engine.suspension import Resumption, read_suspended
+from multiturn.engine.usage import Payer
 from multiturn.errors import MultiturnError, RateLimited, RunCancelled, Unavailable
 from multiturn.model.completion import Completion, Delta, ModelRequest
 from multiturn.model.ids import new_id
@@ -186,12 +187,21 @@ class Turns:
             retry_after_s=5,
         )
 
-    async def relay(self, request: ModelRequest) -> Completion:
-        """Ask a model without a session; nothing is stored."""
-        return await self.parts.upstream.complete(request)
+    async def relay(self, payer: Payer, request: ModelRequest) -> Completion:
+        """Ask a model without a session; nothing is stored but what it used."""
+        completion = await self.parts.upstream.complete(request)
+        self.parts.meter.count(payer, request.model, completion.usage)
+        return completion
 
-    async def relay_stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
-        """Ask a model without a session, as a stream; nothing is stored."""
-        async with aclosing(self.parts.upstream.stream(request)) as stream:
-            async for deltas in stream:
-                yield deltas
+    async def relay_stream(self, payer: Payer, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
+        """Ask a model without a session, as a stream; nothing is stored but what it used."""
+        usage, has_begun = None, False
+        try:
+            async with aclosing(self.parts.upstream.stream(request)) as stream:
+                async for deltas in stream:
+                    has_begun = True
+                    usage = next((delta.usage for delta in reversed(deltas) if delta.usage), usage)
+                    yield deltas
+        finally:
+            if has_begun:
+                self.parts.meter.count(payer, request.model, usage)
