@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
 
 from msgspec.structs import replace
 
+from multiturn.engine.item_parts import list_page_parts, walk_parts
 from multiturn.engine.ports_ingestion import PartStore
 from multiturn.model.outline import Excerpt, ItemOutline, Section
 from multiturn.model.segment import Segment
 from multiturn.model.store import StoreItem
 
-PARTS_PER_STEP = 500
 SECTIONS_MAX = 400
 LABEL_CHARS_MAX = 100
 # What is spoken without shots is told minute by minute.
@@ -21,33 +22,21 @@ AROUND_S, AROUND_PAGES, AROUND_CHARACTERS = 30.0, 0, 1000
 EXCERPT_CHARS_MAX = 20_000
 EXCERPTS_MAX = 200
 
-Part = tuple[int, Segment]
-
-
-async def each_part(parts: PartStore, item: StoreItem, *, after: int = -1) -> AsyncGenerator[Part]:
-    """The parts of an item in their order, read step by step, to the end of it."""
-    while True:
-        batch = await parts.list_parts(item.tenant_id, item.id, after=after, limit=PARTS_PER_STEP)
-        for part in batch:
-            yield part
-        if len(batch) < PARTS_PER_STEP:
-            return
-        after = batch[-1][0]
-
 
 async def read_outline(parts: PartStore, item: StoreItem) -> ItemOutline:
     """What an item is about, and its sections: headings and pages, or shots and minutes."""
     sections: dict[object, Section] = {}
     is_complete = True
-    async for starts, part in each_part(parts, item):
-        key = section_of(part)
-        if key in sections:
-            sections[key] = extend(sections[key], starts, part)
-        elif len(sections) < SECTIONS_MAX:
-            sections[key] = begin(starts, part)
-        else:
-            is_complete = False
-            break
+    async with aclosing(walk_parts(parts, item.tenant_id, item.id)) as walked:
+        async for starts, part in walked:
+            key = section_of(part)
+            if key in sections:
+                sections[key] = extend(sections[key], starts, part)
+            elif len(sections) < SECTIONS_MAX:
+                sections[key] = begin(starts, part)
+            else:
+                is_complete = False
+                break
     digest = item.digest
     return ItemOutline(
         title=item.title,
@@ -101,13 +90,8 @@ async def read_at_time(parts: PartStore, item: StoreItem, start_s: float, end_s:
 
 async def read_pages(parts: PartStore, item: StoreItem, first: int, last: int) -> tuple[Excerpt, ...]:
     """The text of pages."""
-    found: list[Excerpt] = []
-    async for starts, part in each_part(parts, item):
-        if part.place.page is not None and first <= part.place.page <= last:
-            found.append(excerpt(starts, part))
-            if len(found) >= EXCERPTS_MAX:
-                break
-    return clip(found)
+    found = await list_page_parts(parts, item.tenant_id, item.id, first, last, limit=EXCERPTS_MAX)
+    return clip([excerpt(starts, part) for starts, part in found])
 
 
 async def read_characters(parts: PartStore, item: StoreItem, first: int, last: int) -> tuple[Excerpt, ...]:
@@ -115,10 +99,11 @@ async def read_characters(parts: PartStore, item: StoreItem, first: int, last: i
     found: list[Excerpt] = []
     (at,) = await parts.find_parts(item.tenant_id, [(item.id, first)])
     after = at[0] - 1 if at else first - 1
-    async for starts, part in each_part(parts, item, after=after):
-        if starts >= last or len(found) >= EXCERPTS_MAX:
-            break
-        found.append(cut(excerpt(starts, part), first, last))
+    async with aclosing(walk_parts(parts, item.tenant_id, item.id, after=after)) as walked:
+        async for starts, part in walked:
+            if starts >= last or len(found) >= EXCERPTS_MAX:
+                break
+            found.append(cut(excerpt(starts, part), first, last))
     return clip(found)
 
 

@@ -40,7 +40,7 @@ from multiturn.api.files.wire import (
 )
 from multiturn.api.services import Services
 from multiturn.engine.file_batches import BatchEntry, BatchState, FileBatches
-from multiturn.engine.item_reading import each_part
+from multiturn.engine.item_parts import walk_parts
 from multiturn.engine.ports_ingestion import PartStore
 from multiturn.engine.stores import item_not_found
 from multiturn.errors import InvalidRequest
@@ -190,7 +190,7 @@ async def write_content(parts: PartStore, item: StoreItem) -> AsyncGenerator[byt
     head, tail = msgspec.json.encode(ContentPage(data=[])).split(EMPTY)
     held = head + b'"data":['
     joint = b""
-    async with aclosing(each_part(parts, item)) as found:
+    async with aclosing(walk_parts(parts, item.tenant_id, item.id)) as found:
         async for _, part in found:
             held += joint + msgspec.json.encode(TextBody(text=part.text))
             joint = b","

@@ -18,6 +18,7 @@ from multiturn.engine.document_search import describe_hit
 from multiturn.engine.grounding.block import write_source
 from multiturn.engine.grounding.queries import Search, run_queries
 from multiturn.engine.grounding.sources import Room, describe_item, list_highlights
+from multiturn.engine.item_parts import list_page_parts
 from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
 from multiturn.engine.window.question import StoreChoice
 from multiturn.errors import InvalidRequest, MultiturnError
@@ -32,7 +33,7 @@ from multiturn.model.store import Sorting, StoreItem, StoreItemFilter
 LOOK_UP = "lookup_"
 SEARCH, LIST, OUTLINE, READ = "search_knowledge", "list_items", "read_outline", "read_around"
 LISTED_MAX = 50
-PARTS_MAX, PARTS_AT_ONCE = 30, 500
+PARTS_MAX = 30
 SECONDS_AROUND = 30.0
 NOTHING = "Nothing was found."
 PAGE = re.compile(r"page\s*([0-9]{1,6})", re.IGNORECASE)
@@ -176,23 +177,14 @@ class KnowledgeTools:
             return
         page, at_s = read_place(order.at)
         if page is not None:
-            parts: Sequence[tuple[int, Segment]] = await self._list_page(item, page)
+            parts: Sequence[tuple[int, Segment]] = await list_page_parts(
+                self.searched.parts, self.tenant_id, item.id, page, page, limit=PARTS_MAX
+            )
         else:
             parts = await self.searched.parts.list_parts_between(
                 self.tenant_id, item.id, max(0.0, at_s - SECONDS_AROUND), at_s + SECONDS_AROUND, limit=PARTS_MAX
             )
-        room.take(describe_part(item, start, segment) for start, segment in parts[:PARTS_MAX])
-
-    async def _list_page(self, item: StoreItem, page: int) -> list[tuple[int, Segment]]:
-        """The parts of a page; pages come in their order."""
-        found: list[tuple[int, Segment]] = []
-        after = -1
-        while batch := await self.searched.parts.list_parts(self.tenant_id, item.id, after=after, limit=PARTS_AT_ONCE):
-            after = batch[-1][0]
-            found += [part for part in batch if part[1].place.page == page]
-            if (batch[-1][1].place.page or 0) > page:
-                break
-        return found
+        room.take(describe_part(item, start, segment) for start, segment in parts)
 
 
 def read_place(text: str) -> tuple[int | None, float]:
