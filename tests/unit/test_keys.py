@@ -12,7 +12,7 @@ import pytest
 from multiturn.engine.keys import DEFAULT_TENANT, REMEMBER, Keys, NewKey, require_admin
 from multiturn.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from multiturn.model.ids import new_id
-from multiturn.model.tenant import SCOPES
+from multiturn.model.tenant import OPERATOR
 from multiturn.store.keys import SqlKeyStore
 from multiturn.store.sqlite import SqliteDatabase
 
@@ -105,7 +105,7 @@ async def test_only_admins_manage_keys(keys: Keys) -> None:
     _, plain = await keys.make(NewKey())
     with pytest.raises(Forbidden):
         require_admin(await keys.authenticate(plain))
-    _, admin = await keys.make(NewKey(scopes=SCOPES))
+    _, admin = await keys.make(NewKey(scopes=OPERATOR))
     require_admin(await keys.authenticate(admin))
 
 
@@ -124,7 +124,7 @@ async def test_secret_of_a_key_is_not_taken_twice(keys: Keys) -> None:
 
 
 async def test_unknown_scope_names_the_known(keys: Keys) -> None:
-    with pytest.raises(InvalidRequest, match="admin, users"):
+    with pytest.raises(InvalidRequest, match="admin, users, read, jwt"):
         await keys.make(NewKey(scopes=("root",)))
 
 

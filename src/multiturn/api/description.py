@@ -133,10 +133,10 @@ def regroup(envelope: Envelope, errors: Mapping[int, tuple[str, ...]]) -> dict[i
 # What any request with a key can meet; one without meets a bug at worst.
 ANY: Mapping[int, tuple[str, ...]] = {
     400: ("invalid_request",),
-    401: ("missing_api_key", "invalid_api_key"),
+    401: ("missing_api_key", "invalid_api_key", "missing_token", "invalid_token", "keys_differ"),
     403: ("forbidden",),
     500: ("internal_error",),
-    503: ("storage_failed",),
+    503: ("storage_failed", "jwks_unavailable"),
 }
 BUG: Mapping[int, tuple[str, ...]] = {500: ("internal_error",)}
 # What a request that calls a model can meet besides.

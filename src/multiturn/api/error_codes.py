@@ -8,8 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
+from multiturn.api.access_error_codes import ACCESS
 from multiturn.api.error_code import ErrorCode
 from multiturn.api.knowledge_error_codes import KNOWLEDGE
+from multiturn.api.mcp_error_codes import MCP_REFUSALS
+from multiturn.api.run_error_codes import RUNS
 
 REQUEST = (
     ErrorCode(
@@ -111,22 +114,6 @@ REQUEST = (
     ),
     ErrorCode(
         "key_exists", 400, "A key is to be made with a secret that is a key already.", "Take another secret, or none."
-    ),
-    ErrorCode(
-        "missing_api_key",
-        401,
-        "The request has no API key.",
-        "Send `Authorization: Bearer <key>`, `x-api-key` or `apikey`. `multiturn keys` makes keys.",
-    ),
-    ErrorCode(
-        "invalid_api_key", 401, "The API key is wrong or was revoked.", "Send a good key; `multiturn keys` lists them."
-    ),
-    ErrorCode(
-        "forbidden",
-        403,
-        "The key is good and may not do this: it lacks the scope `admin` (keys, the tenant's settings) or `users` "
-        "(`X-User-Id`), or it acts for one user and this is the tenant's (agents, other users).",
-        "Take a key that may.",
     ),
     ErrorCode(
         "not_found",
@@ -377,7 +364,8 @@ COMMAND_LINE = (
     ErrorCode("disk_full", None, "There is no room for the model's file.", "Make room, or take a smaller model."),
 )
 
-CODES: Mapping[str, ErrorCode] = {code.name: code for code in (*REQUEST, *KNOWLEDGE, *SERVER, *COMMAND_LINE)}
+ALL = (*ACCESS, *REQUEST, *RUNS, *KNOWLEDGE, *MCP_REFUSALS, *SERVER, *COMMAND_LINE)
+CODES: Mapping[str, ErrorCode] = {code.name: code for code in ALL}
 
 PAGE = """# Errors
 
@@ -408,8 +396,11 @@ def write_page() -> str:
     """The page ``docs/errors.md``."""
     parts = [
         PAGE,
+        write_section("Who asks", ACCESS),
         write_section("The request", REQUEST),
+        write_section("Runs and approvals", RUNS),
         write_section("Files and knowledge", KNOWLEDGE),
+        write_section("Model Context Protocol", MCP_REFUSALS),
         write_section("The server, and the model's provider", SERVER),
         write_section("The command line", COMMAND_LINE),
     ]

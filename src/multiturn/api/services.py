@@ -15,11 +15,14 @@ from multiturn.engine.knowledge import Knowledge
 from multiturn.engine.links import Links
 from multiturn.engine.overviews import Overviews
 from multiturn.engine.ports import Upstream
+from multiturn.engine.prepared import PreparedContexts
+from multiturn.engine.run_listings import RunListings
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
 from multiturn.engine.speech import Speech
 from multiturn.engine.stores import KnowledgeStores
 from multiturn.engine.tenants import Tenants
+from multiturn.engine.tokens import Tokens
 from multiturn.engine.transfer import Exports
 from multiturn.engine.transfer_import import Imports
 from multiturn.engine.turns import Turns
@@ -33,13 +36,15 @@ from multiturn.observe import Metrics
 class Services:
     """The engine as the handlers see it.
 
-    ``default_model`` answers a request that names none; ``open_caller`` is who everybody is when authentication is off;
+    ``tokens`` is there where the server takes users' tokens (JWTs). ``default_model`` answers a request that names none;
+    ``open_caller`` is who everybody is when authentication is off;
     ``models_state`` tells how each upstream is, for ``/healthz``; ``is_ready`` whether turns can be taken.
     ``web_origins`` are those of web pages that may call, ``*`` for all.
     """
 
     turns: Turns
     runs: Runs
+    run_listings: RunListings
     approvals: Approvals
     sessions: Sessions
     exports: Exports
@@ -47,6 +52,7 @@ class Services:
     overviews: Overviews
     contexts: Contexts
     keys: Keys
+    tokens: Tokens | None
     agents: Agents
     users: Users
     tenants: Tenants
@@ -56,6 +62,7 @@ class Services:
     links: Links
     speech: Speech
     stores: KnowledgeStores
+    prepared: PreparedContexts
     upstream: Upstream
     metrics: Metrics
     default_model: str | None

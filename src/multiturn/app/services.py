@@ -10,12 +10,15 @@ from multiturn.api.services import Services
 from multiturn.app.engine import Engine
 from multiturn.app.library import Library
 from multiturn.app.stores import Stores, read_clock
+from multiturn.app.tokens import open_tokens
 from multiturn.config import Settings
 from multiturn.engine.agents import Agents
 from multiturn.engine.approvals import Approvals
 from multiturn.engine.erasure import erase_documents
 from multiturn.engine.keys import DEFAULT_TENANT, Keys
 from multiturn.engine.overviews import Overviews
+from multiturn.engine.prepared import PreparedContexts
+from multiturn.engine.run_listings import RunListings
 from multiturn.engine.sessions import Sessions, SessionStores
 from multiturn.engine.transfer import Exports
 from multiturn.engine.transfer_import import Imports
@@ -44,6 +47,7 @@ async def make_services(
     return Services(
         turns=approvals.turns,
         runs=engine.runs,
+        run_listings=RunListings(stores.run_listings, read_clock),
         approvals=approvals,
         sessions=Sessions(session_stores, (engine.assembler, engine.indexes), read_clock, check),
         exports=Exports(stores, engine.knowledge, read_clock),
@@ -51,6 +55,7 @@ async def make_services(
         overviews=Overviews(stores.overviews, read_clock),
         contexts=engine.contexts,
         keys=engine.keys,
+        tokens=open_tokens(settings, engine.keys),
         agents=Agents(stores.agents, read_clock, check, partial(erase_documents, stores.retention)),
         users=Users(stores.users, read_clock),
         tenants=engine.tenants,
@@ -60,6 +65,7 @@ async def make_services(
         links=library.links,
         speech=library.speech,
         stores=library.stores,
+        prepared=PreparedContexts(stores.prepared, engine.sources, engine.knowledge, read_clock),
         upstream=models.upstream,
         metrics=engine.metrics,
         default_model=models.default_model,

@@ -19,7 +19,7 @@ from multiturn.cli.announcement import Announcement, announced
 from multiturn.config import Settings
 from multiturn.engine.keys import PREFIX
 from multiturn.errors import SettingsError, Unavailable
-from multiturn.model.tenant import SCOPES
+from multiturn.model.tenant import OPERATOR
 
 BACKLOG = 2048
 # Longer than clients and load balancers keep an idle connection (60 s as a rule): they close it, not we under them.
@@ -84,7 +84,7 @@ async def listen(server: Server, settings: Settings, taken: socket.socket) -> As
     Raises Unavailable when somebody else began to listen there meanwhile.
     """
     key = PREFIX + secrets.token_urlsafe(LOCAL_KEY_BYTES)
-    server.keys.trust(key, replace(await open_caller(server.keys), scopes=SCOPES))
+    server.keys.trust(key, replace(await open_caller(server.keys), scopes=OPERATOR))
     url = write_url(taken)
     web = WebServer(write_config(server, settings), server)
     task = asyncio.create_task(web.serve(sockets=[taken]), name="web server")

@@ -29,7 +29,7 @@ from multiturn.cli.progress import ModelState, follow_model
 from multiturn.cli.welcome import write_welcome
 from multiturn.config import Settings
 from multiturn.engine.keys import Keys, NewKey
-from multiturn.model.tenant import SCOPES
+from multiturn.model.tenant import OPERATOR
 from multiturn.observe import start_logging
 
 SOURCES = Path(__file__).parents[1]
@@ -130,7 +130,7 @@ async def prepare_key(settings: Settings, keys: Keys) -> str | None:
     if settings.api_key:
         await keys.ensure(settings.api_key)
     elif settings.auth == "keys" and not await keys.has_keys():
-        _, secret = await keys.make(NewKey(label="first key", scopes=SCOPES))
+        _, secret = await keys.make(NewKey(label="first key", scopes=OPERATOR))
         return secret
     return None
 

@@ -24,7 +24,7 @@ from multiturn.model.retrieved import RetrievedContext, StoredSegment
 from multiturn.model.run import Run
 from multiturn.model.session import ForkOrder, RetiredSession, Session, SessionChange, SessionKey
 from multiturn.model.step import Step
-from multiturn.model.tenant import ApiKey, Tenant
+from multiturn.model.tenant import Tenant
 from multiturn.model.turn import Begun, Ending, Lease, RunOrder
 
 Clock = Callable[[], datetime]
@@ -301,38 +301,6 @@ class SegmentStore(Protocol):
 
     async def list_models_in_use(self) -> Sequence[str]:
         """List the models of which there are vectors, of documents too."""
-        ...
-
-
-class KeyStore(Protocol):
-    """Keeps tenants, users and API keys."""
-
-    async def ensure_tenant(self, name: str, now: datetime) -> Tenant:
-        """Find the tenant of this name, or make it with its default user."""
-        ...
-
-    async def find_tenant(self, name: str) -> Tenant | None:
-        """Find the tenant of this name."""
-        ...
-
-    async def ensure_user(self, tenant_id: UUID, external_id: str, now: datetime) -> UUID:
-        """Find the user of this name in the tenant, or make it."""
-        ...
-
-    async def add(self, key: ApiKey, digest: bytes) -> bool:
-        """Store a key by the hash of its secret; False, and nothing stored, when that secret is known already."""
-        ...
-
-    async def find_by_digest(self, digest: bytes) -> ApiKey | None:
-        """Find a key by the hash of its secret, revoked ones too."""
-        ...
-
-    async def list_keys(self, tenant_id: UUID) -> Sequence[ApiKey]:
-        """List a tenant's keys, oldest first."""
-        ...
-
-    async def revoke(self, tenant_id: UUID, key_id: UUID, now: datetime) -> bool:
-        """Revoke a key; False when there is none. Every server hears of it."""
         ...
 
 

@@ -12,6 +12,8 @@ SCOPE_USERS = "users"
 SCOPE_READ = "read"
 SCOPE_JWT = "jwt"
 SCOPES = (SCOPE_ADMIN, SCOPE_USERS, SCOPE_READ, SCOPE_JWT)
+OPERATOR = (SCOPE_ADMIN, SCOPE_USERS)
+"""What the first key of a server may do."""
 
 
 class Tenant(Struct, frozen=True, kw_only=True):
@@ -26,9 +28,9 @@ class Tenant(Struct, frozen=True, kw_only=True):
 class ApiKey(Struct, frozen=True, kw_only=True):
     """A key of a tenant. Its secret is shown once and stored as a hash; ``hint`` is what may be shown again.
 
-    Scopes: ``admin`` may manage keys and quotas and act for any user of its tenant (``X-User-Id``), ``users`` may do the
-    latter only. Two take away: with ``read`` a key reads and changes nothing, and one with ``jwt`` opens nothing but
-    beside the JWT of a user. ``user`` is the name of the user that it is bound to.
+    Scopes: ``admin`` may manage keys and quotas and act for any user of its tenant (``X-User-Id``), ``users`` may do
+    the latter only. Two take away: with ``read`` a key reads and changes nothing, and one with ``jwt`` opens nothing
+    but beside the JWT of a user. ``user`` is the name of the user that it is bound to.
     """
 
     id: UUID

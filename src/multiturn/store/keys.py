@@ -58,6 +58,7 @@ class SqlKeyStore:
             "digest": digest,
             "scopes": " ".join(key.scopes),
             "created_at": as_ms(key.created_at),
+            "expires_at": as_ms(key.expires_at) if key.expires_at else None,
         }
         async with self.database.transaction() as tx:
             return bool(await tx.execute("add_key", parameters))
@@ -67,6 +68,18 @@ class SqlKeyStore:
         async with self.database.reading() as tx:
             row = await tx.fetch_one("find_key", {"digest": digest})
         return read_key(row) if row else None
+
+    async def find_key(self, tenant_id: UUID, key_id: UUID) -> ApiKey | None:
+        """Find a key of a tenant, revoked ones too."""
+        async with self.database.reading() as tx:
+            row = await tx.fetch_one("find_key_by_id", {"tenant_id": tenant_id, "id": key_id})
+        return read_key(row) if row else None
+
+    async def note_uses(self, uses: Sequence[tuple[UUID, UUID, datetime]]) -> None:
+        """Note when keys were last used: (tenant id, key id, time) each."""
+        async with self.database.transaction() as tx:
+            for tenant_id, key_id, at in uses:
+                await tx.execute("note_key_use", {"tenant_id": tenant_id, "id": key_id, "now": as_ms(at)})
 
     async def list_keys(self, tenant_id: UUID) -> Sequence[ApiKey]:
         """List a tenant's keys, oldest first."""

@@ -26,7 +26,7 @@ from multiturn.api.openapi import write_description
 from multiturn.app import open_caller, open_server
 from multiturn.cli.listening import listen, take_address
 from multiturn.config import Settings
-from multiturn.model.tenant import SCOPES
+from multiturn.model.tenant import OPERATOR
 from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
 from multiturn.upstream.scripted_embedder import ScriptedEmbedder
 
@@ -57,7 +57,7 @@ class Served(threading.Thread):
         upstream = ScriptedUpstream(answer)
         async with open_server(self.settings, upstream=upstream, embedder=ScriptedEmbedder()) as server:
             caller = await open_caller(server.keys)
-            server.keys.trust(KEY, msgspec.structs.replace(caller, scopes=SCOPES))
+            server.keys.trust(KEY, msgspec.structs.replace(caller, scopes=OPERATOR))
             async with listen(server, self.settings, take_address("127.0.0.1", 0)) as listening:
                 self.url = listening.url
                 self.is_up.set()

@@ -32,14 +32,14 @@ class AdminRoutes:
 
     async def list_keys(self, request: Request) -> Response:
         """List a tenant's keys."""
-        require_admin(await authenticate(self.services, request.headers))
+        require_admin(await authenticate(self.services, request))
         tenant = read_tenant(request)
         keys = await self.services.keys.list_keys(tenant)
         return write_response(KeyListBody(data=[render_key(key, tenant) for key in keys]))
 
     async def make_key(self, request: Request) -> Response:
         """Make a key, and its tenant and user where they are new."""
-        require_admin(await authenticate(self.services, request.headers))
+        require_admin(await authenticate(self.services, request))
         body = await read_body(request, bytes_max=self.services.body_bytes_max)
         asked = read_struct(body or b"{}", NewKeyBody)
         for name, value in (("tenant", asked.tenant), ("user", asked.user), ("label", asked.label or None)):
@@ -51,7 +51,7 @@ class AdminRoutes:
 
     async def revoke_key(self, request: Request) -> Response:
         """Revoke a key at once."""
-        require_admin(await authenticate(self.services, request.headers))
+        require_admin(await authenticate(self.services, request))
         key_id = request.path_params["key_id"]
         await self.services.keys.revoke(read_tenant(request), find_id(key_id))
         return write_response(RevokedKeyBody(id=key_id))

@@ -28,6 +28,7 @@ from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client, while_listening
 from multiturn.api.turns import Telling, tell_break, tell_turn
+from multiturn.engine.usage import Payer
 from multiturn.errors import ModelNotFound
 from multiturn.model.completion import Delta, ModelInfo, ModelRequest
 from multiturn.model.event import Answered, Ended, Event, Spoke
@@ -56,11 +57,11 @@ class ChatRoutes:
     async def complete(self, request: Request) -> ASGIApp:
         """Answer a chat completion, in a session when the request names one."""
         services = self.services
-        caller = await authenticate(services, request.headers)
+        caller = await authenticate(services, request)
         body = await read_body(request, bytes_max=services.body_bytes_max)
         chat = parse_request(body, read_json_object(body), request.headers, services.default_model)
         if chat.session is None:
-            return await self._relay(request, chat)
+            return await self._relay(request, Payer(caller.tenant_id, caller.user_id), chat)
         return await self._take(request, caller, chat, chat.session)
 
     async def _take(self, request: Request, caller: Caller, chat: ChatRequest, name: str) -> ASGIApp:
@@ -82,8 +83,8 @@ class ChatRoutes:
         )
         return await tell_turn(services, request, turn, telling)
 
-    async def _relay(self, request: Request, chat: ChatRequest) -> ASGIApp:
-        """Pass a request without a session on, and its answer back; nothing is stored."""
+    async def _relay(self, request: Request, payer: Payer, chat: ChatRequest) -> ASGIApp:
+        """Pass a request without a session on, and its answer back; nothing is stored but what it used."""
         asked = ModelRequest(
             model=chat.order.model,
             messages=chat.messages,
@@ -91,9 +92,9 @@ class ChatRoutes:
             headers={name: request.headers[name] for name in PASSED_HEADERS if name in request.headers},
         )
         if not chat.order.is_streamed:
-            completion = await while_listening(request.receive, self.services.turns.relay(asked))
+            completion = await while_listening(request.receive, self.services.turns.relay(payer, asked))
             return Response(completion.raw if completion else b"", media_type="application/json")
-        stream = self.services.turns.relay_stream(asked)
+        stream = self.services.turns.relay_stream(payer, asked)
         first = await anext(stream, ())
         frames = write_relay(first, stream, includes_usage=chat.includes_usage)
         response = EventStream(tell_break(frames, write_error), headers={})
@@ -102,13 +103,13 @@ class ChatRoutes:
 
     async def list_models(self, request: Request) -> Response:
         """List the models that would be answered."""
-        await authenticate(self.services, request.headers)
+        await authenticate(self.services, request)
         models = [write_model(model) for model in await self.services.upstream.list_models()]
         return write_response({"object": "list", "data": models})
 
     async def get_model(self, request: Request) -> Response:
         """One model of the list."""
-        await authenticate(self.services, request.headers)
+        await authenticate(self.services, request)
         name = request.path_params["model"]
         models = await self.services.upstream.list_models()
         found = next((model for model in models if model.id == name), None)

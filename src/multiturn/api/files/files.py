@@ -14,7 +14,7 @@ from multiturn.api.files.wire import OpenAIDeleted
 from multiturn.api.ranges import FileAnswer, answer_file
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, read_upload
-from multiturn.engine.asset_checks import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.media_files import find_original
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetOrder
@@ -44,8 +44,8 @@ class FileRoutes:
 
     async def create_file(self, request: Request) -> Response:
         """Put a file in."""
-        caller = await authenticate(self.services, request.headers)
-        require_tenant(caller)
+        caller = await authenticate(self.services, request)
+        require_tenant(caller, "assets")
         assets = self.services.assets
         async with read_upload(request, assets, caller.tenant_id) as form:
             asset = await assets.add(caller.tenant_id, read_form(form), form.received)
@@ -53,7 +53,7 @@ class FileRoutes:
 
     async def list_files(self, request: Request) -> Response:
         """List files, newest first unless ``order=asc``."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         page, assets = read_page(request, limit=LIMIT_MAX, limit_max=LIMIT_MAX), self.services.assets
         which = AssetFilter(
             purpose=read_purpose(request.query_params.get("purpose")),
@@ -83,9 +83,9 @@ class FileRoutes:
 
     async def _find(self, request: Request, *, is_changed: bool = False) -> Asset:
         """The file of the path. Raises NotFound; Forbidden for one whom it may not change."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         if is_changed:
-            require_tenant(caller)
+            require_tenant(caller, "assets")
         return await self.services.assets.get(caller.tenant_id, request.path_params["file_id"])
 
 

@@ -32,7 +32,7 @@ from multiturn.api.files.wire import (
     VectorStoreOrderBody,
 )
 from multiturn.api.services import Services
-from multiturn.engine.stores import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.errors import InvalidRequest
 from multiturn.model.knowledge import DocumentHit, Owner, SearchOrder
 from multiturn.model.store import KnowledgeStoreInfo, Sorting, StoreChange
@@ -63,8 +63,8 @@ class VectorStoreRoutes:
 
     async def create_store(self, request: Request) -> Response:
         """Make a vector store, with files if it likes: none of them may be missing."""
-        caller = await authenticate(self.services, request.headers)
-        require_tenant(caller)
+        caller = await authenticate(self.services, request)
+        require_tenant(caller, "knowledge stores")
         body = await read_order(self.services, request, VectorStoreOrderBody)
         check_chunking(body.chunking_strategy)
         check_expiry(body.expires_after)
@@ -81,7 +81,7 @@ class VectorStoreRoutes:
 
     async def list_stores(self, request: Request) -> Response:
         """List vector stores."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         page = read_page(request)
         anchor = page.after or page.before
         sorting = sort(page, read_store_id(anchor) if anchor else None)
@@ -147,9 +147,9 @@ class VectorStoreRoutes:
 
 async def find_store(services: Services, request: Request, *, is_changed: bool = False) -> KnowledgeStoreInfo:
     """The vector store of the path. Raises NotFound; Forbidden for one whom it may not change."""
-    caller = await authenticate(services, request.headers)
+    caller = await authenticate(services, request, reads=not is_changed)
     if is_changed:
-        require_tenant(caller)
+        require_tenant(caller, "knowledge stores")
     return await services.stores.get(caller.tenant_id, read_store_id(request.path_params["vector_store_id"]))
 
 

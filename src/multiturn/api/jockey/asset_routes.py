@@ -20,7 +20,7 @@ from multiturn.api.jockey.render_assets import render_asset, render_transcriptio
 from multiturn.api.limits import read_body, read_field, read_json_object
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, UploadedFile, is_multipart, read_upload
-from multiturn.engine.asset_checks import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetKind, AssetOrder
 
@@ -50,8 +50,8 @@ class AssetRoutes:
 
     async def create_asset(self, request: Request) -> Response:
         """Put a file in, by a form or by its URL."""
-        caller = await authenticate(self.services, request.headers)
-        require_tenant(caller)
+        caller = await authenticate(self.services, request)
+        require_tenant(caller, "assets")
         if is_multipart(request):
             async with read_upload(request, self.services.assets, caller.tenant_id) as form:
                 asset = await self._add(caller.tenant_id, form)
@@ -72,7 +72,7 @@ class AssetRoutes:
 
     async def list_assets(self, request: Request) -> Response:
         """List assets, newest first."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         query = request.query_params
         pages = read_pages(query)
         ids = tuple(id_ for text in query.getlist("asset_ids") for id_ in text.split(",") if id_)
@@ -127,9 +127,9 @@ class AssetRoutes:
         return write_response(render_transcription(transcript, wanted))
 
     async def _find(self, request: Request, *, to_change: bool = False) -> Asset:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         if to_change:
-            require_tenant(caller)
+            require_tenant(caller, "assets")
         return await self.services.assets.get(caller.tenant_id, request.path_params["asset_id"])
 
     def _render(self, request: Request, asset: Asset) -> Any:

@@ -72,7 +72,7 @@ class ItemRoutes:
 
     async def list_items(self, request: Request) -> Response:
         """List items, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         query = request.query_params
         pages = read_pages(query)
         statuses = read_words(query, "status", get_args(ItemStatus))
@@ -82,7 +82,7 @@ class ItemRoutes:
 
     async def get_item(self, request: Request) -> Response:
         """One item."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         item_id = read_path(request.path_params["item_id"], ITEMS)
         return await self._tell(await self.services.stores.get_item(caller.tenant_id, read_store(request), item_id))
 
@@ -108,7 +108,7 @@ class ItemRoutes:
 
     async def list_collections(self, request: Request) -> Response:
         """List collections, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         pages = read_pages(request.query_params)
         sorting = read_sorting(request.query_params, pages, NAMES)
         found = await self.services.stores.list_collections(caller.tenant_id, read_store(request), sorting)
@@ -116,7 +116,7 @@ class ItemRoutes:
 
     async def get_collection(self, request: Request) -> Response:
         """One collection."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         found = await self.services.stores.get_collection(caller.tenant_id, *read_collection(request))
         return write_response(render_collection(found))
 
@@ -136,7 +136,7 @@ class ItemRoutes:
 
     async def list_members(self, request: Request) -> Response:
         """List the items of a collection, newest first."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         store_id, collection_id = read_collection(request)
         await self.services.stores.get_collection(caller.tenant_id, store_id, collection_id)
         pages = read_pages(request.query_params)

@@ -14,7 +14,7 @@ from multiturn.api.auth import authenticate
 from multiturn.api.jockey.wire import JockeyPageBody, JockeyPageInfoBody
 from multiturn.api.limits import find_param, is_number, read_body, read_json_object
 from multiturn.api.services import Services
-from multiturn.engine.stores import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.errors import InvalidRequest
 from multiturn.model.store import Sorting
 from multiturn.model.tenant import Caller
@@ -97,24 +97,26 @@ def read_truth(text: str | None, name: str, *, default: bool) -> bool:
     return text.lower() == "true"
 
 
-async def read_request(services: Services, request: Request, shape: type[T]) -> tuple[Caller, T]:
+async def read_request(
+    services: Services, request: Request, shape: type[T], *, reads: bool = False
+) -> tuple[Caller, T]:
     """Who asks, and the body as its struct."""
-    caller = await authenticate(services, request.headers)
+    caller = await authenticate(services, request, reads=reads)
     body = await read_body(request, bytes_max=services.body_bytes_max)
     return caller, read_wire(read_json_object(body), shape)
 
 
 async def authenticate_tenant(services: Services, request: Request) -> Caller:
     """Who asks for a change of knowledge stores. Raises Forbidden for one who acts for a user only."""
-    caller = await authenticate(services, request.headers)
-    require_tenant(caller)
+    caller = await authenticate(services, request)
+    require_tenant(caller, "knowledge stores")
     return caller
 
 
 async def read_tenant_request(services: Services, request: Request, shape: type[T]) -> tuple[Caller, T]:
     """Who asks for a change of knowledge stores, and the body. Raises Forbidden."""
     caller, body = await read_request(services, request, shape)
-    require_tenant(caller)
+    require_tenant(caller, "knowledge stores")
     return caller, body
 
 

@@ -59,7 +59,7 @@ class SessionRoutes:
 
     async def list_sessions(self, request: Request) -> Response:
         """List the sessions that the caller may see, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         query = request.query_params
         pages = read_pages(query)
         by, option = (
@@ -90,7 +90,7 @@ class SessionRoutes:
         return write_response(pages.write([render_said(session, item, tickets, shown) for item in page], len(said)))
 
     async def _find(self, request: Request) -> Session:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return await self.services.sessions.get(session_key(caller, request.path_params["session_id"]))
 
     async def _load(self, session: Session) -> list[Item]:

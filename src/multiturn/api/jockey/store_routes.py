@@ -66,14 +66,14 @@ class StoreRoutes:
 
     async def list_stores(self, request: Request) -> Response:
         """List stores, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         pages = read_pages(request.query_params)
         found = await self.services.stores.list_stores(caller.tenant_id, read_sorting(request.query_params, pages))
         return write_response(pages.write([render_store(store) for store in found.data], found.total))
 
     async def get_store(self, request: Request) -> Response:
         """One store."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return write_response(render_store(await self._find(caller, request)))
 
     async def change_store(self, request: Request) -> Response:
@@ -92,7 +92,7 @@ class StoreRoutes:
 
     async def search(self, request: Request) -> Response:
         """Search in a store."""
-        caller, body = await read_request(self.services, request, JockeySearchBody)
+        caller, body = await read_request(self.services, request, JockeySearchBody, reads=True)
         store = await self._find(caller, request)
         now = self.services.sessions.clock()
         wanted = read_search(body, now)

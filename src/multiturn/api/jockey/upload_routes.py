@@ -28,7 +28,7 @@ from multiturn.api.jockey.names import read_path
 from multiturn.api.jockey.reading import Pages, read_pages, read_request
 from multiturn.api.jockey.render_assets import write_time
 from multiturn.api.services import Services
-from multiturn.engine.asset_checks import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.uploads import ChunkProof, ChunkUrl, UploadState
 from multiturn.model.asset import AssetOrder, Upload
 
@@ -53,7 +53,7 @@ class UploadRoutes:
     async def begin_upload(self, request: Request) -> Response:
         """Begin an upload: the id of the asset is known from now on."""
         caller, body = await read_request(self.services, request, JockeyUploadOrderBody)
-        require_tenant(caller)
+        require_tenant(caller, "assets")
         order = AssetOrder(
             method="multipart",
             filename=body.filename,
@@ -77,7 +77,7 @@ class UploadRoutes:
     async def list_urls(self, request: Request) -> Response:
         """URLs for more parts."""
         caller, body = await read_request(self.services, request, JockeyUrlsOrderBody)
-        require_tenant(caller)
+        require_tenant(caller, "assets")
         id_ = self._read_id(request)
         urls = await self.services.uploads.list_more_urls(caller.tenant_id, id_, body.start, body.count)
         now = self.services.sessions.clock()
@@ -94,7 +94,7 @@ class UploadRoutes:
     async def report_chunks(self, request: Request) -> Response:
         """Take the client's word that parts were put; with the last one the file is complete."""
         caller, body = await read_request(self.services, request, JockeyReportOrderBody)
-        require_tenant(caller)
+        require_tenant(caller, "assets")
         proofs = [ChunkProof(one.chunk_index, one.proof, one.chunk_size) for one in body.completed_chunks]
         confirmed = await self.services.uploads.confirm(caller.tenant_id, self._read_id(request), proofs)
         is_complete = confirmed.upload.status == "completed"
@@ -110,7 +110,7 @@ class UploadRoutes:
 
     async def get_upload(self, request: Request) -> Response:
         """How an upload stands."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         pages = read_pages(request.query_params)
         state = await self.services.uploads.get_status(
             caller.tenant_id, self._read_id(request), offset=pages.offset, limit=pages.limit
@@ -119,7 +119,7 @@ class UploadRoutes:
 
     async def list_uploads(self, request: Request) -> Response:
         """Uploads that are not complete."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         pages = read_pages(request.query_params)
         found, total = await self.services.uploads.list_active(caller.tenant_id, offset=pages.offset, limit=pages.limit)
         return write_response(pages.write([render_upload(upload) for upload in found], total))

@@ -46,7 +46,7 @@ class AgentRoutes:
 
     async def list_agents(self, request: Request) -> Response:
         """List agents, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         listing = read_list_query(request.query_params).as_listing()
         page = await self.services.agents.list_agents(caller, listing)
         return write_response(ItemsBody(items=[render_agent(agent) for agent in page.data]))
@@ -66,7 +66,7 @@ class AgentRoutes:
 
     async def get_agent(self, request: Request) -> Response:
         """One agent."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return write_response(render_agent(await self._find(caller, request)))
 
     async def update_agent(self, request: Request) -> Response:
@@ -85,14 +85,14 @@ class AgentRoutes:
 
     async def delete_agent(self, request: Request) -> Response:
         """Delete an agent with its documents; sessions that name it go on without it."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         agent = await self._find(caller, request)
         await self.services.agents.delete(caller, agent)
         return write_response(render_deleted(agent.id, self.services.agents.clock()), status=202)
 
     async def list_models(self, request: Request) -> Response:
         """The models that would be answered."""
-        await authenticate(self.services, request.headers)
+        await authenticate(self.services, request)
         models = [JulepModelBody(id=model.id) for model in await self.services.upstream.list_models()]
         return write_response(JulepModelsBody(models=models))
 

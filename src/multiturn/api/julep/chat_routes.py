@@ -76,7 +76,7 @@ class ChatRoutes:
 
     async def render(self, request: Request) -> Response:
         """What a turn would show the model."""
-        _, session, chat = await self._read(request)
+        _, session, chat = await self._read(request, reads=True)
         assembled = await self.services.turns.preview(session, chat.turn)
         body = JulepRenderBody(
             messages=msgspec.json.decode(assembled.context.messages),
@@ -86,10 +86,10 @@ class ChatRoutes:
         )
         return write_response(body)
 
-    async def _read(self, request: Request) -> tuple[Caller, Session, ChatOrder]:
+    async def _read(self, request: Request, *, reads: bool = False) -> tuple[Caller, Session, ChatOrder]:
         """Who asks, in which session, and for what turn."""
         services = self.services
-        caller = await authenticate(services, request.headers)
+        caller = await authenticate(services, request, reads=reads)
         body = await read_body(request, bytes_max=services.body_bytes_max)
         chat = parse_chat(body, request.headers)
         session = await services.sessions.get(session_key(caller, request.path_params["session_id"]))

@@ -67,7 +67,7 @@ class DocRoutes:
 
     async def list_docs(self, request: Request) -> Response:
         """List an owner's documents, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request)
         query = read_list_query(request.query_params)
         which = DocumentFilter(
@@ -81,21 +81,21 @@ class DocRoutes:
 
     async def get_owned_doc(self, request: Request) -> Response:
         """One document of an owner."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request)
         item = await self.services.knowledge.get(caller.tenant_id, find_id(request.path_params["doc_id"]), owner)
         return write_response(render_doc(item, self.services.knowledge.model))
 
     async def get_doc(self, request: Request) -> Response:
         """One document, of whomever the caller may see."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         item = await self.services.knowledge.get(caller.tenant_id, find_id(request.path_params["doc_id"]))
         await self._check_owner(caller, item.owner)
         return write_response(render_doc(item, self.services.knowledge.model))
 
     async def delete_doc(self, request: Request) -> Response:
         """Delete a document."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request)
         id_ = find_id(request.path_params["doc_id"])
         if id_ is None:
@@ -116,7 +116,7 @@ class DocRoutes:
 
     async def search(self, request: Request) -> Response:
         """Search an owner's documents."""
-        caller, body = await read_request(self.services, request, JulepSearchBody)
+        caller, body = await read_request(self.services, request, JulepSearchBody, reads=True)
         owner = await self._find_owner(caller, request)
         order = SearchOrder(
             mode=body.mode or guess_mode(body),
@@ -133,7 +133,7 @@ class DocRoutes:
 
     async def embed(self, request: Request) -> Response:
         """The vectors of texts."""
-        _, body = await read_request(self.services, request, JulepEmbedBody)
+        _, body = await read_request(self.services, request, JulepEmbedBody, reads=True)
         texts = [body.text] if isinstance(body.text, str) else body.text
         if not 1 <= len(texts) <= TEXTS_MAX:
             raise InvalidRequest(f"'text' must be 1 to {TEXTS_MAX} texts; there are {len(texts)}.", param="text")

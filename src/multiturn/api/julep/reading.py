@@ -66,9 +66,11 @@ def read_wire(fields: Mapping[str, Raw], shape: type[T]) -> T:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
 
-async def read_request(services: Services, request: Request, shape: type[T]) -> tuple[Caller, T]:
+async def read_request(
+    services: Services, request: Request, shape: type[T], *, reads: bool = False
+) -> tuple[Caller, T]:
     """Who asks, and the body as its struct."""
-    caller = await authenticate(services, request.headers)
+    caller = await authenticate(services, request, reads=reads)
     body = await read_body(request, bytes_max=services.body_bytes_max)
     return caller, read_wire(read_json_object(body), shape)
 

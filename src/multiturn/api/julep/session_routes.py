@@ -64,7 +64,7 @@ class SessionRoutes:
 
     async def list_sessions(self, request: Request) -> Response:
         """List sessions, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         query, asked = read_list_query(request.query_params), request.query_params
         wanted = SessionFilter(
             agent_id=await self._find_agent(caller, asked.get("agent") or asked.get("agent_id")),
@@ -100,7 +100,7 @@ class SessionRoutes:
 
     async def get_session(self, request: Request) -> Response:
         """One session."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return write_response(render_session(await self._find(caller, request)))
 
     async def update_session(self, request: Request) -> Response:
@@ -119,14 +119,14 @@ class SessionRoutes:
 
     async def delete_session(self, request: Request) -> Response:
         """Delete a session with everything in it."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         session = await self._find(caller, request)
         await self.services.sessions.delete(session)
         return write_response(render_deleted(session.id, self.services.sessions.clock()), status=202)
 
     async def get_history(self, request: Request) -> Response:
         """What was said, oldest first; with a limit, the newest so many entries before a time."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         session = await self._find(caller, request)
         query = request.query_params
         limit = read_whole(query, "limit", 0, low=1, high=ENTRIES_MAX)
@@ -154,7 +154,7 @@ class SessionRoutes:
         return write_response(render_session(await self._clear(request)))
 
     async def _clear(self, request: Request) -> Session:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return await self.services.sessions.clear(await self._find(caller, request))
 
     async def _find(self, caller: Caller, request: Request) -> Session:

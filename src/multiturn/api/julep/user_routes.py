@@ -37,7 +37,7 @@ class UserRoutes:
 
     async def list_users(self, request: Request) -> Response:
         """List users, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         listing = read_list_query(request.query_params).as_listing()
         page = await self.services.users.list_users(caller, listing)
         return write_response(ItemsBody(items=[render_user(user) for user in page.data]))
@@ -57,7 +57,7 @@ class UserRoutes:
 
     async def get_user(self, request: Request) -> Response:
         """One user."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return write_response(render_user(await self._find(caller, request)))
 
     async def update_user(self, request: Request) -> Response:
@@ -78,7 +78,7 @@ class UserRoutes:
 
     async def delete_user(self, request: Request) -> Response:
         """Erase a user with their documents, and the sessions that are theirs or that they take part in."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         user = await self._find(caller, request)
         receipt = await self.services.sessions.erase_user(caller, user)
         return write_response(render_deleted(user.id, receipt.erased_at), status=202)

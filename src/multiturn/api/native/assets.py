@@ -27,7 +27,7 @@ from multiturn.api.native.wire import ListBody
 from multiturn.api.ranges import FileAnswer, answer_file
 from multiturn.api.services import Services
 from multiturn.api.uploads import Form, is_multipart, read_upload
-from multiturn.engine.asset_checks import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.media_files import find_original
 from multiturn.errors import InvalidRequest
 from multiturn.model.asset import Asset, AssetFilter, AssetKind, AssetOrder
@@ -60,8 +60,8 @@ class AssetRoutes:
 
     async def add_asset(self, request: Request) -> Response:
         """Put a file in: a form with a file, or a URL in a form or as JSON."""
-        caller = await authenticate(self.services, request.headers)
-        require_tenant(caller)
+        caller = await authenticate(self.services, request)
+        require_tenant(caller, "assets")
         assets = self.services.assets
         if is_multipart(request):
             # It is streamed: nothing speaks for the limit that other dialects have for one upload.
@@ -75,7 +75,7 @@ class AssetRoutes:
 
     async def list_assets(self, request: Request) -> Response:
         """List assets, newest first unless ``order=asc``."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         which = read_filter(request)
         some = msgspec.structs.replace(which, limit=which.limit + 1)
         found, _ = await self.services.assets.list_assets(caller.tenant_id, some)
@@ -126,9 +126,9 @@ class AssetRoutes:
 
     async def _find(self, request: Request, *, is_changed: bool = False) -> Asset:
         """The asset of the path, the caller's tenant's. Raises NotFound; Forbidden where the caller may only read."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         if is_changed:
-            require_tenant(caller)
+            require_tenant(caller, "assets")
         return await self.services.assets.get(caller.tenant_id, request.path_params["asset_id"])
 
     async def _read(self, request: Request, shape: type[Any]) -> Any:

@@ -45,7 +45,7 @@ class ChatRoutes:
     async def chat(self, request: Request) -> ASGIApp:
         """Take a turn: the messages are added to the history, whatever they repeat."""
         services = self.services
-        caller = await authenticate(services, request.headers)
+        caller = await authenticate(services, request)
         name = request.path_params["session_id"]
         session = await services.sessions.get(session_key(caller, name))
         body = await read_body(request, bytes_max=services.body_bytes_max)

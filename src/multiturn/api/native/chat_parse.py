@@ -14,10 +14,14 @@ from multiturn.api.fields import read_choice, read_optional, read_output_max
 from multiturn.api.limits import read_field
 from multiturn.api.messages import read_messages
 from multiturn.api.native.chat_wire import CONSUMED_FIELDS
+from multiturn.api.native.tools_parse import read_reasoning
+from multiturn.api.native.tools_wire import ReasoningOptionsBody
 from multiturn.api.policy import PolicyFields, read_policy
+from multiturn.engine.tool_checks import check_reasoning
 from multiturn.errors import InvalidRequest
 from multiturn.model.content import Content
 from multiturn.model.policy import ContextPolicy
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.session import Concurrency, OnDisconnect, Session
 from multiturn.model.turn import IdempotencyKey, TurnOrder
 
@@ -48,6 +52,7 @@ def parse_chat(body: bytes, fields: Mapping[str, Raw], headers: Headers, session
         on_disconnect=read_choice(fields, "on_disconnect", get_args(OnDisconnect)),
         policy=read_turn_policy(fields),
         template_values=read_optional(fields, "metadata", dict[str, Any] | None) or {},
+        reasoning=read_turn_reasoning(fields),
     )
 
 
@@ -73,6 +78,14 @@ def read_stream(fields: Mapping[str, Raw], headers: Headers) -> bool:
     """Whether the answer is to be streamed: as the body says, else as the client would have it."""
     asked: bool | None = read_optional(fields, "stream", bool | None)
     return "text/event-stream" in headers.get("accept", "") if asked is None else asked
+
+
+def read_turn_reasoning(fields: Mapping[str, Raw]) -> ReasoningOptions | None:
+    """How much the model is to think in this turn. Raises InvalidRequest."""
+    reasoning = read_reasoning(read_optional(fields, "reasoning", ReasoningOptionsBody | None))
+    if reasoning:
+        check_reasoning(reasoning)
+    return reasoning
 
 
 def read_turn_policy(fields: Mapping[str, Raw]) -> ContextPolicy:

@@ -10,6 +10,7 @@ from multiturn.api.auth import NAME_PATTERN
 from multiturn.api.citations import CitationBody
 from multiturn.api.message_shapes import ChatMessage, Tokens, to_model
 from multiturn.api.native.documents_wire import HitBody
+from multiturn.api.native.tools_wire import ReasoningOptionsBody
 from multiturn.api.native.wire import EventBody, ItemBody, Time, UsageBody
 from multiturn.api.policy import PolicyFields
 
@@ -69,6 +70,10 @@ class ChatBody(PolicyFields, kw_only=True, omit_defaults=True):
             description="The knowledge store that this answer is to rest on and cite, by its id or name, besides those "
             "of the session."
         ),
+    ] = None
+    reasoning: Annotated[
+        ReasoningOptionsBody | None,
+        Meta(description="How much the model is to think in this turn. Left out: its agent's, else the provider's."),
     ] = None
     max_completion_tokens: Annotated[
         Tokens | None, Meta(description="How long the answer may be, in tokens; goes to the model as well.")
@@ -131,6 +136,7 @@ CONSUMED_FIELDS = frozenset(
         "on_disconnect",
         "metadata",
         "store",
+        "reasoning",
         "context_overflow",
         "token_budget",
         "recall",

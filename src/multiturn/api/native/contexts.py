@@ -45,7 +45,7 @@ class ContextRoutes:
 
     async def get_context(self, request: Request) -> Response:
         """What the next turn begins with."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         session = await self.services.sessions.get(session_key(caller, request.path_params["session_id"]))
         order = TurnOrder(input=(), model=await self._choose_model(request, session), digest=b"")
         return self._answer(request, session, await self.services.turns.preview(session, order))
@@ -53,7 +53,7 @@ class ContextRoutes:
     async def preview_context(self, request: Request) -> Response:
         """What a turn with these messages would show the model."""
         services = self.services
-        caller = await authenticate(services, request.headers)
+        caller = await authenticate(services, request, reads=True)
         session = await services.sessions.get(session_key(caller, request.path_params["session_id"]))
         body = await read_body(request, bytes_max=services.body_bytes_max)
         fields = read_json_object(body)
@@ -98,7 +98,7 @@ class ContextRoutes:
         return write_response(body)
 
     async def _find_run(self, request: Request) -> Run:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return await self.services.sessions.get_run(caller, find_id(request.path_params["run_id"]))
 
 

@@ -27,7 +27,7 @@ from multiturn.api.native.query import read_choice
 from multiturn.api.native.sessions import LIMIT, LIMIT_MAX
 from multiturn.api.native.wire import ListBody
 from multiturn.api.services import Services
-from multiturn.engine.agents import require_tenant
+from multiturn.engine.callers import require_tenant
 from multiturn.errors import InvalidRequest
 from multiturn.model.ids import find_id
 from multiturn.model.knowledge import DocumentFilter, DocumentHit, KnowledgeItem, Owner, SearchOrder
@@ -58,7 +58,7 @@ class DocumentRoutes:
 
     async def add_document(self, request: Request) -> Response:
         """Store a document."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request, is_changed=True)
         body = await self._read(request, DocumentOrderBody)
         item = await self.services.knowledge.add(
@@ -68,7 +68,7 @@ class DocumentRoutes:
 
     async def list_documents(self, request: Request) -> Response:
         """List documents, newest first unless ``order=asc``."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request)
         which = DocumentFilter(
             metadata=read_metadata(request.query_params),
@@ -82,7 +82,7 @@ class DocumentRoutes:
 
     async def search_documents(self, request: Request) -> Response:
         """Search in the documents."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request, reads=True)
         owner = await self._find_owner(caller, request)
         order = read_order(await self._read(request, SearchBody))
         found = await self.services.knowledge.search(caller.tenant_id, [owner], order)
@@ -91,14 +91,14 @@ class DocumentRoutes:
 
     async def get_document(self, request: Request) -> Response:
         """One document."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request)
         item_id = find_id(request.path_params["doc_id"])
         return write_response(render_document(await self.services.knowledge.get(caller.tenant_id, item_id, owner)))
 
     async def delete_document(self, request: Request) -> Response:
         """Delete a document."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         owner = await self._find_owner(caller, request, is_changed=True)
         item_id = find_id(request.path_params["doc_id"])
         await self.services.knowledge.delete(caller.tenant_id, owner, item_id)
@@ -111,7 +111,7 @@ class DocumentRoutes:
             return Owner("session", (await self.services.sessions.get(session_key(caller, name))).id)
         if name := names.get("agent_id"):
             if is_changed:
-                require_tenant(caller)
+                require_tenant(caller, "agents")
             return Owner("agent", (await self.services.agents.get(caller, name)).id)
         return Owner("user", (await self.services.users.get(caller, names["user_id"])).id)
 

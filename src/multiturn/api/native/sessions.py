@@ -12,6 +12,7 @@ from multiturn.api.limits import read_body, read_json_object, read_limit, read_s
 from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice, read_number
 from multiturn.api.native.render import render_item, render_run, render_session
+from multiturn.api.native.run_filters import STATUSES, read_run_filter
 from multiturn.api.native.session_parse import read_change, read_filter, read_order, read_span
 from multiturn.api.native.session_wire import DeletedBody, ForkBody, SessionChangeBody, SessionOrderBody
 from multiturn.api.native.wire import ListBody
@@ -45,7 +46,7 @@ class SessionRoutes:
 
     async def list_sessions(self, request: Request) -> Response:
         """List sessions, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         limit = read_limit(request, default=LIMIT, maximum=LIMIT_MAX)
         wanted = await read_filter(self.services, caller, request)
         page = await self.services.sessions.list_sessions(caller, wanted, limit=limit)
@@ -58,7 +59,7 @@ class SessionRoutes:
 
     async def create_session(self, request: Request) -> Response:
         """Make a session without a turn."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         body = read_struct(await self._read(request), SessionOrderBody)
         session = await self.services.sessions.create(caller, await read_order(self.services, caller, body))
         return write_response(render_session(session), status=201)
@@ -114,14 +115,16 @@ class SessionRoutes:
 
     async def list_runs(self, request: Request) -> Response:
         """List a session's runs, newest first."""
-        _, session = await self._find(request)
+        caller, session = await self._find(request)
         limit = read_limit(request, default=LIMIT, maximum=LIMIT_MAX)
-        page = await self.services.sessions.list_runs(session, before=read_number(request, "cursor"), limit=limit)
+        wanted = await read_run_filter(self.services, caller, request, statuses=STATUSES)
+        before = read_number(request, "cursor")
+        page = await self.services.run_listings.list_session_runs(session, wanted, before=before, limit=limit)
         last = page.data[-1].ticket if page.has_more else None
         return write_response(ListBody(data=[render_run(run) for run in page.data], has_more=page.has_more, next=last))
 
     async def _find(self, request: Request) -> tuple[Caller, Session]:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return caller, await self.services.sessions.get(session_key(caller, request.path_params["session_id"]))
 
     async def _read(self, request: Request) -> bytes:

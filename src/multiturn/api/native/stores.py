@@ -25,8 +25,9 @@ from multiturn.api.native.stores_wire import (
 )
 from multiturn.api.native.wire import ListBody
 from multiturn.api.services import Services
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.store_collections import collection_not_found, store_not_found
-from multiturn.engine.stores import item_not_found, require_tenant
+from multiturn.engine.stores import item_not_found
 from multiturn.errors import InvalidRequest
 from multiturn.model.ids import find_id
 from multiturn.model.store import (
@@ -72,8 +73,8 @@ class StoreRoutes:
 
     async def create_store(self, request: Request) -> Response:
         """Make a store."""
-        caller = await authenticate(self.services, request.headers)
-        require_tenant(caller)
+        caller = await authenticate(self.services, request)
+        require_tenant(caller, "knowledge stores")
         body = await read_json(self.services, request, StoreOrderBody)
         store = await self.services.stores.create(
             caller.tenant_id,
@@ -86,7 +87,7 @@ class StoreRoutes:
 
     async def list_stores(self, request: Request) -> Response:
         """List stores, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         sorting = read_sorting(request)
         page = await self.services.stores.list_stores(caller.tenant_id, sorting)
         return write_page(page, sorting, [render_store(store) for store in page.data])
@@ -173,9 +174,9 @@ class StoreRoutes:
 
 async def find_store(services: Services, request: Request, *, is_changed: bool = False) -> KnowledgeStoreInfo:
     """The store that a path names, by its id or its name. Raises NotFound; Forbidden for one whom it may not change."""
-    caller = await authenticate(services, request.headers)
+    caller = await authenticate(services, request, reads=not is_changed)
     if is_changed:
-        require_tenant(caller)
+        require_tenant(caller, "knowledge stores")
     name = request.path_params["store_id"]
     if "\0" in name:
         raise store_not_found()

@@ -31,12 +31,12 @@ class TenantRoutes:
 
     async def get_tenant(self, request: Request) -> Response:
         """The tenant of the key."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return write_response(render_tenant(*await self.services.tenants.get(caller)))
 
     async def update_tenant(self, request: Request) -> Response:
         """Change what it sets."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         raw = await read_body(request, bytes_max=self.services.body_bytes_max)
         read_json_object(raw)
         body = read_struct(raw, TenantChangeBody)

@@ -38,7 +38,7 @@ class TransferRoutes:
 
     async def export_session(self, request: Request) -> Response:
         """Everything that is stored of a session, a line a piece."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         session = await self.services.sessions.get(session_key(caller, request.path_params["session_id"]))
         with_documents = read_choice(request, "documents", ("false", "true")) == "true"
         pages = self.services.exports.read(session, with_documents=with_documents)
@@ -47,7 +47,7 @@ class TransferRoutes:
 
     async def import_sessions(self, request: Request) -> Response:
         """Make sessions of what was exported, here or elsewhere."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         name = request.query_params.get("external_id")
         external_id = None if name is None else check_id(name, "external_id")
         source = Source(read_chunks(request), format_=read_format(request), external_id=external_id)

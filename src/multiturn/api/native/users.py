@@ -45,7 +45,7 @@ class UserRoutes:
 
     async def list_users(self, request: Request) -> Response:
         """List users, newest first unless the query says otherwise."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         listing = read_listing(request)
         page = await self.services.users.list_users(caller, listing)
         data = [render_user(user) for user in page.data]
@@ -53,7 +53,7 @@ class UserRoutes:
 
     async def create_user(self, request: Request) -> Response:
         """Make a user."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         body = read_struct(await self._read(request), UserOrderBody)
         user = await self.services.users.create(caller, UserBody(**read_fields(body)), body.metadata or {})
         return write_response(render_user(user), status=201)
@@ -86,13 +86,13 @@ class UserRoutes:
 
     async def erase_named_user(self, request: Request) -> Response:
         """The same, the user named in the body."""
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         body = read_struct(await self._read(request), ErasureOrderBody)
         user = await self.services.users.get(caller, body.user_id)
         return write_response(render_receipt(await self.services.sessions.erase_user(caller, user)))
 
     async def _find(self, request: Request) -> tuple[Caller, User]:
-        caller = await authenticate(self.services, request.headers)
+        caller = await authenticate(self.services, request)
         return caller, await self.services.users.get(caller, request.path_params["user_id"])
 
     async def _read(self, request: Request) -> bytes:
