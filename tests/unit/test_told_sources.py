@@ -19,7 +19,7 @@ from multiturn.engine.window.tokens import TokenRatios
 from multiturn.model.citation import Grounding, StoreQuery
 from multiturn.model.content import FunctionCall
 from multiturn.model.context import Said
-from multiturn.model.ids import chunk_id, new_id
+from multiturn.model.ids import CHUNK_MAX, chunk_id, list_items_of, new_id
 from multiturn.model.knowledge import DocumentHits, Owner, SearchOrder
 from multiturn.model.policy import ContextPolicy
 from multiturn.model.retrieved import Snippet
@@ -201,9 +201,13 @@ def test_turn_says_what_sources_may_take(asked: int | None, tokens: int) -> None
     assert budget.recall.tokens_max == tokens
 
 
-def test_ids_of_chunks_are_those_of_their_item_but_for_the_end() -> None:
+def test_id_of_a_chunk_tells_its_item() -> None:
     item_id = new_id()
     ids = {chunk_id(item_id, chunk) for chunk in range(1000)}
     assert len(ids) == 1000
-    assert all(one.int >> 24 == item_id.int >> 24 for one in ids)
+    assert item_id not in ids
+    for one in ids:
+        first, last = list_items_of(one)
+        assert first <= item_id <= last
+        assert (one.version, last.int - first.int) == (8, CHUNK_MAX)
     assert chunk_id(item_id, None) == item_id

@@ -26,6 +26,7 @@ from multiturn.model.tenant import Caller
 TEXT_CHARS_MAX = 10_000
 # An item that is given whole gives so many chunks at most: more fit into no context.
 CHUNKS_MAX = 500
+CHUNK_ID_VERSION = 8
 
 
 class PreparedContexts:
@@ -88,7 +89,7 @@ class PreparedContexts:
         read: dict[UUID, Sequence[Snippet]] = {}
         for id_ in dict.fromkeys(ids):
             item, chunk = items.get(id_), None
-            if item is None:
+            if item is None and id_.version == CHUNK_ID_VERSION:
                 item = await self.sources.registry.find_item_of_chunk(tenant_id, id_)
                 chunk = id_.int & CHUNK_MAX
             if item is not None and (pieces := await self._read(item, chunk)):

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-# A store holds fewer chunks than this many bits can number; what is left of a UUIDv7 is unique all the same.
-CHUNK_BITS = 24
-CHUNK_MAX = 2**CHUNK_BITS - 1
+# The id of a chunk is its item's with another version (8, RFC 9562 5.8) and its number in the last bits.
+VERSION_BITS, ITEM_VERSION, CHUNK_VERSION = 0xF << 76, 7 << 76, 8 << 76
+CHUNK_MAX = 2**32 - 1
 ALIAS = re.compile(r"(?:file-)?([0-9a-f]{24})", re.ASCII)
 
 
@@ -24,10 +24,16 @@ def first_id_at(time_ms: int) -> UUID:
 
 
 def chunk_id(item_id: UUID, chunk: int | None) -> UUID:
-    """The id of a piece of an item: the item's with the piece's number in its last digits. It can be read back where
-    the item is known; of the item as a whole (None) it is the item's own.
-    """
-    return item_id if chunk is None else UUID(int=item_id.int >> CHUNK_BITS << CHUNK_BITS | chunk & CHUNK_MAX)
+    """The id of a chunk of an item; without a number it is the item as a whole."""
+    if chunk is None:
+        return item_id
+    return UUID(int=(item_id.int & ~VERSION_BITS & ~CHUNK_MAX) | CHUNK_VERSION | (chunk & CHUNK_MAX))
+
+
+def list_items_of(chunk: UUID) -> tuple[UUID, UUID]:
+    """The first and the last id that the item of a chunk may have; more than one of them is as good as never there."""
+    first = (chunk.int & ~VERSION_BITS & ~CHUNK_MAX) | ITEM_VERSION
+    return UUID(int=first), UUID(int=first | CHUNK_MAX)
 
 
 def find_id(text: str) -> UUID | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from multiturn.errors import Conflict, NotFound
-from multiturn.model.ids import CHUNK_MAX
+from multiturn.model.ids import list_items_of
 from multiturn.model.store import Counted, KnowledgeStoreInfo, Sorting, StoreItem, StoreItemFilter
 from multiturn.store.collections import SqlCollectionStore, hold_store
 from multiturn.store.database import Parameters, Row, Transaction
@@ -130,7 +130,7 @@ class SqlStoreRegistry(SqlCollectionStore):
 
     async def find_item_of_chunk(self, tenant_id: UUID, chunk: UUID) -> StoreItem | None:
         """The item whose id is that of this chunk but for its end, in a store that is there."""
-        first, last = UUID(int=chunk.int & ~CHUNK_MAX), UUID(int=chunk.int | CHUNK_MAX)
+        first, last = list_items_of(chunk)
         where = {"tenant_id": tenant_id, "first": first, "last": last}
         async with self.database.reading() as tx:
             rows = await tx.fetch_all("find_item_of_chunk", where)
