@@ -23,12 +23,6 @@ from multiturn.model.store import (
 class JobStore(Protocol):
     """Keeps background work, each piece with at most one worker at a time."""
 
-    async def defer(self, tenant_id: UUID, kind: JobKind, subject_id: UUID, *, run_at: datetime) -> None:
-        """Have something done from ``run_at`` on; a subject has one job of a kind. One that is there begins anew, and
-        whoever is at work on it has lost it.
-        """
-        ...
-
     async def claim(self, kind: JobKind, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
         """Take the job of a kind that waits longest, of a tenant that has fewer than ``tenant_max`` of it at work;
         nobody else gets it before ``until``. A claim that ran out counts as the death of a worker.

@@ -20,13 +20,6 @@ class SqlJobStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def defer(self, tenant_id: UUID, kind: JobKind, subject_id: UUID, *, run_at: datetime) -> None:
-        """Have something done from ``run_at`` on; a subject has one job of a kind. One that is there begins anew, and
-        whoever is at work on it has lost it.
-        """
-        async with self.database.transaction() as tx:
-            await defer_job(tx, tenant_id, kind, subject_id, run_at=run_at)
-
     async def claim(self, kind: JobKind, now: datetime, until: datetime, *, tenant_max: int) -> Job | None:
         """Take the job of a kind that waits longest, of a tenant that has fewer than ``tenant_max`` of it at work;
         nobody else gets it before ``until``. A claim that ran out counts as the death of a worker.
@@ -94,7 +87,9 @@ class SqlJobStore:
 
 
 async def defer_job(tx: Transaction, tenant_id: UUID, kind: JobKind, subject_id: UUID, *, run_at: datetime) -> None:
-    """Have something done from ``run_at`` on, as part of a transaction."""
+    """Have something done from ``run_at`` on, as part of a transaction; a subject has one job of a kind. One that is
+    there begins anew, and whoever is at work on it has lost it.
+    """
     now = as_ms(run_at)
     what = {"tenant_id": tenant_id, "id": new_id(), "kind": kind, "subject_id": subject_id, "now": now, "run_at": now}
     await tx.execute("defer_job", what)

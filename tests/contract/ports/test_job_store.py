@@ -11,7 +11,7 @@ import pytest
 from multiturn.model.ids import new_id
 from multiturn.model.job import Job
 from multiturn.store.database import Database
-from multiturn.store.jobs import SqlJobStore
+from multiturn.store.jobs import SqlJobStore, defer_job
 from multiturn.store.postgres import PostgresDatabase
 from tests.contract.ports.stores import HandClock
 
@@ -22,6 +22,7 @@ class Queue:
     """A queue with a clock that is moved by hand."""
 
     def __init__(self, database: Database) -> None:
+        self.database = database
         self.jobs = SqlJobStore(database)
         self.clock = HandClock()
         self.tenant_id = new_id()
@@ -30,7 +31,8 @@ class Queue:
         """Have something done, now or later."""
         subject_id = subject_id or new_id()
         run_at = self.clock() + timedelta(**later)
-        await self.jobs.defer(tenant_id or self.tenant_id, "item", subject_id, run_at=run_at)
+        async with self.database.transaction() as tx:
+            await defer_job(tx, tenant_id or self.tenant_id, "item", subject_id, run_at=run_at)
         return subject_id
 
     async def claim(self, *, tenant_max: int = 10) -> Job | None:

@@ -16,6 +16,7 @@ from multiturn.model.metadata import Comparison
 from multiturn.model.segment import Mark, Modality, Place, Segment
 from multiturn.model.store import KnowledgeStoreInfo, StoreItem
 from multiturn.store.database import Database
+from multiturn.store.jobs import defer_job
 from tests.contract.ports.indexing import Indexing
 
 PAGE = Segment(text="Whales sing to each other.", place=Place(page=3, heading="Sea"))
@@ -135,7 +136,8 @@ async def test_item_that_was_read_anew_is_found_as_it_is_now(desk: Indexing) -> 
     store = await desk.make_store()
     item = await publish(desk, store, PAGE, TALK)
     assert len(await search(desk, store)) == 2
-    await desk.jobs.defer(desk.tenant_id, "item", item.id, run_at=desk.clock())
+    async with desk.database.transaction() as tx:
+        await defer_job(tx, desk.tenant_id, "item", item.id, run_at=desk.clock())
     job = await desk.claim()
     assert job
     await desk.parts.clear_parts(job, item)
