@@ -123,7 +123,8 @@ def test_tools_stores_reasoning_and_limits_are_bounded() -> None:
     assert refusal(*(function(f"f{number}") for number in range(101))).param == "tools"
     assert refusal(store_ids=tuple(new_id() for _ in range(21))).param == "stores"
     assert refusal(reasoning=ReasoningOptions(budget_tokens=0)).param == "reasoning.budget_tokens"
-    for name, value in (("steps", 0), ("steps", 101), ("tokens", 0), ("seconds", 0.0), ("cost_usd", -1.0)):
+    wrong: list[tuple[str, Any]] = [("steps", 0), ("steps", 101), ("tokens", 0), ("seconds", 0.0), ("cost_usd", -1.0)]
+    for name, value in wrong:
         assert refusal(limits=AgentLimits(**{name: value})).param == f"limits.{name}"
     assert refusal(limits=AgentLimits(seconds=float("nan"))).param == "limits.seconds"
     assert refusal(wire={"x": "x" * 70_000}).param == "wire"

@@ -48,8 +48,11 @@ class SnippetBody(Struct, kw_only=True):
     """A piece of text that was found, with its place and its scores."""
 
     source: Annotated[
-        Literal["session", "document", "item"],
-        Meta(description="The session's own past, a document of its stores, or what an item of a store is about."),
+        Literal["session", "document", "item", "given"],
+        Meta(
+            description="The session's own past, a document of its stores, what an item of a store is about, or a text "
+            "that was given with the turn."
+        ),
     ]
     text: str
     number: Annotated[int | None, Meta(description="Of a knowledge store: what the answer cites it by.")]

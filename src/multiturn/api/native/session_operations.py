@@ -7,6 +7,7 @@ from typing import Any
 from multiturn.api import examples
 from multiturn.api.description import ANY, Body, Example, Link, Operation, Parameter, Reply
 from multiturn.api.native.operations import CURSOR, NUMBER, ORDER, PAGE_LIMIT, SESSION_ID
+from multiturn.api.native.run_filters import OF_AGENT, STATUS
 from multiturn.api.native.session_parse import TEXT_CHARS_MAX
 from multiturn.api.native.session_wire import DeletedBody, ForkBody, SessionBody, SessionChangeBody, SessionOrderBody
 from multiturn.api.native.wire import ItemBody, ListBody, RunBody
@@ -293,7 +294,7 @@ OPERATIONS = (
         tag="Sessions",
         summary="List a session's runs",
         text="The newest first, those that failed among them.",
-        parameters=(SESSION_ID, PAGE_LIMIT, CURSOR, USER),
+        parameters=(SESSION_ID, STATUS, OF_AGENT, PAGE_LIMIT, CURSOR, USER),
         replies=(
             Reply(
                 text="A page of runs. `next` is the `cursor` of the page behind it.",
@@ -302,9 +303,10 @@ OPERATIONS = (
                 links=(
                     Link(operation="getRun", parameter="run_id", source="$response.body#/data/0/id"),
                     Link(operation="listEvents", parameter="run_id", source="$response.body#/data/0/id"),
+                    Link(operation="listSteps", parameter="run_id", source="$response.body#/data/0/id"),
                 ),
             ),
         ),
-        errors={**ANY, 404: ("session_not_found",)},
+        errors={**ANY, 404: ("session_not_found", "agent_not_found")},
     ),
 )
