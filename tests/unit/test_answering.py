@@ -12,8 +12,8 @@ from msgspec import Raw, structs
 from msgspec.structs import replace
 
 from multiturn.engine.answer import fold
+from multiturn.engine.answer_choice import is_json
 from multiturn.engine.answering import Bounds, SteppedAnswer, Voice, join_usage
-from multiturn.engine.execution import is_json
 from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.citer import Citer
 from multiturn.engine.grounding.sources import Sources

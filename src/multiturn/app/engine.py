@@ -11,14 +11,15 @@ from multiturn.app.stores import Stores, read_clock
 from multiturn.config import Price, Settings
 from multiturn.engine.contexts import Contexts, ModelFacts
 from multiturn.engine.embedders import Embedders
-from multiturn.engine.execution import Parts
 from multiturn.engine.grounding.alignment import SourceReader
 from multiturn.engine.grounding.sources import Sources
 from multiturn.engine.grounding.tools import Searchable
 from multiturn.engine.keys import Keys
 from multiturn.engine.knowledge import Knowledge
+from multiturn.engine.parts import Parts
 from multiturn.engine.ports_tools import ToolHost
 from multiturn.engine.prices import OwnPrice, Prices, Pricing
+from multiturn.engine.quotas import Quotas
 from multiturn.engine.recall import Recall, Searched
 from multiturn.engine.runs import Runs
 from multiturn.engine.search.terms import TermReader
@@ -68,6 +69,7 @@ class Engine:
         self.runs = Runs(stores.runs, stores.items, openai_wire, read_clock)
         self.keys = Keys(stores.keys, read_clock)
         self.tenants = Tenants(stores.tenants, read_clock)
+        self.quotas = Quotas(stores.quotas, stores.usage, stores.sessions, read_clock)
         self.prices = make_prices(settings)
         self.meter = Meter(stores.usage, self.prices, read_clock)
         self.templates = Templates()

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from multiturn.api.edge import Edge
 from multiturn.api.errors import handle_bug, handle_error, handle_http
+from multiturn.api.quotas import QUOTA_HEADERS
 from multiturn.api.routes import list_routes
 from multiturn.api.services import Services
 from multiturn.app.engine import Crews, Engine, turn_limits
@@ -43,7 +44,6 @@ from multiturn.engine.ports import Embedder, Upstream
 from multiturn.engine.ports_tools import ToolHost
 from multiturn.engine.retention import Recovery, Retention
 from multiturn.engine.runs import Runs
-from multiturn.engine.tenants import Tenants
 from multiturn.engine.turns import Turns
 from multiturn.engine.usage import Meter
 from multiturn.errors import MultiturnError
@@ -61,6 +61,7 @@ SHOWN_HEADERS = (
     "X-Run-Id",
     "X-Request-Id",
     "Retry-After",
+    *QUOTA_HEADERS,
     "ETag",
     "Content-Range",
     "Accept-Ranges",
@@ -133,14 +134,14 @@ async def assemble_server(
         extractor=make_extractor(settings, models.summariser or models.upstream, models.default_model),
     )
     library = await open_library(settings, stores, reading, engine.metrics)
-    turns = Turns(server_id, engine.parts, turn_limits(settings))
-    database.listen(Ear(turns, engine.runs, engine.keys, engine.tenants))
+    turns = Turns(server_id, engine.parts, engine.quotas, turn_limits(settings))
+    database.listen(Ear(turns, engine))
     recovery = Recovery(server_id, stores.servers, stores.turns, engine.runs, read_clock)
     events_life = timedelta(seconds=settings.events_life_s)
     retention = Retention(stores.retention, read_clock, engine.metrics, events_life=events_life)
     due = DueVectors(stores.parts, models.embedder, read_clock)
     approvals = Approvals(stores.approvals, turns, read_clock)
-    chores = (engine.knowledge.embed_due, engine.indexes.embed_due, due.embed_due, approvals.expire)
+    chores = (engine.knowledge.embed_due, engine.indexes.embed_due, due.embed_due, approvals.expire, engine.keys.save_uses)
     rounds = Rounds(recovery, retention, engine.runs, chores, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)
@@ -189,13 +190,14 @@ def make_app(services: Services, settings: Settings) -> ASGIApp:
 class Ear:
     """Hears what the servers on one database tell each other, and tells whom it concerns."""
 
-    def __init__(self, turns: Turns, runs: Runs, keys: Keys, tenants: Tenants) -> None:
+    def __init__(self, turns: Turns, engine: Engine) -> None:
         self.hearers: dict[Topic, Callable[[UUID], None]] = {
             "started": turns.hear_started,
-            "cancel": runs.cancel_here,
-            "revoked": keys.hear_revoked,
-            "user": keys.hear_user,
-            "policy": tenants.hear_policy,
+            "cancel": engine.runs.cancel_here,
+            "revoked": engine.keys.hear_revoked,
+            "user": engine.keys.hear_user,
+            "policy": engine.tenants.hear_policy,
+            "quota": engine.quotas.hear_quota,
         }
 
     def __call__(self, topic: Topic, subject: Any) -> None:

@@ -18,12 +18,12 @@ from multiturn.engine.answer import Answer, write_call
 from multiturn.engine.grounding.citer import Citer
 from multiturn.engine.grounding.tools import LOOK_UP
 from multiturn.engine.ports import AnswerWire, Clock, Upstream
+from multiturn.engine.thoughts import extend, find_dropped, rename_calls
 from multiturn.engine.toolbelt import CALLS_MAX, TOO_MANY, Ran, Toolbelt, decide, measure
-from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import TooLarge, UpstreamError
 from multiturn.model.citation import Citation
-from multiturn.model.completion import Completion, Delta, ModelRequest, ToolCallDelta
+from multiturn.model.completion import Completion, Delta, Maker, ModelRequest, ToolCallDelta
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.ids import new_id
 from multiturn.model.retrieved import Snippet
@@ -89,6 +89,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     told: int = 0
     tokens_left: int = 0
     spent_s: float = 0.0
+    has_dropped: bool = False
 
 
 class Heard(NamedTuple):
@@ -120,6 +121,8 @@ class SteppedAnswer:
         self.told = 0
         self.spent_s = 0.0
         self.step_began = 0.0
+        self.last: Answer | None = None
+        self.has_dropped = False
 
     async def ask(self, request: ModelRequest, *, is_streamed: bool) -> None:
         """Ask until the model answers, calls a tool that is not ours, or has to wait for a person's word.
@@ -186,8 +189,16 @@ class SteppedAnswer:
         if self.belt:
             self.voice.tell(StepStarted(step=len(self.steps) + 1, is_last=is_last))
 
+    def _note_maker(self, request: ModelRequest, maker: Maker | None) -> None:
+        """Tell once a run that somebody else answers than who thought before."""
+        dropped = None if self.has_dropped else find_dropped(request, maker)
+        if dropped:
+            self.has_dropped = True
+            self.voice.tell(dropped)
+
     def _note(self, answer: Answer) -> None:
         """Keep what the model said in this step."""
+        self.last = answer
         took_ms = measure(self.step_began)
         step = Step(
             number=len(self.steps) + 1,
@@ -216,11 +227,13 @@ class SteppedAnswer:
 
     async def _listen(self, request: ModelRequest) -> Heard:
         """Hear a step in pieces and tell what may be told; calls of our tools are held back, and run."""
-        answer = Answer()
+        answer = Answer(follows_result=bool(self.items))
         held: list[Delta] = []
         last: Delta | None = None
         async with aclosing(self.voice.upstream.stream(request)) as stream:
             async for deltas in stream:
+                if request.own and deltas:
+                    self._note_maker(request, deltas[0].maker)
                 told: list[Delta] = []
                 for delta in deltas:
                     answer.add(delta)
@@ -233,7 +246,7 @@ class SteppedAnswer:
                 if told:
                     self._tell(told)
         self._note(answer)
-        ours = [write_call(pieces) for pieces in answer.calls if self._is_ours(pieces)]
+        ours = [write_call(pieces, answer.maker) for pieces in answer.calls if self._is_ours(pieces)]
         if ours and len(ours) == len(answer.calls):
             self._speak(last, self._pause(last))
             return Heard(answer, ours)
@@ -274,21 +287,19 @@ class SteppedAnswer:
 
     def _keep_theirs(self, held: Sequence[Delta], theirs: Sequence[Sequence[ToolCallDelta]]) -> list[Delta]:
         """What was held, with the calls of the client's tools in one piece and without those of ours."""
-        calls = [write_call(pieces) for pieces in theirs]
-        pieces = [
-            ToolCallDelta(place, call.call_id, call.name, call.arguments, call.kind) for place, call in enumerate(calls)
-        ]
+        pieces = [join_pieces(place, call) for place, call in enumerate(theirs)]
         rest = [self.voice.wire.drop_said(delta) if delta.tool_calls else delta for delta in held]
         return [self.voice.wire.write_calls(held[0], pieces), *(delta for delta in rest if delta)]
 
     async def _receive(self, request: ModelRequest) -> Heard:
         """Hear a whole step, check it and tell it; calls of our tools are run instead."""
         completion = await self.voice.upstream.complete(request)
-        answer = Answer()
+        self._note_maker(request, completion.maker)
+        answer = Answer(follows_result=bool(self.items))
         answer.take(completion)
         self._note(answer)
         said = self.citer.feed(completion.text or "") if self.citer else completion.text or ""
-        ours = [write_call([piece]) for piece in completion.tool_calls if self._is_ours([piece])]
+        ours = [write_call([piece], answer.maker) for piece in completion.tool_calls if self._is_ours([piece])]
         theirs = [piece for piece in completion.tool_calls if not self._is_ours([piece])]
         if ours and not theirs:
             self.before += said + (self.citer.pause() if self.citer else "\n\n" if self.before or said else "")
@@ -310,7 +321,9 @@ class SteppedAnswer:
         """
         assert self.belt is not None
         named = [replace(call, call_id=f"{LOOK_UP}{new_id().hex}") for call in heard.calls]
-        self.items += [*carry(heard.answer), *named]
+        names = {call.call_id: new.call_id for call, new in zip(heard.calls, named, strict=True)}
+        self.items += [*rename_calls(heard.answer.write_thoughts(), names), *named]
+        self.last = None
         if not others and heard.answer.usage:
             self.spent.append(heard.answer.usage)
         calls = [self.belt.describe(call) for call in named]
@@ -370,9 +383,9 @@ class SteppedAnswer:
         if not self.items:
             return tuple(cited)
         # What was thought in the steps before stands with them.
-        last = self.steps[-1].reasoning if self.steps else ""
+        thoughts = self.last.write_thoughts() if self.last else ()
         rest = [one for one in cited if not isinstance(one, Reasoning)]
-        return (*list_complete(self.items), *([Reasoning(last)] if last else []), *rest)
+        return (*list_complete(self.items), *thoughts, *rest)
 
     def progress(self) -> Progress:
         """How far it has come, for a run that waits."""
@@ -388,6 +401,7 @@ class SteppedAnswer:
             told=self.told,
             tokens_left=self.tokens_left,
             spent_s=self.spent_s,
+            has_dropped=self.has_dropped,
         )
 
     def restore(self, progress: Progress) -> None:
@@ -396,6 +410,7 @@ class SteppedAnswer:
         self.found, self.spent = list(progress.found), list(progress.spent)
         self.pending, self.before, self.told = progress.pending, progress.before, progress.told
         self.tokens_left, self.spent_s = progress.tokens_left, progress.spent_s
+        self.has_dropped = progress.has_dropped
         if self.citer:
             self.citer.add(self.found)
             self.citer.go_on(progress.citations, progress.length)
@@ -407,9 +422,11 @@ def list_complete(items: Sequence[Content]) -> list[Content]:
     return [one for one in items if not isinstance(one, FunctionCall) or one.call_id in answered]
 
 
-def carry(answer: Answer) -> list[Content]:
-    """What the model thought in a step, which is kept with the calls that it made then."""
-    return [Reasoning("".join(answer.thoughts))] if answer.thoughts else []
+def join_pieces(place: int, pieces: Sequence[ToolCallDelta]) -> ToolCallDelta:
+    """A call in one piece."""
+    call = write_call(pieces)
+    artefacts = {name: value for piece in pieces for name, value in piece.artefacts.items()}
+    return ToolCallDelta(place, call.call_id, call.name, call.arguments, call.kind, artefacts)
 
 
 def ask_for(call: ToolCall, *, step: int) -> ApprovalAsked:
@@ -432,13 +449,6 @@ def free_choice(request: ModelRequest) -> ModelRequest:
     if "tool_choice" not in request.fields or bytes(request.fields["tool_choice"]) == b'"none"':
         return request
     return replace(request, fields={**request.fields, "tool_choice": Raw(b'"auto"')})
-
-
-def extend(request: ModelRequest, contents: Sequence[Content]) -> ModelRequest:
-    """The request with more messages behind its own."""
-    if not (written := write_messages(contents)):
-        return request
-    return replace(request, messages=Raw(bytes(request.messages)[:-1] + b"," + written + b"]"))
 
 
 def join_usage(spent: Sequence[Usage], last: Usage | None) -> Usage | None:

@@ -4,83 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
-from functools import partial
-from typing import NamedTuple
+from datetime import timedelta
 
-from msgspec import Raw, Struct, json
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
-from multiturn.engine.answering import STEPS_MAX, Bounds, SteppedAnswer, Voice, join_usage
-from multiturn.engine.contexts import Assembled, Contexts
-from multiturn.engine.grounding.alignment import SourceReader
-from multiturn.engine.grounding.citer import Citer
-from multiturn.engine.grounding.tools import KnowledgeTools, Searchable
-from multiturn.engine.ports import Clock, ItemStore, Spawn, TurnStore, Upstream
-from multiturn.engine.ports_approvals import ApprovalStore
-from multiturn.engine.ports_tools import ToolHost
-from multiturn.engine.prices import Prices
-from multiturn.engine.runs import LiveRun, Runs
+from multiturn.engine.answer_choice import choose_answer
+from multiturn.engine.answering import SteppedAnswer, Voice, join_usage
+from multiturn.engine.contexts import Assembled
+from multiturn.engine.endings import Entry, Output, enter_history, extend
+from multiturn.engine.parts import Parts
+from multiturn.engine.runs import LiveRun
 from multiturn.engine.schema_answers import SchemaAnswer
 from multiturn.engine.summaries import Source
 from multiturn.engine.suspension import Resumption, Suspended, write_suspended
-from multiturn.engine.toolbelt import Toolbelt
-from multiturn.engine.upkeep import Upkeep
-from multiturn.engine.usage import Meter
+from multiturn.engine.thoughts import find_dropped, forget
 from multiturn.engine.window.assemble import count_sources
-from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.tokens import count_tokens
 from multiturn.errors import ContextTooLong, InvalidRequest, MultiturnError, RunCancelled, TurnConflict, Unavailable
-from multiturn.model.agent import AgentLimits
-from multiturn.model.completion import Completion, Delta, ModelRequest
-from multiturn.model.content import Content
-from multiturn.model.context import Context, Plan
-from multiturn.model.item import Item, ItemStatus, Range
-from multiturn.model.retrieved import RetrievedContext, Snippet
+from multiturn.model.completion import Completion, Delta, Maker, ModelRequest
+from multiturn.model.content import Content, FunctionCallOutput
+from multiturn.model.context import Plan
+from multiturn.model.item import Range
+from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import INTERRUPTED, RunError, RunStatus
 from multiturn.model.session import Session
 from multiturn.model.step import Step
 from multiturn.model.turn import Begun, Ending, TurnOrder, Waiting
 from multiturn.model.usage import Usage
-from multiturn.observe import Metrics, Tracer
 
 # A database that is away for a moment does not cost an answer that is there already.
 END_RETRIES_S = (0.2, 1.0, 3.0)
-NO_LIMITS = AgentLimits()
 # Finish reasons of an answer that broke off (OpenAI, "The chat completion object").
 BROKEN_OFF = frozenset({"length", "content_filter"})
-
-
-class Parts(Struct, frozen=True, kw_only=True):
-    """What turns are made of. ``approval_s`` is how long a run waits for a person's word."""
-
-    store: TurnStore
-    approvals: ApprovalStore
-    items: ItemStore
-    upstream: Upstream
-    contexts: Contexts
-    upkeep: Upkeep
-    searchable: Searchable
-    tool_host: ToolHost | None
-    approval_s: float
-    source_reader: SourceReader
-    runs: Runs
-    prices: Prices
-    meter: Meter
-    metrics: Metrics
-    tracer: Tracer
-    clock: Clock
-    spawn: Spawn
-
-
-class Output(NamedTuple):
-    """What the model said, and the tokens of each item."""
-
-    contents: Sequence[Content]
-    tokens: tuple[int, ...]
 
 
 class Execution:
@@ -203,6 +161,7 @@ class Execution:
         order = self.order
         self.assembled = await self.parts.contexts.assemble(session, plan, order, limit=limit)
         self.live.retrieved = self.assembled.context.retrieved
+        self.live.answer.follows_result = any(isinstance(one, FunctionCallOutput) for one in plan.input)
         request = self._request(session, self.assembled)
         began = time.perf_counter()
         try:
@@ -224,6 +183,7 @@ class Execution:
         return ModelRequest(
             model=self.order.model,
             messages=assembled.context.messages,
+            own=assembled.context.own,
             fields=assembled.speaker.fields,
             cache_key=str(session.id),
             reasoning=assembled.speaker.reasoning,
@@ -231,52 +191,27 @@ class Execution:
 
     def _choose_answer(self, session: Session, assembled: Assembled) -> SteppedAnswer | SchemaAnswer | None:
         """Who hears the model where its words are not simply passed on as they come."""
-        order, parts, speaker = self.order, self.parts, assembled.speaker
-        cites = speaker.stores is not None and not is_json(speaker.fields)
-        if order.schema is None and not cites and not speaker.toolset.names:
-            return None
         voice = Voice(
-            upstream=parts.upstream,
-            wire=parts.runs.reader,
+            upstream=self.parts.upstream,
+            wire=self.parts.runs.reader,
             speak=self._speak,
             reply=self._reply,
             tell=self.live.tell,
-            clock=parts.clock,
+            clock=self.parts.clock,
         )
-        if order.schema is not None:
-            return SchemaAnswer(voice, order.schema)
-        context = assembled.context
-        shown = (*context.recalled, *(context.retrieved.snippets if context.retrieved else ()))
-        is_cited = speaker.stores is not None and speaker.stores.is_cited
-        citer = Citer(shown, parts.source_reader, cites=is_cited) if cites else None
-        belt = self._pack_belt(session, assembled, shown) if speaker.toolset.names else None
-        return SteppedAnswer(voice, citer, belt, self._bounds(assembled))
-
-    def _pack_belt(self, session: Session, assembled: Assembled, shown: Sequence[Snippet]) -> Toolbelt:
-        """The tools of this turn, ready to run."""
-        parts, speaker, knowledge = self.parts, assembled.speaker, None
-        if speaker.stores and speaker.toolset.knowledge:
-            metadata = assembled.budget.recall.options.metadata
-            knowledge = KnowledgeTools(parts.searchable, session.tenant_id, speaker.stores, shown, metadata=metadata)
-        return Toolbelt(speaker.toolset, knowledge, parts.tool_host, session.tenant_id)
-
-    def _bounds(self, assembled: Assembled) -> Bounds:
-        """How far the run may go."""
-        agent = assembled.speaker.agent
-        limits = agent.body.limits if agent else NO_LIMITS
-        return Bounds(
-            result_tokens=assembled.budget.tokens_max - assembled.context.tokens,
-            steps=limits.steps or STEPS_MAX,
-            tokens=limits.tokens,
-            seconds=limits.seconds,
-            cost_usd=limits.cost_usd,
-            price=partial(self.parts.prices.price, self.order.model),
-        )
+        return choose_answer(self.parts, voice, self.order, session, assembled)
 
     async def _listen(self, request: ModelRequest) -> None:
         async with aclosing(self.parts.upstream.stream(request)) as stream:
             async for deltas in stream:
+                if request.own and deltas:
+                    self._note_maker(request, deltas[0].maker)
                 self._speak(deltas)
+
+    def _note_maker(self, request: ModelRequest, maker: Maker | None) -> None:
+        """Tell at the first word that somebody else answers than who thought before."""
+        if self.live.first_token_s is None and (dropped := find_dropped(request, maker)):
+            self.live.tell(dropped)
 
     def _speak(self, deltas: Sequence[Delta]) -> None:
         if self.live.first_token_s is None:
@@ -284,7 +219,9 @@ class Execution:
         self.live.speak(deltas, holds_end="n" not in self.order.fields)
 
     async def _receive(self, request: ModelRequest) -> None:
-        self._reply(await self.parts.upstream.complete(request))
+        completion = await self.parts.upstream.complete(request)
+        self._note_maker(request, completion.maker)
+        self._reply(completion)
 
     def _reply(self, completion: Completion) -> None:
         self._note_first_token()
@@ -293,11 +230,19 @@ class Execution:
     def _contents(self, *, is_whole: bool = True) -> tuple[Content, ...]:
         """What the turn has said so far, as items."""
         said = self.live.answer.contents(is_whole=is_whole)
-        return self.answering.contents(said) if self.answering else said
+        contents = self.answering.contents(said) if self.answering else said
+        return contents if self._keeps_thoughts() else forget(contents)
+
+    def _keeps_thoughts(self) -> bool:
+        """Whether what the model thought is stored."""
+        reasoning = self.assembled.speaker.reasoning if self.assembled else None
+        return reasoning is None or reasoning.is_kept
 
     def _steps(self) -> Sequence[Step]:
         """The steps as they are kept with the run; one without tools says nothing that the run does not."""
         steps = self.live.steps
+        if not self._keeps_thoughts():
+            steps = [replace(step, reasoning="") for step in steps]
         return () if len(steps) == 1 and not steps[0].calls else steps
 
     def _usage(self) -> Usage | None:
@@ -351,10 +296,11 @@ class Execution:
 
     def _ending(self, session: Session, plan: Plan, said: Output, status: RunStatus) -> Ending:
         """What a turn leaves behind that enters the history (or nothing of it, when it is not to be stored)."""
-        live, now = self.live, self.parts.clock()
+        live = self.live
+        context = self.assembled.context if self.assembled else None
         outcome = Ending(
             status=status,
-            ended_at=now,
+            ended_at=self.parts.clock(),
             after=session.head,
             input=(),
             usage=self._usage(),
@@ -366,42 +312,13 @@ class Execution:
         )
         if not self.order.is_stored:
             return outcome
-        outcome = replace(outcome, steps=self._steps())
-        broken_off = status == "cancelled"
-        context = self.assembled.context if self.assembled else None
-        summary = context.summary if context and context.is_new_summary else None
-        items = self._number(session.head, (summary,), (count_summary(summary),), now) if summary else []
-        first_input = session.head + len(items) + 1
-        items += self._number(first_input - 1, plan.input, context.input_tokens if context else (), now)
-        first_output = first_input + len(plan.input)
-        items += self._number(first_output - 1, said.contents, said.tokens, now, broken_off=broken_off)
         outcome = replace(
             outcome,
-            items=items,
-            path=self._path(session, plan, len(items)),
+            steps=self._steps(),
+            events=live.unsaved(with_end=status != "cancelled"),
             instructions=self.order.instructions,
-            input_items=Range(first_input, first_output - 1) if plan.input else plan.asked,
-            output_items=Range(first_output, session.head + len(items)),
-            events=live.unsaved(with_end=not broken_off),
-            summary=summary,
         )
-        return note_window(outcome, session, context, first_input) if context else outcome
-
-    def _number(
-        self, head: int, contents: Sequence[Content], tokens: Sequence[int], now: datetime, *, broken_off: bool = False
-    ) -> list[Item]:
-        """Contents as the items behind ``head``."""
-        status: ItemStatus = "incomplete" if broken_off else "completed"
-        return [
-            Item(seq=seq, run_id=self.live.run.id, content=content, tokens=count, created_at=now, status=status)
-            for seq, (content, count) in enumerate(zip(contents, tokens, strict=True), start=head + 1)
-        ]
-
-    def _path(self, session: Session, plan: Plan, added: int) -> tuple[Range, ...] | None:
-        """The session's path behind this turn; None while it is simply everything that is stored."""
-        if not plan.is_branch and is_whole(session):
-            return None
-        return extend(plan.path, session.head, added)
+        return enter_history(outcome, session, plan, Entry(run_id=live.run.id, said=said, context=context))
 
     async def fail(self, error: MultiturnError) -> None:
         """The turn failed: its run keeps the input and what was said so far, the history stays as it was."""
@@ -416,6 +333,7 @@ class Execution:
             await self._abort("failed", Unavailable(INTERRUPTED.message, code=INTERRUPTED.code), INTERRUPTED)
             return
         error = RunCancelled("The run was cancelled.")
+        self._take_words()
         output = self._contents(is_whole=False)
         self._note_found()
         if self.held and self.plan and not self.live.answer.is_empty and output:
@@ -430,12 +348,18 @@ class Execution:
 
         The store's part is left to the recovery.
         """
-        if self.live.ended is None:
+        if self.live.ended is None and not self.live.is_waiting:
             failure = Unavailable("The server failed at this turn.", code="internal_error")
             run = replace(self.live.run, status="failed", error=RunError(failure.code, failure.message))
             self.live.finish(run, (), failure)
 
+    def _take_words(self) -> None:
+        """What an answer in one piece had said before its tools ran counts as said, where it came to no end."""
+        if isinstance(self.answering, SteppedAnswer) and self.answering.before and not self.live.completion:
+            self.live.answer.texts = [self.answering.before]
+
     async def _abort(self, status: RunStatus, error: MultiturnError, reason: RunError | None) -> None:
+        self._take_words()
         said = self.live.answer
         output = () if said.is_empty or not self.order.is_stored else self._contents(is_whole=False)
         ending = Ending(
@@ -524,36 +448,3 @@ class Execution:
             return
         metrics.completed.inc()
         metrics.added_latency.observe(max(0.0, time.perf_counter() - self.began - self.model_s))
-
-
-def note_window(ending: Ending, session: Session, context: Context, first_input: int) -> Ending:
-    """The ending with what the model was shown, and where the session's window stands from then on."""
-    retrieved = context.retrieved
-    return replace(
-        ending,
-        cut=context.cut if context.cut != session.cut else None,
-        shown=context.shown if context.shown != session.shown else None,
-        context=context.record,
-        retrieved=retrieved,
-        retrieved_at=None if context.block_at is None else first_input + context.block_at,
-    )
-
-
-def is_json(fields: Mapping[str, Raw]) -> bool:
-    """Whether the answer is to be JSON: a marker in it would break it."""
-    asked = json.decode(fields["response_format"]) if "response_format" in fields else None
-    return isinstance(asked, dict) and asked.get("type") in ("json_object", "json_schema")
-
-
-def is_whole(session: Session) -> bool:
-    """Whether the session's path is everything that is stored: it never branched."""
-    return not session.head or session.path == (Range(1, session.head),)
-
-
-def extend(path: tuple[Range, ...], head: int, added: int) -> tuple[Range, ...]:
-    """A path with the items behind ``head`` added."""
-    if not added:
-        return path
-    if path and path[-1].last == head and path[-1].session_id is None:
-        return (*path[:-1], Range(path[-1].first, head + added))
-    return (*path, Range(head + 1, head + added))

@@ -13,7 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from multiturn.engine.contexts import Assembled
-from multiturn.engine.execution import Execution, Parts
+from multiturn.engine.execution import Execution
+from multiturn.engine.parts import Parts
+from multiturn.engine.quotas import Allowed, Quotas
 from multiturn.engine.runs import LiveRun
 from multiturn.engine.suspension import Resumption, read_suspended
 from multiturn.engine.usage import Payer
@@ -44,20 +46,22 @@ class TurnLimits(Struct, frozen=True, kw_only=True):
 class Turn(Struct, frozen=True):
     """A turn that was taken: its session, and its run, which ``Runs.follow`` tells of.
 
-    ``live`` is the run as this server executes it; None for an earlier run that the request joined.
+    ``allowed`` is what was left of the quotas before it. ``live`` is the run as this server executes it; None for an earlier run that the request joined.
     """
 
     session: Session
     run: Run
     live: LiveRun | None = None
+    allowed: Allowed = ()
 
 
 class Turns:
     """Takes turns on this server, one at a time per session across all servers."""
 
-    def __init__(self, server_id: UUID, parts: Parts, limits: TurnLimits) -> None:
+    def __init__(self, server_id: UUID, parts: Parts, quotas: Quotas, limits: TurnLimits) -> None:
         self.server_id = server_id
         self.parts = parts
+        self.quotas = quotas
         self.limits = limits
         self.started: dict[UUID, asyncio.Event] = {}
 
@@ -67,22 +71,23 @@ class Turns:
         The run and its input are durable when this returns. Input and answer enter the history together, when the run
         ends: a run that failed leaves the history as it was and can be read under the session's runs.
 
-        Raises SessionBusy, RateLimited (the session's queue or this server is full), Conflict (an idempotency key was
-        used with another body).
+        Raises SessionBusy, RateLimited (a quota is used up, the session's queue or this server is full), Conflict (an
+        idempotency key was used with another body).
         """
         if len(self.parts.runs.live) >= self.limits.live_max:
             raise RateLimited("This server has as many turns as it takes.", code="server_busy", retry_after_s=2)
+        allowed = await self.quotas.check(key.tenant_id, key.user_id, key)
         order = await self._choose_model(key, order)
         began = time.perf_counter()
         begun = await self.parts.store.begin(key.tenant_id, self._order(key, order, idle_expiry_s))
         if begun.state == "joined":
-            return Turn(begun.session, begun.run)
+            return Turn(begun.session, begun.run, allowed=allowed)
         self.parts.metrics.commit.observe(time.perf_counter() - began)
         if begun.state == "queued":
             self.started[begun.run.id] = asyncio.Event()
         live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
         self._spawn(live, order, partial(self._begin, live, begun, order))
-        return Turn(begun.session, begun.run, live)
+        return Turn(begun.session, begun.run, live, allowed)
 
     def take_up(self, taken: TakenUp, *, is_cancelled: bool = False) -> LiveRun:
         """Let a run go on that waited and whose session this server holds now; or end it as cancelled."""

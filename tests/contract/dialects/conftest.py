@@ -27,6 +27,7 @@ from multiturn.cli.listening import listen, take_address
 from multiturn.config import Settings
 from multiturn.engine.keys import Keys, NewKey
 from multiturn.engine.ports import Embedder
+from multiturn.engine.ports_tools import ToolHost
 from multiturn.errors import MultiturnError
 from multiturn.upstream.scripted import Script, ScriptedUpstream
 
@@ -118,14 +119,20 @@ async def open_place(data_dir: Path, database_url: str | None, **changes: Any) -
     """Open a server on a data directory, with changes to the settings; again on the same one, and it goes on.
 
     With ``upstream_url`` among the changes it asks that model instead of the scripted one; an ``embedder`` among them
-    makes its vectors.
+    makes its vectors, and a ``tool_host`` among them runs the tools of agents.
     """
     embedder: Embedder | None = changes.pop("embedder", None)
+    tool_host: ToolHost | None = changes.pop("tool_host", None)
     settings = Settings(data_dir=data_dir, database_url=database_url, **{"stop_s": 0.2, **changes})
     scripts: list[Script] = []
     upstream = ScriptedUpstream(lambda _: scripts.pop(0) if scripts else Script("ok"))
     async with (
-        open_server(settings, upstream=None if settings.upstream_url else upstream, embedder=embedder) as server,
+        open_server(
+            settings,
+            upstream=None if settings.upstream_url else upstream,
+            embedder=embedder,
+            tool_host=tool_host,
+        ) as server,
         listen(server, settings, take_address("127.0.0.1", 0)) as listening,
         enter_tenant(listening.url, server.keys, upstream, scripts) as place,
     ):
