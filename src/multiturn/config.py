@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from multiturn.errors import SettingsError
+from multiturn.model.reasoning import StyleChoice
 
 PREFIX = "MULTITURN_"
 FILE_VARIABLE = "MULTITURN_CONFIG"
@@ -50,11 +51,14 @@ SHARED_SECRETS = ("HS256", "HS384", "HS512")
 
 
 class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Another upstream, asked when those before it fail; ``model`` replaces the name that was asked for."""
+    """Another upstream, asked when those before it fail; ``model`` replaces the name that was asked for, ``reasoning``
+    is how it is spoken to of reasoning.
+    """
 
     url: str
     key: str | None = None
     model: str | None = None
+    reasoning: StyleChoice = "auto"
 
 
 class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,6 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     upstream_url: str | None = None
     upstream_key: str | None = None
+    upstream_reasoning: StyleChoice = "auto"
     model: str | None = None
     model_aliases: dict[str, str] = {}
     prices: dict[str, Price | float | str] = {}

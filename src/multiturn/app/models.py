@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from multiturn.config import Settings
+from multiturn.config import Fallback, Settings
 from multiturn.engine.ports import Embedder, Upstream
 from multiturn.engine.ports_ingestion import Describer, Transcriber
 from multiturn.engine.ports_knowledge import Reranker
@@ -23,7 +23,7 @@ from multiturn.upstream.embeddings import EmbeddingsChoice, open_embedder
 from multiturn.upstream.embeddings_embedded import EmbeddedEmbedder
 from multiturn.upstream.http import CallLimits, open_session
 from multiturn.upstream.model_files import ModelFiles, find_shared_dir
-from multiturn.upstream.openai_chat import OpenAIChatUpstream
+from multiturn.upstream.openai_chat import Habits, OpenAIChatUpstream
 from multiturn.upstream.openai_embeddings import OpenAIEmbedder
 from multiturn.upstream.rerank import RerankEndpoint, open_reranker
 from multiturn.upstream.router import RetryLimits, Route, Router
@@ -73,12 +73,18 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> Models:
     session = await stack.enter_async_context(open_session(connections_max=settings.upstream_connections_max))
     limits = CallLimits(connect_s=settings.connect_s, first_token_s=settings.first_token_s, idle_s=settings.idle_s)
     chain = [
-        (settings.upstream_url, settings.upstream_key, None),
-        *((f.url, f.key, f.model) for f in settings.fallbacks),
+        Fallback(url=settings.upstream_url, key=settings.upstream_key, reasoning=settings.upstream_reasoning),
+        *settings.fallbacks,
     ]
     routes = [
-        Route(name=url, upstream=OpenAIChatUpstream(url, key, session, limits=limits), model=model)
-        for url, key, model in chain
+        Route(
+            name=one.url,
+            upstream=OpenAIChatUpstream(
+                one.url, one.key, session, limits=limits, habits=Habits(reasoning=one.reasoning)
+            ),
+            model=one.model,
+        )
+        for one in chain
     ]
     router = Router(routes, settings.model_aliases, RetryLimits(retries=settings.upstream_retries))
     return Models(upstream=router, router=router, default_model=settings.model)

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from multiturn.engine.answering import Voice, extend
+from multiturn.engine.answering import Voice
 from multiturn.engine.structured.repair import repair
 from multiturn.engine.structured.validation import validate, write_correction
+from multiturn.engine.thoughts import extend
 from multiturn.errors import UpstreamError, UpstreamRefused
 from multiturn.model.completion import Completion, ModelRequest
 from multiturn.model.content import Content, Message

@@ -10,6 +10,15 @@ from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.usage import Usage
 
 
+class Maker(Struct, frozen=True, kw_only=True):
+    """Who answers: the provider, with the family of its model where that matters. ``wants_thoughts`` says that behind
+    tool calls it is to be shown the text of what it thought again.
+    """
+
+    name: str
+    wants_thoughts: bool = False
+
+
 class ModelRequest(Struct, frozen=True, kw_only=True):
     """One call of a model.
 
@@ -17,10 +26,14 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     speaks; ``fields`` are the request's other fields (tools, temperature, ones that do not exist yet), each as the
     JSON that came; ``headers`` go to the provider as they are. ``is_background`` says that nobody waits
     for it: an upstream that answers one request at a time answers the others first.
+
+    ``own`` has the messages once more for each maker of whom something in them is kept that is for itself alone, the
+    latest last; everybody else gets ``messages``. ``reasoning`` is how much the model is to think.
     """
 
     model: str
     messages: Raw
+    own: Mapping[str, Raw] = {}
     fields: Mapping[str, Raw] = {}
     headers: Mapping[str, str] = {}
     cache_key: str | None = None
@@ -29,13 +42,17 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A piece of the call at ``index``: the first piece brings id and name, every piece more of the arguments."""
+    """A piece of the call at ``index``: the first piece brings id and name, every piece more of the arguments.
+
+    ``artefacts`` are fields that are for the provider itself alone, such as a signature.
+    """
 
     index: int
     id: str | None = None
     name: str | None = None
     arguments: str = ""
     kind: str = "function"
+    artefacts: Mapping[str, Raw] = {}
 
 
 class Delta(Struct, frozen=True, kw_only=True):
@@ -43,6 +60,9 @@ class Delta(Struct, frozen=True, kw_only=True):
 
     ``raw`` is the provider's JSON as it came, so that fields we do not know are passed on. Text, reasoning, tool
     calls and the finish reason are those of choice 0, which is the one that enters the history.
+
+    ``maker`` is who answers, where that is known; ``artefacts`` are fields of the message that are for the maker alone;
+    ``thought_as`` is the field in which the reasoning came.
     """
 
     raw: bytes
@@ -53,10 +73,15 @@ class Delta(Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     usage: Usage | None = None
     has_choices: bool = True
+    maker: Maker | None = None
+    artefacts: Mapping[str, Raw] = {}
+    thought_as: str = ""
 
 
 class Completion(Struct, frozen=True, kw_only=True):
-    """A whole answer: ``raw`` is the provider's JSON as it came, the other fields are those of choice 0."""
+    """A whole answer: ``raw`` is the provider's JSON as it came, the other fields are those of choice 0, as a ``Delta``
+    has them.
+    """
 
     raw: bytes
     text: str | None = None
@@ -65,6 +90,9 @@ class Completion(Struct, frozen=True, kw_only=True):
     tool_calls: Sequence[ToolCallDelta] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
+    maker: Maker | None = None
+    artefacts: Mapping[str, Raw] = {}
+    thought_as: str = ""
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,18 @@ Role = Literal["system", "developer", "user", "assistant"]
 Extra = dict[str, Any]
 
 
+class Artefacts(Struct, frozen=True, omit_defaults=True):
+    """What a provider gave of its reasoning for itself alone: signatures, encrypted thoughts.
+
+    ``provider`` is who made them and the only one that is shown them again: ``fields`` as they came, and the text of
+    the reasoning as the field ``text_as``, where that is named.
+    """
+
+    provider: str
+    fields: dict[str, Any] = {}
+    text_as: str = ""
+
+
 class Message(Struct, frozen=True, tag="message", tag_field="type", omit_defaults=True):
     """Something said: a role and either a text, a list of content parts (text, image_url, input_audio, file …), or
     nothing. ``citations`` are what an answer over a knowledge store rests on.
@@ -37,6 +49,7 @@ class FunctionCall(Struct, frozen=True, tag="function_call", tag_field="type", o
     arguments: str = ""
     kind: str = "function"
     extra: Extra | None = None
+    artefacts: Artefacts | None = None
 
 
 class FunctionCallOutput(Struct, frozen=True, tag="function_call_output", tag_field="type", omit_defaults=True):
@@ -48,10 +61,11 @@ class FunctionCallOutput(Struct, frozen=True, tag="function_call_output", tag_fi
 
 
 class Reasoning(Struct, frozen=True, tag="reasoning", tag_field="type", omit_defaults=True):
-    """What the model thought before it spoke; stored, and not shown to it again."""
+    """What the model thought before it spoke; stored, and not shown again but to who made its ``artefacts``."""
 
     text: str
     extra: Extra | None = None
+    artefacts: Artefacts | None = None
 
 
 class Summary(Struct, frozen=True, tag="summary", tag_field="type", omit_defaults=True):

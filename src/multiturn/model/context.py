@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from multiturn.model.item import Range
 from multiturn.model.policy import OverflowStrategy
 from multiturn.model.retrieved import RetrievedContext, Snippet
 
+NO_MESSAGES: Mapping[str, Raw] = {}
 PartKind = Literal["instructions", "tools", "summary", "items", "retrieved", "input"]
 
 
@@ -73,6 +75,7 @@ class ContextRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Context(Struct, frozen=True, kw_only=True):
     """The messages of one call of a model, as JSON, with their tokens.
 
+    ``own_bodies`` is the body for each provider that made artefacts in it, the latest last; nobody else is shown those.
     ``cut`` is the first ``seq`` that is shown, ``body`` the history and the new input without what stands in front of
     them: what the next context begins with unless it is cut. ``is_closed`` says that every tool call in it has its
     result. ``summary`` stands for what was cut; ``is_new_summary`` that this turn stores it as an item. ``block_at`` is
@@ -82,6 +85,7 @@ class Context(Struct, frozen=True, kw_only=True):
     session_id: UUID
     messages: Raw
     body: bytes
+    own_bodies: Mapping[str, bytes] = {}
     body_tokens: int
     input_tokens: tuple[int, ...]
     is_closed: bool
@@ -103,3 +107,11 @@ class Context(Struct, frozen=True, kw_only=True):
     def tokens(self) -> int:
         """All its tokens."""
         return self.record.tokens
+
+    @property
+    def own(self) -> Mapping[str, Raw]:
+        """The messages for each provider that made artefacts in them, the latest last."""
+        if not self.own_bodies:
+            return NO_MESSAGES
+        head = bytes(self.messages)[: -len(self.body) - 1]
+        return {name: Raw(head + body + b"]") for name, body in self.own_bodies.items()}

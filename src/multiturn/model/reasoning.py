@@ -7,6 +7,9 @@ from typing import Literal
 from msgspec import Struct
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+# How a provider is spoken to of reasoning; ``auto``: as its host wants it.
+Style = Literal["openai", "openrouter", "anthropic", "gemini", "deepseek", "qwen", "vllm", "none"]
+StyleChoice = Literal["auto", "openai", "openrouter", "anthropic", "gemini", "deepseek", "qwen", "vllm", "none"]
 
 
 class ReasoningOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):

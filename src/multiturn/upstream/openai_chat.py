@@ -10,13 +10,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import aiohttp
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 from multidict import CIMultiDict
 from yarl import URL
 
 from multiturn.errors import UpstreamError
-from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
+from multiturn.model.completion import Completion, Delta, Maker, ModelInfo, ModelRequest
+from multiturn.model.reasoning import StyleChoice
 from multiturn.upstream.http import (
     NETWORK_ERRORS,
     CallLimits,
@@ -34,6 +35,7 @@ from multiturn.upstream.openai_wire import (
     read_models,
     write_request,
 )
+from multiturn.upstream.reasoning import Manner
 
 BODY_BYTES_AT_ONCE = 2**20  # aiohttp wants a larger body as a file, which it sends in pieces.
 LINGER_S = 0.1  # How long a stream may take to end after its last word, for its connection to be kept.
@@ -43,12 +45,22 @@ MODELS_MISSED_S = 5.0
 STREAM_TYPES = ("text/event-stream", "text/plain", "application/octet-stream")
 
 
-class OpenAIChatUpstream:
-    """A provider at a URL such as ``https://api.openai.com/v1``, below which ``/chat/completions`` lies.
+class Habits(Struct, frozen=True, kw_only=True):
+    """What a provider wants to be told where that is not what its host says.
 
-    ``takes_cache_key`` says whether the provider knows ``prompt_cache_key``; another may refuse a request
-    that has it, so that unless told otherwise only OpenAI's own host gets it.
+    ``takes_cache_key`` says whether it knows ``prompt_cache_key``; another may refuse a request that has it, so that
+    unless told otherwise only OpenAI's own host gets it. ``reasoning`` is how it is spoken to of that.
     """
+
+    takes_cache_key: bool | None = None
+    reasoning: StyleChoice = "auto"
+
+
+AS_ITS_HOST = Habits()
+
+
+class OpenAIChatUpstream:
+    """A provider at a URL such as ``https://api.openai.com/v1``, below which ``/chat/completions`` lies."""
 
     def __init__(
         self,
@@ -57,13 +69,14 @@ class OpenAIChatUpstream:
         session: aiohttp.ClientSession,
         *,
         limits: CallLimits | None = None,
-        takes_cache_key: bool | None = None,
+        habits: Habits = AS_ITS_HOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = URL(url.rstrip("/"))
         if key and self._url.user:
             self._url = self._url.with_user(None)  # aiohttp refuses to be told two ways to authenticate.
         self._chat_url = URL(f"{self._url}/chat/completions")
+        self._manner = Manner(self._url, habits.reasoning)
         self._session = session
         self._limits = limits or CallLimits()
         self._stream_silence = self._limits.silence(self._limits.first_token_s)
@@ -72,7 +85,7 @@ class OpenAIChatUpstream:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         is_openai = self._url.host == "api.openai.com"
-        self._takes_cache_key = is_openai if takes_cache_key is None else takes_cache_key
+        self._takes_cache_key = is_openai if habits.takes_cache_key is None else habits.takes_cache_key
         self._models = _ModelListing(self._fetch_models, clock)
 
     async def complete(self, request: ModelRequest) -> Completion:
@@ -82,7 +95,7 @@ class OpenAIChatUpstream:
         """
         try:
             async with await self._ask(request, stream=False) as response:
-                return read_completion(await self._read_whole(response))
+                return read_completion(await self._read_whole(response), self._manner.find_maker(request.model))
         except NETWORK_ERRORS as error:
             raise translate(error) from error
 
@@ -92,12 +105,13 @@ class OpenAIChatUpstream:
         Raises what ``complete`` raises, behind the pieces that came before; UpstreamError
         (``upstream_cut_off``) when the answer stops before its end.
         """
+        maker = self._manner.find_maker(request.model)
         try:
             async with await self._ask(request, stream=True) as response:
                 if response.content_type not in STREAM_TYPES:
-                    yield [read_delta(piece) for piece in cut_completion(await self._read_whole(response))]
+                    yield [read_delta(piece, maker) for piece in cut_completion(await self._read_whole(response))]
                     return
-                answer = StreamedAnswer(self._limits.answer_bytes_max)
+                answer = StreamedAnswer(self._limits.answer_bytes_max, maker)
                 piece = await response.content.readany()
                 allow_silence(response, self._limits.idle_s)
                 while piece and not answer.is_over:
@@ -129,7 +143,7 @@ class OpenAIChatUpstream:
         if self._takes_cache_key and request.cache_key and "prompt_cache_key" not in request.fields:
             key = Raw(msgspec.json.encode(request.cache_key))
             request = replace(request, fields={**request.fields, "prompt_cache_key": key})
-        body = write_request(request, stream=stream)
+        body = write_request(self._manner.word(request), stream=stream)
         response = await self._session.post(
             self._chat_url,
             data=body if len(body) <= BODY_BYTES_AT_ONCE else io.BytesIO(body),
@@ -183,8 +197,9 @@ async def _linger(response: aiohttp.ClientResponse) -> bytes:
 class StreamedAnswer:
     """What a streamed answer has said so far, and how it ended."""
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, maker: Maker | None = None) -> None:
         self._events = EventReader()
+        self._maker = maker
         self._bytes_left = self._bytes_max = bytes_max
         self._failure: UpstreamError | None = None
         self._has_finished = False
@@ -219,7 +234,7 @@ class StreamedAnswer:
                 self.is_over = True
                 break
             try:
-                delta = read_delta(event)
+                delta = read_delta(event, self._maker)
             except UpstreamError as error:
                 self._failure = error
                 break

@@ -6,17 +6,18 @@ Only the fields that the server needs are decoded; the JSON itself is passed on 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from multiturn.errors import ContextTooLong, InvalidRequest, UpstreamError, UpstreamRefused
-from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest, ToolCallDelta
+from multiturn.model.completion import Completion, Delta, Maker, ModelInfo, ModelRequest, ToolCallDelta
 from multiturn.model.usage import Usage
 
 REASON_CHARS_MAX = 1000
+NO_ARTEFACTS: Mapping[str, Raw] = {}
 T = TypeVar("T")
 
 
@@ -45,6 +46,7 @@ class _ToolCall(Struct, gc=False):
     id: str | None = None
     function: _Function | None = None
     custom: _Custom | None = None
+    extra_content: Raw = Raw()
 
 
 class _Said(Struct, gc=False):
@@ -55,6 +57,8 @@ class _Said(Struct, gc=False):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    reasoning_details: Raw = Raw()
+    extra_content: Raw = Raw()
 
 
 class _Choice(Struct, gc=False):
@@ -112,8 +116,8 @@ def _read_stream_options(asked: Raw | None) -> dict[str, Raw]:
         raise InvalidRequest("stream_options must be an object.", param="stream_options") from error
 
 
-def read_delta(raw: bytes) -> Delta:
-    """Read one piece of a streamed answer.
+def read_delta(raw: bytes, maker: Maker | None = None) -> Delta:
+    """Read one piece of a streamed answer, of which ``maker`` is who answers.
 
     Raises what ``read_error`` makes of an error that arrives as a piece, and UpstreamError
     (``upstream_invalid``) on nonsense.
@@ -121,11 +125,11 @@ def read_delta(raw: bytes) -> Delta:
     answer = _read_answer(raw)
     usage = None if answer.usage is None else _read_usage(answer.usage)
     if not answer.choices:
-        return Delta(raw=raw, usage=usage, has_choices=False)
+        return Delta(raw=raw, usage=usage, has_choices=False, maker=maker)
     choice = _find_first(answer.choices)
     said = choice.delta
     if said is None:
-        return Delta(raw=raw, finish_reason=choice.finish_reason or None, usage=usage)
+        return Delta(raw=raw, finish_reason=choice.finish_reason or None, usage=usage, maker=maker)
     return Delta(
         raw=raw,
         text=_join(said.content),
@@ -134,11 +138,17 @@ def read_delta(raw: bytes) -> Delta:
         tool_calls=_read_tool_calls(said.tool_calls) if said.tool_calls else (),
         finish_reason=choice.finish_reason or None,
         usage=usage,
+        maker=maker,
+        artefacts=_read_artefacts(said),
+        thought_as=_find_thoughts(said),
     )
 
 
-def read_completion(raw: bytes) -> Completion:
-    """Read a whole answer. Raises as ``read_delta`` does; an answer without a choice is nonsense too."""
+def read_completion(raw: bytes, maker: Maker | None = None) -> Completion:
+    """Read a whole answer, of which ``maker`` is who answers.
+
+    Raises as ``read_delta`` does; an answer without a choice is nonsense too.
+    """
     answer = _read_answer(raw)
     if not answer.choices:
         raise UpstreamError("The upstream's answer has no choices.", code="upstream_invalid")
@@ -152,7 +162,29 @@ def read_completion(raw: bytes) -> Completion:
         tool_calls=_read_tool_calls(said.tool_calls or ()),
         finish_reason=choice.finish_reason or None,
         usage=None if answer.usage is None else _read_usage(answer.usage),
+        maker=maker,
+        artefacts=_read_artefacts(said),
+        thought_as=_find_thoughts(said),
     )
+
+
+def _read_artefacts(said: _Said) -> Mapping[str, Raw]:
+    """What is for the provider alone: OpenRouter's ``reasoning_details``, Gemini's ``extra_content``."""
+    if not said.reasoning_details and not said.extra_content:
+        return NO_ARTEFACTS
+    return _keep_given({"reasoning_details": said.reasoning_details, "extra_content": said.extra_content})
+
+
+def _keep_given(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
+    """The fields that are there and not null."""
+    return {name: value for name, value in fields.items() if value and bytes(value) != b"null"}
+
+
+def _find_thoughts(said: _Said) -> str:
+    """The field in which reasoning came: DeepSeek and most others say ``reasoning_content``, vLLM ``reasoning``."""
+    if said.reasoning_content:
+        return "reasoning_content"
+    return "reasoning" if said.reasoning else ""
 
 
 def write_text(like: Delta, text: str) -> Delta:
@@ -163,7 +195,7 @@ def write_text(like: Delta, text: str) -> Delta:
 def write_calls(like: Delta, calls: Sequence[ToolCallDelta]) -> Delta:
     """A piece of the stream that ``like`` is of, in which choice 0 calls these tools."""
     said = [
-        {"index": place, "id": call.id, "type": "function", "function": _write_function(call)}
+        {"index": place, "id": call.id, "type": "function", "function": _write_function(call), **call.artefacts}
         for place, call in enumerate(calls)
     ]
     return _write_said(like, {"tool_calls": said})
@@ -266,13 +298,14 @@ def _read_tool_calls(calls: Sequence[_ToolCall]) -> tuple[ToolCallDelta, ...]:
 
 def _read_tool_call(place: int, call: _ToolCall) -> ToolCallDelta:
     index = place if call.index is None else call.index
+    artefacts = _keep_given({"extra_content": call.extra_content}) if call.extra_content else NO_ARTEFACTS
     if call.custom is not None:
-        return ToolCallDelta(index, call.id, call.custom.name, call.custom.input or "", "custom")
+        return ToolCallDelta(index, call.id, call.custom.name, call.custom.input or "", "custom", artefacts)
     function = call.function or _Function()
     arguments = function.arguments or ""
     if isinstance(arguments, dict):  # Some providers send the arguments as an object instead of its text.
         arguments = msgspec.json.encode(arguments).decode()
-    return ToolCallDelta(index, call.id, function.name, arguments)
+    return ToolCallDelta(index, call.id, function.name, arguments, artefacts=artefacts)
 
 
 def _read_usage(usage: _Usage) -> Usage:

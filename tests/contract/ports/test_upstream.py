@@ -25,7 +25,7 @@ from multiturn.engine.ports import Upstream
 from multiturn.errors import MultiturnError, UpstreamError, UpstreamRefused, UpstreamTimeout
 from multiturn.model.completion import Delta, ModelInfo, ModelRequest
 from multiturn.upstream.http import CallLimits, open_session
-from multiturn.upstream.openai_chat import OpenAIChatUpstream, StreamedAnswer
+from multiturn.upstream.openai_chat import Habits, OpenAIChatUpstream, StreamedAnswer
 from multiturn.upstream.router import RetryLimits, Route, Router
 from multiturn.upstream.scripted import Script, ScriptedUpstream
 
@@ -252,7 +252,7 @@ async def test_a_cache_key_needs_a_taker(
     takes: bool | None, sent: str | None, url: str, session: aiohttp.ClientSession, provider: Provider
 ) -> None:
     provider.acts = [reply(WHOLE)]
-    upstream = OpenAIChatUpstream(f"{url}/", None, session, limits=LIMITS, takes_cache_key=takes)
+    upstream = OpenAIChatUpstream(f"{url}/", None, session, limits=LIMITS, habits=Habits(takes_cache_key=takes))
     await upstream.complete(ModelRequest(model="m", messages=Raw(b"[]"), cache_key="s1"))
     assert provider.bodies[0].get("prompt_cache_key") == sent
     assert "Authorization" not in provider.seen[0].headers

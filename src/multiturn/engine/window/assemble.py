@@ -19,7 +19,7 @@ from multiturn.engine.window.budget import Budget
 from multiturn.engine.window.cache import CachedWindow, WindowCache, WindowKey
 from multiturn.engine.window.cut import Cut, cut_history, fit
 from multiturn.engine.window.head import count_summary, digest_head, write_head
-from multiturn.engine.window.messages import write_messages
+from multiturn.engine.window.messages import MAKERS_MAX, list_makers, write_messages, write_own
 from multiturn.engine.window.pairs import check_results, count_stand_ins, has_open_calls, pair_calls
 from multiturn.engine.window.parts import Draft, count_instructions, list_parts
 from multiturn.engine.window.question import Memory, Question
@@ -234,11 +234,17 @@ class Assembler:
         if not context.is_closed or has_open_calls(output):
             self.cache.drop(context.session_id)
             return
+        own = continue_own(context, output)
+        if len(own) > MAKERS_MAX:
+            # For one of them nothing is written any more; when it answers again, the store tells what it had made.
+            self.cache.drop(context.session_id)
+            return
         retrieved = context.retrieved
         new = tuple(found for found in retrieved.snippets if found.omitted is None) if retrieved else ()
         window = CachedWindow(
             key=WindowKey(path, context.cut, context.shown.summary, context.shown.blocks_from),
-            body=b",".join([part for part in (context.body, write_messages(output)) if part]),
+            body=join(context.body, write_messages(output)),
+            own=own,
             tokens=context.body_tokens + output_tokens,
             block_tokens=sum(part.tokens for part in context.record.parts if part.kind == "retrieved"),
             summary=context.summary,
@@ -250,6 +256,24 @@ class Assembler:
     def forget(self, session_id: UUID) -> None:
         """Forget what was kept of a session that was deleted."""
         self.cache.drop(session_id)
+
+
+def continue_own(context: Context, output: Sequence[Content]) -> dict[str, bytes]:
+    """The context's body with its answer for each provider that made artefacts in either, the latest last; mostly there
+    is none.
+    """
+    makers = list_makers(output)
+    if not makers and not context.own_bodies:
+        return {}
+    order = [*(name for name in context.own_bodies if name not in makers), *makers]
+    return {
+        name: join(context.own_bodies.get(name, context.body), write_messages(output, provider=name)) for name in order
+    }
+
+
+def join(*written: bytes) -> bytes:
+    """JSON objects behind others."""
+    return b",".join([part for part in written if part])
 
 
 def measure_room(session: Session, budget: Budget) -> int:
@@ -275,19 +299,23 @@ def write_context(draft: Draft, retrieved: RetrievedContext | None) -> Context:
     if block and place is not None:
         input_[place] = put_block(input_[place], block)
     if shown.body is not None:
-        body = b",".join([part for part in (shown.body, write_messages(input_)) if part])
-        is_closed = True
+        written = write_messages(input_)
+        body, own, is_closed = join(shown.body, written), shown.own, True
+        if own:
+            own = {name: join(known, written) for name, known in own.items()}
     else:
         contents = [*put_blocks(shown.contents, shown.blocks), *input_]
-        body, is_closed = write_messages(pair_calls(contents)), not has_open_calls(contents)
+        paired = pair_calls(contents)
+        body, own, is_closed = write_messages(paired), write_own(paired), not has_open_calls(contents)
     head = write_head(session.instructions, shown.summary)
     digest = digest_head(session.instructions, budget.fixed)
     parts = list_parts(draft, retrieved if block else None, is_same_head=digest == session.shown.head)
     has_blocks = shown.state.has_blocks or bool(block)
     return Context(
         session_id=session.id,
-        messages=Raw(b"[" + b",".join([part for part in (head, body) if part]) + b"]"),
+        messages=Raw(b"[" + join(head, body) + b"]"),
         body=body,
+        own_bodies=own,
         body_tokens=shown.tokens - count_summary(shown.summary) + sum(draft.asked_tokens) + count_text(block),
         input_tokens=draft.input_tokens,
         is_closed=is_closed,

@@ -5,6 +5,7 @@ turn before.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from uuid import UUID
 
 from msgspec import Struct
@@ -27,7 +28,8 @@ class WindowKey(Struct, frozen=True):
 class CachedWindow(Struct, frozen=True, kw_only=True):
     """What a session's next context begins with, good as long as the session stands where ``key`` says.
 
-    ``tokens`` are those of ``body``, ``block_tokens`` the part of them that was recalled.
+    ``tokens`` are those of ``body``, ``block_tokens`` the part of them that was recalled; ``own`` is the body as each
+    provider is shown it that made artefacts in it.
     """
 
     key: WindowKey
@@ -37,6 +39,12 @@ class CachedWindow(Struct, frozen=True, kw_only=True):
     summary: Summary | None = None
     recent: tuple[Said, ...] = ()
     recalled: tuple[Snippet, ...] = ()
+    own: Mapping[str, bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes."""
+        return len(self.body) + sum(map(len, self.own.values()))
 
 
 class WindowCache:
@@ -59,12 +67,12 @@ class WindowCache:
         """Keep a session's window instead of its last one."""
         self.drop(session_id)
         self.windows[session_id] = window
-        self.bytes += len(window.body)
+        self.bytes += window.size
         while self.bytes > self.bytes_max:
             _, oldest = self.windows.popitem(last=False)
-            self.bytes -= len(oldest.body)
+            self.bytes -= oldest.size
 
     def drop(self, session_id: UUID) -> None:
         """Forget a session's window."""
         if window := self.windows.pop(session_id, None):
-            self.bytes -= len(window.body)
+            self.bytes -= window.size

@@ -14,7 +14,7 @@ NO_RESULT_TOKENS = FRAME_TOKENS + count_text(NO_RESULT)
 
 def pair_calls(contents: Sequence[Content]) -> list[Content]:
     """Put each result right behind the calls it belongs to; a call that nobody answered gets a stand-in, which is
-    never stored.
+    never stored. Reasoning stays where it is carried on, at the beginning of the answer that it belongs to.
     """
     answers = match_results(contents)
     paired: list[Content] = []
@@ -23,10 +23,10 @@ def pair_calls(contents: Sequence[Content]) -> list[Content]:
         if isinstance(content, FunctionCall):
             open_places.append(place)
             paired.append(content)
-        elif not isinstance(content, Reasoning):
+        elif not isinstance(content, Reasoning) or content.artefacts:
             paired += answer_calls(contents, open_places, answers)
             open_places = []
-            if isinstance(content, Message):
+            if isinstance(content, Message | Reasoning):
                 paired.append(content)
     return paired + answer_calls(contents, open_places, answers)
 

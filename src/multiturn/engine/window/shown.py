@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -23,8 +23,8 @@ RECENT_CHARS = 2000
 class Shown(Struct, frozen=True, kw_only=True):
     """The history as it is shown: either as the ``body`` of the context before, or as contents with their tokens.
 
-    ``tokens`` count the summary too, and the blocks that were recalled, which take ``block_tokens``; ``blocks`` has
-    them by the place of their message in ``contents``.
+    ``own`` is that body for each provider that made artefacts in it. ``tokens`` count the summary too, and the blocks
+    that were recalled, which take ``block_tokens``; ``blocks`` has them by the place of their message in ``contents``.
     """
 
     cut: int
@@ -34,6 +34,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     summary: Summary | None = None
     is_new_summary: bool = False
     body: bytes | None = None
+    own: Mapping[str, bytes] = {}
     history: Sequence[Item] = ()
     contents: Sequence[Content] = ()
     counts: Sequence[int] = ()
@@ -51,6 +52,7 @@ def show_cached(window: CachedWindow, state: WindowState) -> Shown:
         block_tokens=window.block_tokens,
         summary=window.summary,
         body=window.body,
+        own=window.own,
         recent=window.recent,
         recalled=window.recalled,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Reasoning, Summary
+from multiturn.model.content import Artefacts, Content, FunctionCall, FunctionCallOutput, Reasoning, Summary
 
 BYTES_PER_TOKEN = 4
 # Role and separators of one message, as OpenAI's cookbook counts them ("How to count tokens with tiktoken").
@@ -28,11 +28,13 @@ ESTIMATE_MIN = 128
 
 
 def count_tokens(content: Content) -> int:
-    """Estimate the tokens of one item. Reasoning counts nothing: it is not shown."""
+    """Estimate the tokens of one item. Reasoning counts nothing, unless who thought it is shown it again."""
     if isinstance(content, Reasoning):
-        return 0
+        text = count_text(content.text) if content.artefacts and content.artefacts.text_as else 0
+        return text + count_artefacts(content.artefacts)
     if isinstance(content, FunctionCall):
-        return FRAME_TOKENS + count_text(content.name) + count_text(content.arguments)
+        called = count_text(content.name) + count_text(content.arguments)
+        return FRAME_TOKENS + called + count_artefacts(content.artefacts)
     if isinstance(content, Summary):
         return FRAME_TOKENS + count_text(content.text)
     said = content.output if isinstance(content, FunctionCallOutput) else content.content
@@ -40,8 +42,15 @@ def count_tokens(content: Content) -> int:
     return FRAME_TOKENS + count_said(said) + extra
 
 
+def count_artefacts(artefacts: Artefacts | None) -> int:
+    """Estimate what is carried for one provider alone."""
+    return count_bytes(len(msgspec.json.encode(artefacts.fields))) if artefacts and artefacts.fields else 0
+
+
 def correct(content: Content, text: str, counted: int) -> int:
     """The tokens of an item of which the text was counted by the model's own tokenizer."""
+    if isinstance(content, Reasoning) and not (content.artefacts and content.artefacts.text_as):
+        return count_tokens(content)  # Its text is not shown again.
     return max(0, count_tokens(content) - count_text(text) + counted)
 
 
