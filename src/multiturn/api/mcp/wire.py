@@ -32,7 +32,7 @@ STORE = "A knowledge store, by its name or id. list_knowledge_stores tells them.
 SESSION = "A session, by its name or id. list_sessions tells them."
 
 
-class McpMessageBody(Struct, kw_only=True):
+class McpMessageBody(Struct, kw_only=True, omit_defaults=True):
     """A request or, without an `id`, a notification."""
 
     jsonrpc: Annotated[Literal["2.0"], Meta(description="The version of JSON-RPC.")]
@@ -44,10 +44,10 @@ class McpMessageBody(Struct, kw_only=True):
     params: Annotated[dict[str, Any], Meta(description="What the method is given.")] = {}
 
 
-class McpAnswerBody(Struct, kw_only=True):
+class McpAnswerBody(Struct, kw_only=True, omit_defaults=True):
     """The answer to a request."""
 
-    jsonrpc: Literal["2.0"] = "2.0"
+    jsonrpc: Literal["2.0"]
     id: Annotated[int | str | None, Meta(description="The request's.")]
     result: dict[str, Any] | UnsetType = UNSET
     error: Annotated[
