@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run dev test test-fast test-models test-crash check format bench bench-context bench-knowledge lock clean
+.PHONY: help run dev test test-fast test-models test-crash check format bench bench-context bench-knowledge bench-agents lock clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
@@ -63,6 +63,9 @@ bench-context: $(DEV)  ## measure contexts and recall (public benchmarks, in ../
 
 bench-knowledge: $(DEV)  ## measure search, uploads, media and citations (public benchmarks, as bench-context)
 	@$(BIN)/python -m tests.bench mtrag scale adding media upload citations $(ARGS)
+
+bench-agents: $(DEV)  ## measure runs of agents: a step of the loop, 500 at once, pages of a long session
+	@$(BIN)/python -m tests.bench loop many_runs messages $(ARGS)
 
 lock: $(DEV)  ## pin what pyproject.toml and package.json ask for (UPGRADE=--upgrade takes the newest)
 	@$(LOCK) --output-file constraints/runtime.txt

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from tests.bench import (
+    agents,
     citations,
     context_costs,
     context_evidence,
@@ -43,6 +44,11 @@ CONTEXTS: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "recalling_turns": context_costs.measure_recalling_turns,
     "strict": strict.measure_strict,
 }
+AGENTS: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
+    "loop": agents.measure_loop,
+    "many_runs": agents.measure_many,
+    "messages": agents.measure_messages,
+}
 KNOWLEDGE: Mapping[str, Callable[[], Awaitable[measures.Figures]]] = {
     "scale": scale.measure_scale,
     "adding": scale.measure_adding,
@@ -64,14 +70,14 @@ async def main(names: list[str], data: Path) -> None:
     figures: dict[str, object] = {"python": platform.python_version(), "cores": os.cpu_count()}
     for name in names or MEASURES:
         print(f"measuring {name} ...", file=sys.stderr)
-        without_data = {**MEASURES, **CONTEXTS, **KNOWLEDGE}
+        without_data = {**MEASURES, **CONTEXTS, **AGENTS, **KNOWLEDGE}
         figures[name] = await (BENCHMARKS[name](data) if name in BENCHMARKS else without_data[name]())
     print(json.dumps(figures, indent=1))
 
 
 def read_arguments() -> argparse.Namespace:
     """Read the command line."""
-    known = [*MEASURES, *CONTEXTS, *KNOWLEDGE, *BENCHMARKS]
+    known = [*MEASURES, *CONTEXTS, *AGENTS, *KNOWLEDGE, *BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--data", type=Path, default=recall.DATA, help="the folder of the public benchmarks")
