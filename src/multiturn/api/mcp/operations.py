@@ -6,7 +6,7 @@ from typing import Any
 
 from multiturn.api.description import ANY, Body, Example, Operation, Parameter, Reply
 from multiturn.api.envelopes import MCP
-from multiturn.api.mcp.wire import VERSION_HEADER, VERSIONS, McpAnswerBody, McpMessageBody
+from multiturn.api.mcp.wire import VERSION_HEADER, VERSIONS, McpAnswerBody, McpEventBody, McpMessageBody
 from multiturn.api.parameters import USER
 
 TAG = "Model Context Protocol"
@@ -57,7 +57,7 @@ OPERATIONS = (
         parameters=(VERSION, USER),
         body=Body(shape=McpMessageBody, examples=EXAMPLES),
         replies=(
-            Reply(text="The answer.", shape=McpAnswerBody, example=ANSWER, events=dict, events_example=EVENTS),
+            Reply(text="The answer.", shape=McpAnswerBody, example=ANSWER, events=McpEventBody, events_example=EVENTS),
             Reply(text="It was a notification.", status=202, media=""),
         ),
         errors={

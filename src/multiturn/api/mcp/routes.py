@@ -25,7 +25,7 @@ from multiturn.api.mcp.tools import Tool, Tools
 from multiturn.api.mcp.wire import HANDSHAKE_VERSIONS, VERSION_HEADER, VERSIONS
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client
-from multiturn.api.turns import echo, note_turn
+from multiturn.api.turns import note_turn, write_headers
 from multiturn.errors import Forbidden, InvalidRequest, MultiturnError, NotFound
 from multiturn.model.tenant import Caller
 
@@ -125,7 +125,7 @@ class McpRoutes:
         if turn.live:
             watch = asyncio.create_task(watch_client(request.receive, partial(self.services.runs.abandon, turn.live)))
         name = turn.session.external_id or str(turn.session.id)
-        headers = {"X-Session-Id": echo(name), "X-Run-Id": str(turn.run.id)}
+        headers = write_headers(turn, name)
         telling = Telling(self.services, request, asked, turn)
         if "text/event-stream" in request.headers.get("accept", ""):
             return EventStream(telling.write_stream(), headers=headers, watch=watch)

@@ -55,6 +55,16 @@ class McpAnswerBody(Struct, kw_only=True, omit_defaults=True):
     ] = UNSET
 
 
+class McpEventBody(Struct, kw_only=True, omit_defaults=True):
+    """A message of a stream: `notifications/progress`, or as the last one the answer."""
+
+    jsonrpc: Literal["2.0"]
+    method: Annotated[Literal["notifications/progress"] | UnsetType, Meta(description="Of progress.")] = UNSET
+    params: Annotated[dict[str, Any] | UnsetType, Meta(description="Of progress.")] = UNSET
+    id: Annotated[int | str | UnsetType, Meta(description="Of the answer: the request's.")] = UNSET
+    result: Annotated[dict[str, Any] | UnsetType, Meta(description="Of the answer.")] = UNSET
+
+
 class ListStores(Struct, kw_only=True, forbid_unknown_fields=True):
     """Which stores are listed."""
 
