@@ -140,7 +140,7 @@ class Execution:
             expires_at=now + timedelta(seconds=self.parts.approval_s),
             calls=tuple(call for call in answering.pending if call.result is None),
             state=write_suspended(suspended),
-            steps=answering.steps,
+            steps=self._forget([*answering.steps[:-1], replace(answering.steps[-1], calls=answering.pending)]),
             events=live.unsaved(with_end=False),
         )
         await self.parts.approvals.wait(live.run.tenant_id, self.held.lease, waiting)
@@ -241,9 +241,11 @@ class Execution:
     def _steps(self) -> Sequence[Step]:
         """The steps as they are kept with the run; one without tools says nothing that the run does not."""
         steps = self.live.steps
-        if not self._keeps_thoughts():
-            steps = [replace(step, reasoning="") for step in steps]
-        return () if len(steps) == 1 and not steps[0].calls else steps
+        return () if len(steps) == 1 and not steps[0].calls else self._forget(steps)
+
+    def _forget(self, steps: Sequence[Step]) -> Sequence[Step]:
+        """Steps without what was thought in them, where that is not to be stored."""
+        return steps if self._keeps_thoughts() else [replace(step, reasoning="") for step in steps]
 
     def _usage(self) -> Usage | None:
         """What all calls of the model used."""
