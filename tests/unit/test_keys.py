@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,55 @@ async def test_only_some_keys_act_for_users(keys: Keys) -> None:
     assert caller == again
     assert caller.is_bound
     assert caller.user_id != (await keys.authenticate(acting)).user_id
+
+
+async def test_admin_acts_for_users_too(keys: Keys) -> None:
+    _, admin = await keys.make(NewKey(scopes=("admin",)))
+    caller = await keys.authenticate(admin, user="u")
+    assert caller.is_bound
+    assert caller.user_id == await keys.find_user_id(caller.tenant_id, "u")
+
+
+async def test_key_opens_nothing_after_its_end(keys: Keys, clock: HandClock) -> None:
+    key, secret = await keys.make(NewKey(expires_at=clock.now + timedelta(seconds=2)))
+    await keys.authenticate(secret)
+    clock.now += timedelta(seconds=2)
+    with pytest.raises(Unauthenticated, match="expired on 2026-01-01 at 00:00 UTC"):
+        await keys.authenticate(secret)
+    assert not key.is_good(clock.now)
+    assert not await keys.has_keys()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"expires_at": datetime(2025, 12, 31, tzinfo=UTC)},
+        {"expires_at": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"scopes": ("jwt",), "user": "u"},
+        {"scopes": ("jwt", "users")},
+        {"scopes": ("jwt", "admin")},
+    ],
+)
+async def test_key_that_makes_no_sense_is_not_made(keys: Keys, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        await keys.make(NewKey(**wrong))
+    assert not await keys.has_keys()
+
+
+async def test_use_of_a_key_is_written_once_a_minute(keys: Keys, clock: HandClock) -> None:
+    key, secret = await keys.make(NewKey())
+    written = []
+    for _ in range(13):
+        await keys.authenticate(secret)
+        written.append(await keys.save_uses())
+        clock.now += timedelta(seconds=10)
+    assert written == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
+    assert (await keys.get_key(DEFAULT_TENANT, key.id)).used_at == clock.now - timedelta(seconds=10)
+
+
+async def test_key_may_be_made_for_reading(keys: Keys) -> None:
+    _, secret = await keys.make(NewKey(scopes=("read",)))
+    assert not (await keys.authenticate(secret)).can_write
 
 
 async def test_only_admins_manage_keys(keys: Keys) -> None:

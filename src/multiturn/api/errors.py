@@ -77,8 +77,8 @@ def respond(
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: a 401 says how to authenticate.
-    if error.kind == "conflict":
-        # The official clients send a 409 again by themselves; what is meant here is that the caller decides.
+    if error.kind == "conflict" or error.code == "quota_exceeded":
+        # The official clients send a 409 or a 429 again by themselves; what is meant here is that the caller decides.
         headers["x-should-retry"] = "false"
     body = envelope.write(error) if envelope else write_openai(error)
     return write_response(body, status=status, headers=headers)

@@ -16,6 +16,7 @@ from multiturn.engine.links import Links
 from multiturn.engine.overviews import Overviews
 from multiturn.engine.ports import Upstream
 from multiturn.engine.prepared import PreparedContexts
+from multiturn.engine.quotas import Quotas
 from multiturn.engine.run_listings import RunListings
 from multiturn.engine.runs import Runs
 from multiturn.engine.sessions import Sessions
@@ -27,6 +28,7 @@ from multiturn.engine.transfer import Exports
 from multiturn.engine.transfer_import import Imports
 from multiturn.engine.turns import Turns
 from multiturn.engine.uploads import Uploads
+from multiturn.engine.usage import UsageReports
 from multiturn.engine.users import Users
 from multiturn.model.tenant import Caller
 from multiturn.observe import Metrics
@@ -36,8 +38,8 @@ from multiturn.observe import Metrics
 class Services:
     """The engine as the handlers see it.
 
-    ``tokens`` is there where the server takes users' tokens (JWTs). ``default_model`` answers a request that names none;
-    ``open_caller`` is who everybody is when authentication is off;
+    ``tokens`` is there where the server takes users' tokens (JWTs). ``default_model`` answers a request that names
+    none; ``open_caller`` is who everybody is when authentication is off;
     ``models_state`` tells how each upstream is, for ``/healthz``; ``is_ready`` whether turns can be taken.
     ``web_origins`` are those of web pages that may call, ``*`` for all.
     """
@@ -53,9 +55,11 @@ class Services:
     contexts: Contexts
     keys: Keys
     tokens: Tokens | None
+    quotas: Quotas
     agents: Agents
     users: Users
     tenants: Tenants
+    usage: UsageReports
     knowledge: Knowledge
     assets: Assets
     uploads: Uploads

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from multiturn.api.errors import respond
+from multiturn.api.quotas import tell_allowed
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client
 from multiturn.engine.turns import Turn
@@ -46,7 +47,7 @@ async def tell_turn(services: Services, request: Request, turn: Turn, telling: T
     if turn.live:
         watch = asyncio.create_task(watch_client(request.receive, partial(services.runs.abandon, turn.live)))
     events = services.runs.follow(turn.run)
-    headers = {"X-Session-Id": echo(telling.session), "X-Run-Id": str(turn.run.id)}
+    headers = write_headers(turn, telling.session)
     try:
         first = await anext(events)
         if isinstance(first, Ended):
@@ -87,6 +88,11 @@ async def tell_break(
 def note_turn(turn: Turn) -> None:
     """Let the lines of this request's log carry the session and the run."""
     log_context.get({}).update(session_id=str(turn.session.id), run_id=str(turn.run.id))
+
+
+def write_headers(turn: Turn, session: str) -> dict[str, str]:
+    """The headers of a turn's response: its session by the name that was sent, its run, and what quotas leave."""
+    return {"X-Session-Id": echo(session), "X-Run-Id": str(turn.run.id), **tell_allowed(turn.allowed)}
 
 
 def echo(name: str) -> str:

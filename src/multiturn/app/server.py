@@ -141,7 +141,13 @@ async def assemble_server(
     retention = Retention(stores.retention, read_clock, engine.metrics, events_life=events_life)
     due = DueVectors(stores.parts, models.embedder, read_clock)
     approvals = Approvals(stores.approvals, turns, read_clock)
-    chores = (engine.knowledge.embed_due, engine.indexes.embed_due, due.embed_due, approvals.expire, engine.keys.save_uses)
+    chores = (
+        engine.knowledge.embed_due,
+        engine.indexes.embed_due,
+        due.embed_due,
+        approvals.expire,
+        engine.keys.save_uses,
+    )
     rounds = Rounds(recovery, retention, engine.runs, chores, sweep_every_s=settings.sweep_every_s)
     await rounds.begin()
     stack.push_async_callback(rounds.end)

@@ -22,6 +22,7 @@ from multiturn.engine.run_listings import RunListings
 from multiturn.engine.sessions import Sessions, SessionStores
 from multiturn.engine.transfer import Exports
 from multiturn.engine.transfer_import import Imports
+from multiturn.engine.usage import UsageReports
 from multiturn.engine.users import Users
 from multiturn.model.tenant import Caller
 
@@ -56,9 +57,11 @@ async def make_services(
         contexts=engine.contexts,
         keys=engine.keys,
         tokens=open_tokens(settings, engine.keys),
+        quotas=engine.quotas,
         agents=Agents(stores.agents, read_clock, check, partial(erase_documents, stores.retention)),
         users=Users(stores.users, read_clock),
         tenants=engine.tenants,
+        usage=UsageReports(stores.usage, read_clock),
         knowledge=engine.knowledge,
         assets=library.assets,
         uploads=library.uploads,

@@ -18,7 +18,10 @@ from multiturn.store.knowledge import SqlKnowledgeStore
 from multiturn.store.overviews import SqlOverviewStore
 from multiturn.store.parts import SqlPartStore
 from multiturn.store.postgres import PostgresDatabase
+from multiturn.store.prepared import SqlPreparedStore
+from multiturn.store.quotas import SqlQuotaStore
 from multiturn.store.retention import SqlRetentionStore, SqlServerStore
+from multiturn.store.run_listings import SqlRunListingStore
 from multiturn.store.runs import SqlRunStore
 from multiturn.store.sessions import SqlItemStore, SqlSessionStore
 from multiturn.store.sqlite import SqliteDatabase
@@ -58,6 +61,7 @@ class Stores:
     approvals: SqlApprovalStore
     items: SqlItemStore
     runs: SqlRunStore
+    run_listings: SqlRunListingStore
     sessions: SqlSessionStore
     contexts: SqlContextStore
     retention: SqlRetentionStore
@@ -66,6 +70,7 @@ class Stores:
     tenants: SqlTenantStore
     knowledge: SqlKnowledgeStore
     registry: SqlStoreRegistry
+    prepared: SqlPreparedStore
     parts: SqlPartStore
     assets: SqlAssetStore
     uploads: SqlUploadStore
@@ -75,6 +80,7 @@ class Stores:
     overviews: SqlOverviewStore
     usage: SqlUsageStore
     keys: SqlKeyStore
+    quotas: SqlQuotaStore
     servers: SqlServerStore
 
 
@@ -85,6 +91,7 @@ def open_stores(database: Database) -> Stores:
         approvals=SqlApprovalStore(database),
         items=SqlItemStore(database),
         runs=SqlRunStore(database),
+        run_listings=SqlRunListingStore(database),
         sessions=SqlSessionStore(database),
         contexts=SqlContextStore(database),
         retention=SqlRetentionStore(database),
@@ -93,6 +100,7 @@ def open_stores(database: Database) -> Stores:
         tenants=SqlTenantStore(database),
         knowledge=SqlKnowledgeStore(database),
         registry=SqlStoreRegistry(database),
+        prepared=SqlPreparedStore(database),
         parts=SqlPartStore(database),
         assets=SqlAssetStore(database),
         uploads=SqlUploadStore(database),
@@ -102,5 +110,6 @@ def open_stores(database: Database) -> Stores:
         overviews=SqlOverviewStore(database),
         usage=SqlUsageStore(database),
         keys=SqlKeyStore(database),
+        quotas=SqlQuotaStore(database),
         servers=SqlServerStore(database),
     )

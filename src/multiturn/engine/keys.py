@@ -103,11 +103,12 @@ class Keys:
         )
         return until, caller
 
-    async def save_uses(self) -> None:
-        """Store when keys were last used. It is seen when they are looked up, so to within 5 seconds of the use."""
+    async def save_uses(self) -> int:
+        """Store when keys were last used, of which they are looked at when they are looked up. Tells of how many."""
         uses, self.uses = self.uses, {}
         if uses:
             await self.store.note_uses([(tenant_id, key_id, at) for key_id, (tenant_id, at) in uses.items()])
+        return len(uses)
 
     async def act_for(self, caller: Caller, user: str) -> Caller:
         """The same caller as a user of its tenant, made where it is new. Raises Forbidden."""

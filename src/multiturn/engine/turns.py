@@ -46,7 +46,8 @@ class TurnLimits(Struct, frozen=True, kw_only=True):
 class Turn(Struct, frozen=True):
     """A turn that was taken: its session, and its run, which ``Runs.follow`` tells of.
 
-    ``allowed`` is what was left of the quotas before it. ``live`` is the run as this server executes it; None for an earlier run that the request joined.
+    ``live`` is the run as this server executes it; None for an earlier run that the request joined. ``allowed`` is what
+    was left of the quotas before it.
     """
 
     session: Session

@@ -89,6 +89,6 @@ async def finish(tx: Transaction, which: Mapping[str, Any], *, is_whole: bool) -
     await tx.execute("erase_idempotency_keys", which)
     await release(tx, which["tenant_id"], which["session_id"])
     if is_whole:
-        for query in ("erase_knowledge_stores", "drop_members", "drop_pending_summary"):
+        for query in ("erase_knowledge_stores", "drop_members", "drop_pending_summary", "drop_quotas"):
             await tx.execute(query, which)
     return await tx.execute("end_erasure", which)

@@ -91,3 +91,27 @@ async def test_revocation_is_heard(stores: Stores) -> None:
             await asyncio.sleep(0.01)
     assert heard[0][0] == "revoked"
     assert heard[0][1] in revoked
+
+
+async def test_key_knows_its_user_and_its_end(stores: Stores) -> None:
+    user_id = await stores.keys.ensure_user(stores.tenant_id, "ann", stores.clock())
+    ends = stores.clock() + timedelta(days=1)
+    key = make_key(stores, user_id=user_id, is_bound=True, user="ann", expires_at=ends)
+    await stores.keys.add(key, digest("secret"))
+    assert await stores.keys.find_by_digest(digest("secret")) == key
+    assert await stores.keys.find_key(stores.tenant_id, key.id) == key
+    assert await stores.keys.find_key(new_id(), key.id) is None
+    assert await stores.keys.find_key(stores.tenant_id, new_id()) is None
+
+
+async def test_latest_use_of_a_key_is_kept(stores: Stores) -> None:
+    keys = [make_key(stores, label=str(n)) for n in range(2)]
+    for key in keys:
+        await stores.keys.add(key, key.id.bytes)
+    later = stores.clock() + timedelta(minutes=1)
+    await stores.keys.note_uses([(key.tenant_id, key.id, later) for key in keys])
+    await stores.keys.note_uses(
+        [(keys[0].tenant_id, keys[0].id, stores.clock()), (new_id(), keys[1].id, later + timedelta(days=1))]
+    )
+    assert [key.used_at for key in await stores.keys.list_keys(stores.tenant_id)] == [later, later]
+    assert keys[0].is_good(later)

@@ -25,6 +25,7 @@ from multiturn.api.chat.render import (
 )
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object
+from multiturn.api.quotas import tell_allowed
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client, while_listening
 from multiturn.api.turns import Telling, tell_break, tell_turn
@@ -91,13 +92,14 @@ class ChatRoutes:
             fields=chat.order.fields,
             headers={name: request.headers[name] for name in PASSED_HEADERS if name in request.headers},
         )
+        headers = tell_allowed(await self.services.quotas.check(payer.tenant_id, payer.user_id))
         if not chat.order.is_streamed:
             completion = await while_listening(request.receive, self.services.turns.relay(payer, asked))
-            return Response(completion.raw if completion else b"", media_type="application/json")
+            return Response(completion.raw if completion else b"", headers=headers, media_type="application/json")
         stream = self.services.turns.relay_stream(payer, asked)
         first = await anext(stream, ())
         frames = write_relay(first, stream, includes_usage=chat.includes_usage)
-        response = EventStream(tell_break(frames, write_error), headers={})
+        response = EventStream(tell_break(frames, write_error), headers=headers)
         response.watch = asyncio.create_task(watch_client(request.receive, response.hang_up))
         return response
 

@@ -38,7 +38,7 @@ from multiturn.api.jockey.stream import ResponseWriter
 from multiturn.api.limits import read_body
 from multiturn.api.services import Services
 from multiturn.api.sse import EventStream, watch_client, with_silences
-from multiturn.api.turns import Telling, echo, note_turn, require_answer, tell_break, tell_turn
+from multiturn.api.turns import Telling, note_turn, require_answer, tell_break, tell_turn, write_headers
 from multiturn.engine.turns import Turn
 from multiturn.errors import MultiturnError, Unavailable
 from multiturn.model.content import Content, Message
@@ -162,7 +162,7 @@ class Answering:
         watch = None
         if live := self.turn.live:
             watch = asyncio.create_task(watch_client(request.receive, partial(self.services.runs.abandon, live)))
-        headers = {"X-Session-Id": echo(self.frame.session), "X-Run-Id": str(self.turn.run.id)}
+        headers = write_headers(self.turn, self.frame.session)
         events = with_silences(self.services.runs.follow(self.turn.run), SILENCE_S, first_s=BEGIN_S)
         try:
             first = await anext(events)
