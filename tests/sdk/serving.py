@@ -15,7 +15,9 @@ from multiturn.cli.listening import listen, take_address
 from multiturn.config import Settings
 from multiturn.engine.keys import Keys, NewKey
 from multiturn.errors import UpstreamError
+from multiturn.model.tool import ToolAnswer
 from multiturn.upstream.scripted import Script, ScriptedCall, ScriptedUpstream
+from tests.unit.tool_hosts import Act, ScriptedHost
 
 TENANTS = count()
 AWAY = UpstreamError("The model is away.")
@@ -43,7 +45,8 @@ class Served(threading.Thread):
 
     async def serve(self) -> None:
         """Answer until it is told to stop."""
-        async with open_server(self.settings, upstream=self.upstream) as server:
+        host = ScriptedHost({"find": say("IC 522, 9:30"), "book": say("Seat 12A is booked.")})
+        async with open_server(self.settings, upstream=self.upstream, tool_host=host) as server:
             self.keys = server.keys
             async with listen(server, self.settings, take_address("127.0.0.1", 0)) as listening:
                 self.url = listening.url
@@ -67,14 +70,25 @@ class Served(threading.Thread):
         return made.result(10)[1]
 
 
+def say(text: str) -> Act:
+    """A tool that says always the same."""
+    return lambda _: ToolAnswer(text=text)
+
+
 def answer(seen: dict[str, Any]) -> Script:
     """Call a tool when there are any, tell slowly or fail when told to, else say again what was said."""
     last = seen["messages"][-1]
     said = last["content"] if isinstance(last.get("content"), str) else ""
     if seen.get("tools") and last["role"] == "user":
-        return Script(tool_calls=[ScriptedCall("forecast", '{"city": "Lisbon"}')])
+        return Script(tool_calls=[ScriptedCall(choose_tool(seen["tools"], said), '{"city": "Lisbon"}')])
     if "The model is away" in said:
         return Script(error=AWAY)
     if "long story" in said:
         return Script("Once upon a time there was a server that never forgot.", pause_s=PAUSE_S)
     return Script(f"You said: {said}")
+
+
+def choose_tool(tools: list[dict[str, Any]], said: str) -> str:
+    """The tool whose name has the first word that was said, else the last one."""
+    names = [str(tool["function"]["name"]) for tool in tools]
+    return next((name for name in names if said.partition(" ")[0].lower() in name), names[-1])

@@ -23,6 +23,7 @@ FORECAST = {
     "type": "function",
     "function": {"name": "forecast", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
 }
+TRAINS = {"type": "mcp", "label": "trains", "url": "http://127.0.0.1:9/mcp", "approval": ["book"]}
 TEXTS: dict[str, Any] = {**PUBLIC, "multiturn_client": multiturn_client, "multiturn_client.julep": julep}
 
 
@@ -31,7 +32,7 @@ class Teller:
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {name: getattr(multiturn_client, name) for name in multiturn_client.__all__}
-        self.names["forecast"] = FORECAST
+        self.names |= {"forecast": FORECAST, "trains": TRAINS}
 
     async def run(self, example: Example) -> str:
         """What an example shows: what it prints, or the error that it ends with."""

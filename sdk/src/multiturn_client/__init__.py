@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from multiturn_client.answers import Answer, AnswerFacts, AnswerMessage, Choice
 from multiturn_client.asynchronous.agents import AsyncAgents
+from multiturn_client.asynchronous.approvals import AsyncApprovals
 from multiturn_client.asynchronous.assets import AsyncAssets
 from multiturn_client.asynchronous.client import AsyncMultiturn
 from multiturn_client.asynchronous.docs import AsyncDocs
@@ -37,6 +38,7 @@ from multiturn_client.errors import (
     RateLimitError,
     RequestTimeout,
     RunNotFoundError,
+    RunWaitingError,
     ServerError,
     SessionBusyError,
     SessionNotFoundError,
@@ -71,12 +73,15 @@ from multiturn_client.records import (
     Item,
     Origin,
     Run,
+    RunAgent,
     RunError,
     ToolCall,
     Usage,
     User,
 )
+from multiturn_client.steps import AgentTools, MissingSource, RunApprovals, ShownTool, Step, StepCall, WaitingCall
 from multiturn_client.synchronous.agents import Agents
+from multiturn_client.synchronous.approvals import Approvals
 from multiturn_client.synchronous.assets import Assets
 from multiturn_client.synchronous.client import Multiturn
 from multiturn_client.synchronous.docs import Docs, OwnerName
@@ -86,24 +91,37 @@ from multiturn_client.synchronous.sessions import Session, Sessions
 from multiturn_client.synchronous.stores import StoreItems, Stores
 from multiturn_client.synchronous.streams import AnswerStream, Events
 from multiturn_client.synchronous.users import Users
+from multiturn_client.tools import (
+    AgentLimits,
+    Decision,
+    FunctionTool,
+    HttpTools,
+    KnowledgeTool,
+    McpTools,
+    ReasoningOptions,
+)
 from multiturn_client.version import VERSION as __version__
 
 __all__ = [
     "Agent",
     "AgentChange",
+    "AgentLimits",
     "AgentNotFoundError",
     "AgentOptions",
+    "AgentTools",
     "Agents",
     "Answer",
     "AnswerFacts",
     "AnswerMessage",
     "AnswerStream",
     "ApiError",
+    "Approvals",
     "Asset",
     "AssetNotFoundError",
     "Assets",
     "AsyncAgents",
     "AsyncAnswerStream",
+    "AsyncApprovals",
     "AsyncAssets",
     "AsyncDocs",
     "AsyncEvents",
@@ -124,6 +142,7 @@ __all__ = [
     "ContextOptions",
     "ContextOverflowError",
     "ContextPart",
+    "Decision",
     "Deleted",
     "Docs",
     "Document",
@@ -131,12 +150,17 @@ __all__ = [
     "ErasureReceipt",
     "Event",
     "Events",
+    "FunctionTool",
     "Health",
     "Hit",
+    "HttpTools",
     "InvalidRequestError",
     "Item",
     "ItemCounts",
     "JulepError",
+    "KnowledgeTool",
+    "McpTools",
+    "MissingSource",
     "Multiturn",
     "MultiturnError",
     "NewSessionOptions",
@@ -150,13 +174,17 @@ __all__ = [
     "PermissionDeniedError",
     "Place",
     "RateLimitError",
+    "ReasoningOptions",
     "RecallOptions",
     "Record",
     "RequestTimeout",
     "RetrievedContext",
     "Run",
+    "RunAgent",
+    "RunApprovals",
     "RunError",
     "RunNotFoundError",
+    "RunWaitingError",
     "Runs",
     "SearchOptions",
     "SearchResults",
@@ -167,7 +195,10 @@ __all__ = [
     "SessionNotFoundError",
     "SessionOptions",
     "Sessions",
+    "ShownTool",
     "Snippet",
+    "Step",
+    "StepCall",
     "Store",
     "StoreHit",
     "StoreItem",
@@ -185,5 +216,6 @@ __all__ = [
     "UserNotFoundError",
     "UserOptions",
     "Users",
+    "WaitingCall",
     "__version__",
 ]

@@ -17,7 +17,8 @@
         │   ├── AssetNotFoundError
         │   └── StoreNotFoundError
         ├── ConflictError              409: the state of the thing does not allow it now
-        │   └── SessionBusyError       a turn of the session is running
+        │   ├── SessionBusyError       a turn of the session is running
+        │   └── RunWaitingError        a run of the session waits for a person's approval
         ├── RateLimitError             429: too many at once
         ├── UpstreamError              502, 504: the model's provider failed
         └── ServerError                every other status from 500 on
@@ -225,6 +226,15 @@ class SessionBusyError(ConflictError):
     """
 
 
+class RunWaitingError(ConflictError):
+    """A run of the session waits for a person's approval: until it is given, or the run is cancelled, no other turn is
+    taken.
+
+    >>> issubclass(RunWaitingError, ConflictError)
+    True
+    """
+
+
 class RateLimitError(ApiError):
     """Too many requests at once (429): of this key, of the session's queue, or at the provider.
 
@@ -261,6 +271,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "asset_not_found": AssetNotFoundError,
     "store_not_found": StoreNotFoundError,
     "session_busy": SessionBusyError,
+    "run_waiting": RunWaitingError,
     "context_length_exceeded": ContextOverflowError,
 }
 BY_STATUS: Mapping[int, type[ApiError]] = {

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from multiturn_client.tools import AgentLimits, ReasoningOptions, Tool
+
+RunStatus = Literal["queued", "in_progress", "waiting", "completed", "incomplete", "failed", "cancelled"]
 ContextOverflow = Literal["adaptive", "truncate", "summarize", "error"]
 Message = Mapping[str, Any]
 Messages = str | Sequence[Message]
@@ -109,10 +112,11 @@ class ChatOptions(ContextOptions, total=False):
     """What may be said about one turn; ``extra_body`` has fields that are not here, which go to the model as they are.
 
     ``model``, ``tools``, ``tool_choice``, ``temperature``, ``top_p``, ``max_tokens``, ``stop``, ``seed``,
-    ``response_format``: as in OpenAI's chat completions. ``agent_id``: which of the session's agents answers. ``save``:
-    False keeps nothing of the turn but its usage. ``concurrency``: while another turn of the session runs, ``queue``
-    (wait; the default), ``reject`` (SessionBusyError) or ``interrupt`` (cancel it). ``on_disconnect``: when this client
-    goes away, ``finish`` (the default) or ``cancel``. ``metadata``: what templates know by that name.
+    ``response_format``: as in OpenAI's chat completions. ``agent_id``: which of the session's agents answers.
+    ``reasoning``: how much it is to think. ``save``: False keeps nothing of the turn but its usage. ``concurrency``:
+    while another turn of the session runs, ``queue`` (wait; the default), ``reject`` (SessionBusyError) or
+    ``interrupt`` (cancel it). ``on_disconnect``: when this client goes away, ``finish`` (the default) or ``cancel``.
+    ``metadata``: what templates know by that name.
     ``idempotency_key``: the turn's name, under which it is taken once however often it is sent, for 24 hours; left out,
     the client makes one for each call. ``timeout``: seconds, instead of the client's.
 
@@ -131,6 +135,7 @@ class ChatOptions(ContextOptions, total=False):
     seed: int
     response_format: Mapping[str, Any]
     agent_id: str
+    reasoning: ReasoningOptions | None
     save: bool
     concurrency: Literal["queue", "reject", "interrupt"]
     on_disconnect: Literal["finish", "cancel"]
@@ -146,7 +151,9 @@ class AgentOptions(ContextOptions, total=False):
     ``about``: what it is, for templates. ``canonical_name``: a name of your own, unique, that can stand for its id.
     ``model``: asked unless a session or turn names one. ``instructions``: a text, or a list of them.
     ``default_settings``: fields of the model's request, which a turn may override. ``system_template``: Jinja; None
-    takes the standard one. ``metadata``: any JSON object up to 16 KB.
+    takes the standard one. ``metadata``: any JSON object up to 16 KB. ``tools``, ``reasoning``, ``limits``: see
+    ``McpTools`` and its like, ``ReasoningOptions``, ``AgentLimits``; each replaces what was there. ``stores``: the
+    knowledge stores that its answers rest on, by id or name.
 
     >>> options: AgentOptions = {"instructions": ["Be brief.", "Be kind."], "default_settings": {"temperature": 0.2}}
     >>> client.agents.create("Guide", **options).default_settings
@@ -161,6 +168,10 @@ class AgentOptions(ContextOptions, total=False):
     system_template: str | None
     metadata: Mapping[str, Any]
     project: str | None
+    tools: Sequence[Tool] | None
+    reasoning: ReasoningOptions | None
+    stores: Sequence[str] | None
+    limits: AgentLimits | None
 
 
 class AgentChange(AgentOptions, total=False):

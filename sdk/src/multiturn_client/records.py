@@ -76,13 +76,27 @@ class RunError(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunAgent(Record):
+    """The agent that answered, as it was then.
+
+    >>> session = client.sessions.create(agent_id=client.agents.create("Guide").id)
+    >>> client.runs.get(session.ask("Hello").run_id).agent.version
+    1
+    """
+
+    id: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run(Record):
     """One execution of a turn, kept whatever became of it.
 
     ``status`` is queued, in_progress, waiting, completed, incomplete (the answer broke off and is in the history),
     failed or cancelled. ``input_items`` and ``output_items`` are the first and last ``seq`` of what was asked and
     answered; of a run that is not in the history they are None, and ``input`` and ``output`` have it. ``settings`` are
-    the request's other fields. ``first_token_ms`` are milliseconds from the request on.
+    the request's other fields. ``first_token_ms`` are milliseconds from the request on. ``agent`` is who answered,
+    ``reasoning`` how much it was to think, ``cost_usd`` what it cost, None where no price is known.
 
     >>> run = client.runs.get(session.ask("Hello").run_id)
     >>> run.status, run.finish_reason
@@ -106,6 +120,9 @@ class Run(Record):
     error: RunError | None = None
     finish_reason: str | None = None
     first_token_ms: int | None = None
+    agent: RunAgent | None = None
+    reasoning: Mapping[str, Any] | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +145,9 @@ class Event(Record):
     """What happened in a run. ``number`` counts from 1 without gaps.
 
     ``type`` is ``delta`` (a piece of the answer: ``text``, ``reasoning``, ``tool_calls``, ``finish_reason``),
-    ``answer`` (all of it in one piece), or ``end`` (``run`` is the run as it is stored, in a turn's own stream with the
-    ``answer`` as JSON; nothing follows).
+    ``answer`` (all of it in one piece), ``step`` (what happened beside the words: ``step`` has its ``type``, as
+    ``tool_called`` or ``approval_asked``, and its facts), or ``end`` (``run`` is the run as it is stored, in a turn's
+    own stream with the ``answer`` as JSON; nothing follows).
 
     >>> with client.runs.events(session.ask("Hello").run_id) as events:
     ...     [event.type for event in events]
@@ -142,6 +160,7 @@ class Event(Record):
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
+    step: Mapping[str, Any] | None = None
     run: Run | None = None
     answer: Mapping[str, Any] | None = None
 
@@ -151,7 +170,8 @@ class Agent(Record):
     """Who answers in a session, as it stands: its newest ``version``.
 
     ``instructions`` is a text or a list of them, ``default_settings`` are fields of the model's request, which a turn
-    may override. What is None is left to the tenant's and the server's defaults.
+    may override. What is None is left to the tenant's and the server's defaults. ``tools``, ``reasoning`` and
+    ``limits`` are as they were set, the headers of tools as ``***``; ``stores`` are ids of knowledge stores.
 
     >>> agent = client.agents.create("Guide", instructions="Be brief.", model="scripted")
     >>> agent.name, agent.version
@@ -176,6 +196,10 @@ class Agent(Record):
     recall_options: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     project: str | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    reasoning: Mapping[str, Any] | None = None
+    stores: tuple[str, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

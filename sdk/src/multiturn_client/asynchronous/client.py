@@ -9,6 +9,7 @@ from typing import Self
 import httpx
 
 from multiturn_client.asynchronous.agents import AsyncAgents
+from multiturn_client.asynchronous.approvals import AsyncApprovals
 from multiturn_client.asynchronous.assets import AsyncAssets
 from multiturn_client.asynchronous.runs import AsyncRuns
 from multiturn_client.asynchronous.sessions import AsyncSessions
@@ -23,8 +24,8 @@ MAX_RETRIES = 3
 
 
 class AsyncMultiturn:
-    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``assets`` and
-    ``stores``.
+    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``approvals``,
+    ``assets`` and ``stores``.
 
     ``api_key`` is left to ``MULTITURN_API_KEY``, ``base_url`` to ``MULTITURN_BASE_URL`` or http://127.0.0.1:8000.
     ``timeout``: seconds between two signs of life of the server (default 600; to connect, at most 5). ``max_retries``:
@@ -63,6 +64,7 @@ class AsyncMultiturn:
         self.agents = AsyncAgents(self._transport)
         self.users = AsyncUsers(self._transport)
         self.runs = AsyncRuns(self._transport)
+        self.approvals = AsyncApprovals(self._transport)
         self.assets = AsyncAssets(self._transport)
         self.stores = AsyncStores(self._transport)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from multiturn_client import requests
+from multiturn_client.asynchronous.pages import AsyncPages
 from multiturn_client.asynchronous.streams import AsyncEvents
 from multiturn_client.asynchronous.transport import AsyncTransport
 from multiturn_client.contexts import Context, RetrievedContext
+from multiturn_client.pages import PageRequest, read_page
 from multiturn_client.records import Run
+from multiturn_client.steps import Step
 
 
 class AsyncRuns:
@@ -19,6 +25,34 @@ class AsyncRuns:
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
+
+    def list(
+        self,
+        *,
+        status: Literal["waiting", "completed", "incomplete", "failed", "cancelled"] | None = None,
+        agent_id: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncPages[Run]:
+        """List runs of all sessions that the key sees, the newest first, ``limit`` a page (1 to 100, default 20): those
+        of a status, those that an agent answered. Raises AgentNotFoundError.
+
+        >>> answer = await session.ask("Hello")
+        >>> [run.id == answer.run_id async for run in client.runs.list(status="completed")]
+        [True]
+        """
+        asked = requests.get("runs", status=status, agent_id=agent_id, limit=limit)
+        return AsyncPages(self._transport, PageRequest(request=asked, cursor="cursor"), Run.read)
+
+    async def steps(self, run_id: str) -> Sequence[Step]:
+        """What a run did, step by step, with the whole results of its tools; also while it runs. A run of one step
+        without tools of the server has none. Raises RunNotFoundError.
+
+        >>> session = await client.sessions.create(agent_id=(await client.agents.create("Guide", tools=[trains])).id)
+        >>> answer = await session.ask("Is there a train?")
+        >>> [call.result for step in await client.runs.steps(answer.run_id) for call in step.calls]
+        ['IC 522, 9:30']
+        """
+        return read_page(await self._transport.send(requests.get("runs", run_id, "steps")), Step.read).data
 
     async def get(self, run_id: str) -> Run:
         """Get a run. Raises RunNotFoundError.

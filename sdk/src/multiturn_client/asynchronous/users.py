@@ -55,7 +55,7 @@ class AsyncUsers:
         ['Ada']
         """
         asked = requests.get("users", metadata=metadata, limit=limit, offset=offset)
-        return AsyncPages(self._transport, PageRequest(request=asked, cursor="before"), User.read)
+        return AsyncPages(self._transport, PageRequest(request=asked, cursor="cursor"), User.read)
 
     async def update(self, user_id: str, **changes: Unpack[UserOptions]) -> User:
         """Change a user: what is not named stays, None unsets, the keys of ``metadata`` are merged. Raises

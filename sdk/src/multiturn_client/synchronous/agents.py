@@ -9,6 +9,7 @@ from multiturn_client import requests
 from multiturn_client.options import AgentChange, AgentOptions
 from multiturn_client.pages import PageRequest
 from multiturn_client.records import Agent, Deleted
+from multiturn_client.steps import AgentTools
 from multiturn_client.synchronous.docs import Docs
 from multiturn_client.synchronous.pages import Pages
 from multiturn_client.synchronous.transport import Transport
@@ -56,7 +57,7 @@ class Agents:
         ['Guide']
         """
         asked = requests.get("agents", metadata=metadata, limit=limit, offset=offset)
-        return Pages(self._transport, PageRequest(request=asked, cursor="before"), Agent.read)
+        return Pages(self._transport, PageRequest(request=asked, cursor="cursor"), Agent.read)
 
     def update(self, agent_id: str, **changes: Unpack[AgentChange]) -> Agent:
         """Change an agent, which makes a new version: what is not named stays, None unsets, the keys of ``metadata``
@@ -76,6 +77,16 @@ class Agents:
         True
         """
         return Deleted.read(self._transport.send(requests.delete("agents", agent_id)))
+
+    def tools(self, agent_id: str) -> AgentTools:
+        """What a model would be shown of an agent's tools now, as its MCP servers and HTTP APIs tell them, and which of
+        those cannot be reached. Raises AgentNotFoundError.
+
+        >>> agent = client.agents.create("Guide", tools=[trains])
+        >>> [tool.name for tool in client.agents.tools(agent.id).data]
+        ['trains__book', 'trains__find']
+        """
+        return AgentTools.read(self._transport.send(requests.get("agents", agent_id, "tools")))
 
     def versions(self, agent_id: str, *, limit: int | None = None) -> Pages[Agent]:
         """List an agent's versions, the newest first. Raises AgentNotFoundError.

@@ -11,6 +11,7 @@ import httpx
 from multiturn_client.records import Health
 from multiturn_client.requests import Request
 from multiturn_client.synchronous.agents import Agents
+from multiturn_client.synchronous.approvals import Approvals
 from multiturn_client.synchronous.assets import Assets
 from multiturn_client.synchronous.runs import Runs
 from multiturn_client.synchronous.sessions import Sessions
@@ -23,8 +24,8 @@ MAX_RETRIES = 3
 
 
 class Multiturn:
-    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``assets`` and
-    ``stores``.
+    """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``approvals``,
+    ``assets`` and ``stores``.
 
     ``api_key`` is left to ``MULTITURN_API_KEY``, ``base_url`` to ``MULTITURN_BASE_URL`` or http://127.0.0.1:8000.
     ``timeout``: seconds between two signs of life of the server (default 600; to connect, at most 5). ``max_retries``:
@@ -63,6 +64,7 @@ class Multiturn:
         self.agents = Agents(self._transport)
         self.users = Users(self._transport)
         self.runs = Runs(self._transport)
+        self.approvals = Approvals(self._transport)
         self.assets = Assets(self._transport)
         self.stores = Stores(self._transport)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from multiturn_client import requests
 from multiturn_client.contexts import Context, RetrievedContext
+from multiturn_client.pages import PageRequest, read_page
 from multiturn_client.records import Run
+from multiturn_client.steps import Step
+from multiturn_client.synchronous.pages import Pages
 from multiturn_client.synchronous.streams import Events
 from multiturn_client.synchronous.transport import Transport
 
@@ -19,6 +25,34 @@ class Runs:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def list(
+        self,
+        *,
+        status: Literal["waiting", "completed", "incomplete", "failed", "cancelled"] | None = None,
+        agent_id: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[Run]:
+        """List runs of all sessions that the key sees, the newest first, ``limit`` a page (1 to 100, default 20): those
+        of a status, those that an agent answered. Raises AgentNotFoundError.
+
+        >>> answer = session.ask("Hello")
+        >>> [run.id == answer.run_id for run in client.runs.list(status="completed")]
+        [True]
+        """
+        asked = requests.get("runs", status=status, agent_id=agent_id, limit=limit)
+        return Pages(self._transport, PageRequest(request=asked, cursor="cursor"), Run.read)
+
+    def steps(self, run_id: str) -> Sequence[Step]:
+        """What a run did, step by step, with the whole results of its tools; also while it runs. A run of one step
+        without tools of the server has none. Raises RunNotFoundError.
+
+        >>> session = client.sessions.create(agent_id=(client.agents.create("Guide", tools=[trains])).id)
+        >>> answer = session.ask("Is there a train?")
+        >>> [call.result for step in client.runs.steps(answer.run_id) for call in step.calls]
+        ['IC 522, 9:30']
+        """
+        return read_page(self._transport.send(requests.get("runs", run_id, "steps")), Step.read).data
 
     def get(self, run_id: str) -> Run:
         """Get a run. Raises RunNotFoundError.

@@ -11,7 +11,7 @@ from multiturn_client.answers import Answer, read_answer
 from multiturn_client.contexts import Context
 from multiturn_client.facts import SessionFacts
 from multiturn_client.listing import Place, SessionFilter, read_history, write_history, write_lines
-from multiturn_client.options import ChatOptions, Messages, NewSessionOptions, SessionOptions
+from multiturn_client.options import ChatOptions, Messages, NewSessionOptions, RunStatus, SessionOptions
 from multiturn_client.pages import Page, PageRequest
 from multiturn_client.records import Deleted, Item, Run
 from multiturn_client.synchronous.docs import Docs
@@ -157,14 +157,17 @@ class Sessions:
         asked = requests.get("sessions", session_id, "items", order=order, branch=branch, limit=limit)
         return Pages(self._transport, PageRequest(request=asked, cursor="cursor"), Item.read)
 
-    def runs(self, session_id: str, *, limit: int | None = None) -> Pages[Run]:
-        """List a session's runs, the newest first, those that failed among them.
+    def runs(
+        self, session_id: str, *, status: RunStatus | None = None, agent_id: str | None = None, limit: int | None = None
+    ) -> Pages[Run]:
+        """List a session's runs, the newest first, those that failed among them; or only those of a status, or that an
+        agent answered.
 
         >>> answer = session.ask("Hello")
         >>> [run.status for run in client.sessions.runs(session.id)]
         ['completed']
         """
-        asked = requests.get("sessions", session_id, "runs", limit=limit)
+        asked = requests.get("sessions", session_id, "runs", status=status, agent_id=agent_id, limit=limit)
         return Pages(self._transport, PageRequest(request=asked, cursor="cursor"), Run.read)
 
     def fork(
@@ -317,14 +320,16 @@ class Session(SessionFacts):
         """
         return self._sessions.history(self.id, limit=limit, before=before, after=after)
 
-    def runs(self, *, limit: int | None = None) -> Pages[Run]:
-        """List the runs, the newest first.
+    def runs(
+        self, *, status: RunStatus | None = None, agent_id: str | None = None, limit: int | None = None
+    ) -> Pages[Run]:
+        """List the runs, the newest first; as ``client.sessions.runs``.
 
         >>> answer = session.ask("Hello")
         >>> [run.id == answer.run_id for run in session.runs()]
         [True]
         """
-        return self._sessions.runs(self.id, limit=limit)
+        return self._sessions.runs(self.id, status=status, agent_id=agent_id, limit=limit)
 
     def fork(
         self, *, at: int | None = None, external_id: str | None = None, metadata: Mapping[str, Any] | None = None

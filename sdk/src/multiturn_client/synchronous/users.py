@@ -55,7 +55,7 @@ class Users:
         ['Ada']
         """
         asked = requests.get("users", metadata=metadata, limit=limit, offset=offset)
-        return Pages(self._transport, PageRequest(request=asked, cursor="before"), User.read)
+        return Pages(self._transport, PageRequest(request=asked, cursor="cursor"), User.read)
 
     def update(self, user_id: str, **changes: Unpack[UserOptions]) -> User:
         """Change a user: what is not named stays, None unsets, the keys of ``metadata`` are merged. Raises
