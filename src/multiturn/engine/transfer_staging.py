@@ -80,6 +80,8 @@ class StagedSession:
             raise InvalidRequest(f"the run {run.id} is there twice")
         if max(last_of(run), archived.retrieved_at or 0) > self.last:
             raise InvalidRequest(f"the run names an item behind the last one, {self.last}")
+        if [step.number for step in archived.steps] != list(range(1, len(archived.steps) + 1)):
+            raise InvalidRequest("the steps of the run must be numbered 1, 2, 3 …")
         self.ticket = run.ticket
         self.run_ids.add(run.id)
         self.runs_count += 1

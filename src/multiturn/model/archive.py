@@ -15,6 +15,7 @@ from multiturn.model.knowledge import KnowledgeItem
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import Run
 from multiturn.model.session import NO_SETTINGS, Session, SessionSettings
+from multiturn.model.step import Step
 
 
 class ArchivedSession(Struct, frozen=True, kw_only=True):
@@ -41,11 +42,12 @@ class ArchivedSession(Struct, frozen=True, kw_only=True):
 
 
 class ArchivedRun(Struct, frozen=True, kw_only=True):
-    """A run that has ended, with what its model was shown, and what was retrieved for it:
+    """A run that has ended, with its steps, what its model was shown, and what was retrieved for it:
     the block of that stands in the message ``retrieved_at``.
     """
 
     run: Run
+    steps: tuple[Step, ...] = ()
     context: ContextRecord | None = None
     retrieved: RetrievedContext | None = None
     retrieved_at: int | None = None

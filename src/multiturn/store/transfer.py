@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from multiturn.errors import Conflict
 from multiturn.model.archive import ArchivedRun
@@ -13,9 +16,10 @@ from multiturn.model.content import Summary
 from multiturn.model.context import WindowState
 from multiturn.model.item import Item
 from multiturn.model.session import Session
+from multiturn.model.step import Step
 from multiturn.store.contexts import read_record, read_retrieved
 from multiturn.store.database import Database, Row, Transaction
-from multiturn.store.rows import NANO, as_json, as_ms, read_run, whole_path, write_item
+from multiturn.store.rows import NANO, as_id, as_json, as_ms, read_run, read_step, whole_path, write_item
 from multiturn.store.runs import RUN_COLUMNS
 from multiturn.store.sessions import add_members, insert_session, remove_session, write_settings
 
@@ -34,7 +38,14 @@ class SqlTransferStore:
         """List runs that have ended, oldest first, those behind ticket ``after``."""
         which = {"tenant_id": tenant_id, "session_id": session_id, "after": after, "limit": limit}
         async with self.database.reading() as tx:
-            return [read_archived(row) for row in await tx.fetch_all("list_archived_runs", which)]
+            runs = [read_archived(row) for row in await tx.fetch_all("list_archived_runs", which)]
+            if not runs:
+                return runs
+            rows = await tx.fetch_all("list_archived_steps", {**which, "last": runs[-1].run.ticket})
+        steps: defaultdict[UUID, list[Step]] = defaultdict(list)
+        for run_id, body in rows:
+            steps[as_id(run_id)].append(read_step(body))
+        return [replace(one, steps=tuple(steps[one.run.id])) if one.run.id in steps else one for one in runs]
 
     async def stage(self, session: Session, until: datetime) -> None:
         """Begin to take in a session, which reserves its external id."""
@@ -58,6 +69,8 @@ class SqlTransferStore:
                 await tx.execute_many("append_item", [write_item(tenant_id, session_id, item) for item in items])
             if runs:
                 await tx.execute_many("insert_archived_run", [write_archived(run) for run in runs])
+            if steps := [row for run in runs for row in write_steps(run)]:
+                await tx.execute_many("save_step", steps)
             if found := [write_found(run) for run in runs if run.retrieved]:
                 await tx.execute_many("save_retrieved", found)
 
@@ -147,6 +160,13 @@ def write_archived(archived: ArchivedRun) -> dict[str, Any]:
         "reasoning": as_json(run.reasoning) if run.reasoning else None,
         "cost": None if run.cost_usd is None else round(run.cost_usd * NANO),
     }
+
+
+def write_steps(archived: ArchivedRun) -> list[dict[str, Any]]:
+    """The steps of a run, as the parameters of ``save_step``."""
+    run = archived.run
+    who = {"tenant_id": run.tenant_id, "run_id": run.id, "session_id": run.session_id}
+    return [{**who, "number": step.number, "body": as_json(step)} for step in archived.steps]
 
 
 def write_found(archived: ArchivedRun) -> dict[str, Any]:

@@ -193,6 +193,26 @@ async def test_cut_session_shows_its_model_the_same_bytes(place: Place) -> None:
     assert FACT in str(shown)
 
 
+async def test_steps_reasoning_and_cost_come_along(place: Place) -> None:
+    await make(place, "s")
+    await place.ask("hello")
+    lines = (await export(place)).splitlines()
+    at, run = next((at, json.loads(line)) for at, line in enumerate(lines) if '"type":"run"' in line)
+    call = {"call_id": "c1", "name": "look", "source": "desk", "result": "there", "duration_ms": 1.5, "approved": True}
+    steps = [{"number": number, "started_at": run["created_at"], "text": "hm"} for number in (1, 2)]
+    steps[0]["calls"] = [call]
+    run |= {"steps": steps, "reasoning": {"effort": "low"}, "cost_usd": 0.25}
+    changed = [*lines[:at], json.dumps(run), *lines[at + 1 :]]
+    await bring(place, "\n".join(changed), "?external_id=x")
+    again = next(json.loads(line) for line in (await export(place, "x")).splitlines() if '"type":"run"' in line)
+    assert {name: again[name] for name in ("steps", "reasoning", "cost_usd")} == {
+        name: run[name] for name in ("steps", "reasoning", "cost_usd")
+    }
+    for wrong in ({"steps": steps[1:]}, {"steps": [steps[0]] * 2}, {"cost_usd": -1}, {"steps": [{"number": 1}]}):
+        broken = [*lines[:at], json.dumps({**run, **wrong}), *lines[at + 1 :]]
+        assert f"Line {at + 1}" in await refused(place, "\n".join(broken), "?external_id=y")
+
+
 async def test_fork_stands_alone_when_imported(place: Place) -> None:
     await make(place, "s")
     walk = Walk(place)

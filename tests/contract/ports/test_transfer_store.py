@@ -14,11 +14,15 @@ from multiturn.model.content import Summary
 from multiturn.model.ids import new_id
 from multiturn.model.item import Item, Range
 from multiturn.model.listing import SessionFilter
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import Run
 from multiturn.model.session import Session
+from multiturn.model.step import Step, ToolCall
+from multiturn.model.usage import NOTHING_USED, Usage, UsageQuery, day_of
 from multiturn.store.contexts import SqlContextStore
 from multiturn.store.transfer import SqlTransferStore
+from multiturn.store.usage import SqlUsageStore
 from tests.contract.ports.filling import left
 from tests.contract.ports.stores import Stores, said
 
@@ -51,8 +55,22 @@ def run_of(stores: Stores, session: Session, run_id: UUID) -> ArchivedRun:
         ended_at=stores.clock.now,
         input_items=Range(1, 1),
         output_items=Range(2, 2),
+        usage=Usage(input_tokens=5, output_tokens=7),
+        reasoning=ReasoningOptions(effort="low"),
+        cost_usd=0.25,
     )
-    return ArchivedRun(run=run, retrieved=RetrievedContext(query="q", block="b"), retrieved_at=1)
+    return ArchivedRun(
+        run=run, steps=steps_of(stores), retrieved=RetrievedContext(query="q", block="b"), retrieved_at=1
+    )
+
+
+def steps_of(stores: Stores) -> tuple[Step, ...]:
+    """What a run did."""
+    call = ToolCall(call_id="c1", name="look", arguments="{}", source="desk", result="there", approved=True)
+    return tuple(
+        Step(number=number, started_at=stores.clock.now, calls=calls, usage=Usage(input_tokens=number))
+        for number, calls in ((1, (call,)), (2, ()))
+    )
 
 
 async def stage(stores: Stores) -> tuple[SqlTransferStore, Session]:
@@ -84,8 +102,19 @@ async def test_session_is_seen_when_it_is_published(stores: Stores) -> None:
     assert await SqlContextStore(stores.database).find_pending(stores.tenant_id, session.id) == pending
     listed = await transfer.list_runs(stores.tenant_id, session.id, after=0, limit=9)
     assert [(one.run.ticket, one.retrieved_at) for one in listed] == [(7, 1)]
+    assert listed == [run_of(stores, session, listed[0].run.id)]
+    assert await transfer.list_runs(stores.tenant_id, session.id, after=7, limit=9) == []
     begun = await stores.begin()
     assert begun.run.ticket == 8
+
+
+async def test_runs_that_were_brought_in_used_nothing_here(stores: Stores) -> None:
+    transfer, session = await stage(stores)
+    await transfer.publish([(draft(stores, id=session.id, head=2, path=(Range(1, 2),)), 7, None)])
+    usage, today = SqlUsageStore(stores.database), day_of(stores.clock())
+    query = UsageQuery(first=today, last=today, by=frozenset({"session"}))
+    assert await usage.list_usage(stores.tenant_id, query, limit=9) == []
+    assert await usage.sum_session(stores.tenant_id, session.id) == NOTHING_USED
 
 
 async def test_session_that_nobody_holds_is_erased(stores: Stores) -> None:

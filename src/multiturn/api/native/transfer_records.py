@@ -107,7 +107,7 @@ def read_run(line: RunLine) -> ArchivedRun:
     """A run with what belongs to it."""
     fields = asdict(line)
     agent: AgentPart | None = fields.pop("agent")
-    beside = {name: fields.pop(name) for name in ("context", "retrieved", "retrieved_at")}
+    beside = {name: fields.pop(name) for name in ("steps", "context", "retrieved", "retrieved_at")}
     fields |= {"input_items": read_range(line.input_items), "output_items": read_range(line.output_items)}
     answered = AgentVersion(agent.id, agent.version) if agent else None
     return ArchivedRun(run=Run(**fields, tenant_id=UNKNOWN, session_id=UNKNOWN, agent=answered), **beside)

@@ -91,6 +91,7 @@ def render_run(archived: ArchivedRun) -> RunLine:
     return RunLine(
         **told,
         agent=AgentPart(agent.id, agent.version) if agent else None,
+        steps=archived.steps,
         context=archived.context,
         retrieved=archived.retrieved,
         retrieved_at=archived.retrieved_at,

@@ -18,8 +18,10 @@ from multiturn.model.content import Content, Summary
 from multiturn.model.context import ContextRecord, WindowState
 from multiturn.model.item import ItemStatus
 from multiturn.model.policy import OverflowStrategy
+from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import RunError
+from multiturn.model.step import Step
 from multiturn.model.usage import Usage
 
 Time = Annotated[datetime, Meta(tz=True)]
@@ -27,6 +29,7 @@ Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=NUMBER_MAX)]
 Name = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX)]
 Seqs = tuple[Seq, Seq]
+COST_MAX = 1_000_000
 
 
 class SettingsPart(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -89,8 +92,9 @@ class AgentPart(Struct):
 
 
 class RunLine(Struct, kw_only=True, tag="run", tag_field="type", forbid_unknown_fields=True, omit_defaults=True):
-    """A run that has ended. ``ticket`` is its place in the session; ``context`` is what its model was shown,
-    ``retrieved`` what was found for it, whose block stands in the message ``retrieved_at``.
+    """A run that has ended. ``ticket`` is its place in the session; ``steps`` are what it did where it called tools,
+    ``context`` is what its model was shown, ``retrieved`` what was found for it, whose block stands in the message
+    ``retrieved_at``.
     """
 
     id: UUID
@@ -111,6 +115,9 @@ class RunLine(Struct, kw_only=True, tag="run", tag_field="type", forbid_unknown_
     finish_reason: str | None = None
     first_token_ms: Number | None = None
     agent: AgentPart | None = None
+    reasoning: ReasoningOptions | None = None
+    cost_usd: Annotated[float, Meta(ge=0, le=COST_MAX)] | None = None
+    steps: tuple[Step, ...] = ()
     context: ContextRecord | None = None
     retrieved: RetrievedContext | None = None
     retrieved_at: Seq | None = None

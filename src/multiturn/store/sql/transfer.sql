@@ -18,6 +18,12 @@ FROM runs LEFT JOIN retrieved_contexts ON retrieved_contexts.tenant_id = runs.te
 WHERE runs.tenant_id = :tenant_id AND runs.session_id = :session_id AND ticket > :after AND status NOT IN ('queued', 'in_progress', 'waiting')
 ORDER BY ticket LIMIT :limit;
 
+-- name: list_archived_steps
+-- What those runs did, step by step.
+SELECT run_id, body FROM run_steps WHERE tenant_id = :tenant_id AND session_id = :session_id AND run_id IN (
+    SELECT id FROM runs WHERE tenant_id = :tenant_id AND session_id = :session_id AND ticket > :after AND ticket <= :last)
+ORDER BY run_id, number;
+
 -- name: insert_archived_run
 -- A run that ended elsewhere. No request is its repetition: its digest is that of none.
 INSERT INTO runs (tenant_id, id, session_id, ticket, status, server_id, model, digest, created_at, started_at, ended_at, input_first,
