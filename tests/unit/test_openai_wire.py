@@ -183,6 +183,53 @@ def test_a_message_may_lack_anything(message: Any, text: str | None, said_no: st
 
 
 @pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}, Usage(input_tokens=9, cached_tokens=4)),
+        ({"prompt_tokens": 9, "cached_tokens": 4}, Usage(input_tokens=9, cached_tokens=4)),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3}},
+            Usage(input_tokens=9, cached_tokens=4, cache_write_tokens=3),
+        ),
+        (
+            {"prompt_tokens": 9, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 99},
+            Usage(input_tokens=9, cached_tokens=4, cache_write_tokens=5),
+        ),
+        # What xAI and Gemini thought stands beside what they said.
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 2,
+                "total_tokens": 41,
+                "completion_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(input_tokens=9, output_tokens=32, reasoning_tokens=30),
+        ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 41},
+            Usage(input_tokens=9, output_tokens=32, reasoning_tokens=30),
+        ),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 32,
+                "total_tokens": 41,
+                "completion_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(input_tokens=9, output_tokens=32, reasoning_tokens=30),
+        ),
+        ({"prompt_tokens": -5, "completion_tokens": 10**30}, Usage(output_tokens=10**9)),
+        (
+            {"completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 30}},
+            Usage(output_tokens=2, reasoning_tokens=2),
+        ),
+    ],
+)
+def test_providers_say_their_usage_in_many_ways(usage: dict[str, Any], expected: Usage) -> None:
+    assert read_completion(whole({"content": "a"}, usage=usage)).usage == expected
+
+
+@pytest.mark.parametrize(
     "usage",
     [{"prompt_tokens": 3}, {"prompt_tokens": 3, "completion_tokens": None, "prompt_tokens_details": None}],
 )

@@ -445,6 +445,8 @@ class Execution:
         metrics.input_tokens.inc(usage.input_tokens)
         metrics.cached_tokens.inc(usage.cached_tokens)
         metrics.output_tokens.inc(usage.output_tokens)
+        if ending.cost_usd:
+            metrics.cost.inc(ending.cost_usd)
         if ending.status != "completed":
             metrics.turns.labels(ending.status).inc()
             return

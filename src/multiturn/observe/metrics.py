@@ -28,6 +28,9 @@ class Metrics:
         self.queue_wait = histogram(registry, "queue_wait", "Time a turn waited for its session.", SLOW)
         self.commit = histogram(registry, "store_commit", "Time to make a turn durable, begin and end each.", FAST)
         self.tokens = Counter("multiturn_tokens", "Tokens by kind: input, cached, output.", ["kind"], registry=registry)
+        self.cost = Counter(
+            "multiturn_cost_usd", "What turns with a known price cost, in US dollars.", registry=registry
+        )
         self.requests = Counter("multiturn_requests", "HTTP requests by status.", ["status"], registry=registry)
         self.model_queue = Gauge(
             "multiturn_model_queue", "Requests that wait for the embedded model.", registry=registry

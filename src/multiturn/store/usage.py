@@ -14,6 +14,8 @@ from multiturn.store.rows import NANO, as_id, as_ms
 
 DAY_MS = 86_400_000
 SHARDS = 16
+# A billion dollars: sums of what settings and providers say must fit into 64 bits.
+COST_MAX = NANO * 10**9
 # Whose server ran an imported run.
 NOBODY = UUID(int=0)
 # A run is looked for by its id, which begins with the time it was asked for; it may have waited before it ended.
@@ -66,7 +68,8 @@ class SqlUsageStore:
         name = "list_usage"
         if "session" in query.by or query.session_id:
             name = "list_session_usage"
-            which |= {**find_span(query), "session_id": query.session_id, "nobody": NOBODY}
+            of = {"session_id": query.session_id, "by_session": int("session" in query.by), "nobody": NOBODY}
+            which |= {**find_span(query), **of}
         async with self.database.reading() as tx:
             rows = await tx.fetch_all(name, which)
         return [read_usage_row(row) for row in rows]
@@ -106,7 +109,7 @@ def write_used(used: Used) -> dict[str, int]:
         "cache_write_tokens": used.cache_write_tokens,
         "output_tokens": used.output_tokens,
         "reasoning_tokens": used.reasoning_tokens,
-        "cost": round(used.cost_usd * NANO),
+        "cost": min(round(used.cost_usd * NANO), COST_MAX),
         "unpriced": used.unpriced,
     }
 
@@ -141,11 +144,12 @@ def read_used(row: Row) -> Used:
 
 def read_usage_row(row: Row) -> UsageRow:
     """A row of ``list_usage``, or of ``list_session_usage``."""
-    day, user_id, session_id, model, *sums = row
+    day, user_id, user, session_id, model, *sums = row
     return UsageRow(
         used=read_used(sums),
         day=None if day is None else int(day),
         user_id=as_id(user_id) if user_id else None,
+        user=user or None,
         session_id=as_id(session_id) if session_id else None,
         model=model,
     )

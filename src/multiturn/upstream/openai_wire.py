@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from multiturn.errors import ContextTooLong, InvalidRequest, UpstreamError, UpstreamRefused
 from multiturn.model.completion import Completion, Delta, Maker, ModelInfo, ModelRequest, ToolCallDelta
-from multiturn.model.usage import Usage
+from multiturn.upstream.usage_wire import UsageBody, read_usage
 
 REASON_CHARS_MAX = 1000
 NO_ARTEFACTS: Mapping[str, Raw] = {}
@@ -68,24 +68,9 @@ class _Choice(Struct, gc=False):
     finish_reason: str | None = None
 
 
-class _InputDetails(Struct, gc=False):
-    cached_tokens: int | None = None
-
-
-class _OutputDetails(Struct, gc=False):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
-
-
 class _Answer(Struct, gc=False):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: UsageBody | None = None
     error: Any = None
 
 
@@ -123,7 +108,7 @@ def read_delta(raw: bytes, maker: Maker | None = None) -> Delta:
     (``upstream_invalid``) on nonsense.
     """
     answer = _read_answer(raw)
-    usage = None if answer.usage is None else _read_usage(answer.usage)
+    usage = None if answer.usage is None else read_usage(answer.usage)
     if not answer.choices:
         return Delta(raw=raw, usage=usage, has_choices=False, maker=maker)
     choice = _find_first(answer.choices)
@@ -161,7 +146,7 @@ def read_completion(raw: bytes, maker: Maker | None = None) -> Completion:
         refusal=said.refusal,
         tool_calls=_read_tool_calls(said.tool_calls or ()),
         finish_reason=choice.finish_reason or None,
-        usage=None if answer.usage is None else _read_usage(answer.usage),
+        usage=None if answer.usage is None else read_usage(answer.usage),
         maker=maker,
         artefacts=_read_artefacts(said),
         thought_as=_find_thoughts(said),
@@ -306,16 +291,6 @@ def _read_tool_call(place: int, call: _ToolCall) -> ToolCallDelta:
     if isinstance(arguments, dict):  # Some providers send the arguments as an object instead of its text.
         arguments = msgspec.json.encode(arguments).decode()
     return ToolCallDelta(index, call.id, function.name, arguments, artefacts=artefacts)
-
-
-def _read_usage(usage: _Usage) -> Usage:
-    given, made = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        cached_tokens=(given.cached_tokens or 0) if given else 0,
-        output_tokens=usage.completion_tokens or 0,
-        reasoning_tokens=(made.reasoning_tokens or 0) if made else 0,
-    )
 
 
 class _ModelMeta(Struct, gc=False):
