@@ -14,6 +14,7 @@ from multiturn.api.julep.operations import OPERATIONS as JULEP
 from multiturn.api.mcp.operations import OPERATIONS as MCP
 from multiturn.api.mcp.operations import TAGS as MCP_TAGS
 from multiturn.api.native.agents_operations import OPERATIONS as AGENTS
+from multiturn.api.native.approvals_operations import OPERATIONS as APPROVALS
 from multiturn.api.native.assets_operations import OPERATIONS as ASSETS
 from multiturn.api.native.chat_operations import OPERATIONS as NATIVE_CHAT
 from multiturn.api.native.contexts_operations import OPERATIONS as CONTEXTS
@@ -24,6 +25,7 @@ from multiturn.api.native.store_items_operations import OPERATIONS as STORE_ITEM
 from multiturn.api.native.stores_operations import OPERATIONS as STORES
 from multiturn.api.native.tenant_operations import OPERATIONS as TENANT
 from multiturn.api.native.transfer_operations import OPERATIONS as TRANSFER
+from multiturn.api.native.usage_operations import OPERATIONS as USAGE
 from multiturn.api.native.users_operations import OPERATIONS as USERS
 from multiturn.api.powabase.described import TAGS as POWABASE_TAGS
 from multiturn.api.powabase.operations import OPERATIONS as POWABASE
@@ -44,6 +46,7 @@ TAGS = {
     "Agents": "Who answers in sessions: what it is, what it is told, how it is asked; version by version.",
     "Users": "Who owns sessions or takes part in them, and what agents are to know of them.",
     "Tenant": "What counts for the contexts of all sessions, unless an agent, a session or a turn says otherwise.",
+    "Usage": "What was used: tokens and money, by day, user, model and session.",
     "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
     **JOCKEY_TAGS,
     **JULEP_TAGS,
@@ -114,6 +117,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *SESSIONS,
     *TRANSFER,
     *RUNS,
+    *APPROVALS,
     *CONTEXTS,
     *DOCUMENTS,
     *ASSETS,
@@ -124,6 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *AGENTS,
     *USERS,
     *TENANT,
+    *USAGE,
     *ADMIN,
     *JOCKEY,
     *JULEP,

@@ -24,6 +24,7 @@ from multiturn.api.native.store_items import StoreItemRoutes
 from multiturn.api.native.stores import StoreRoutes
 from multiturn.api.native.tenant import TenantRoutes
 from multiturn.api.native.transfer import TransferRoutes
+from multiturn.api.native.usage import UsageRoutes
 from multiturn.api.native.users import UserRoutes
 from multiturn.api.openapi import DocsRoutes
 from multiturn.api.powabase.routes import PowabaseRoutes
@@ -53,6 +54,7 @@ def list_routes(services: Services) -> list[BaseRoute]:
         *AgentRoutes(services).below("/v1"),
         *UserRoutes(services).below("/v1"),
         *TenantRoutes(services).below("/v1"),
+        *UsageRoutes(services).below("/v1"),
         *AdminRoutes(services).below("/v1"),
         *JockeyRoutes(services).below("/v1.3"),
         *JulepRoutes(services).below("/julep/api"),

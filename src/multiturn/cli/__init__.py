@@ -1,4 +1,4 @@
-"""The command line: serve, work, chat, ingest, ask, stores, keys, sessions, export, import, model, migrate, doctor."""
+"""The command line: serve, work, chat, ingest, ask, stores, keys, sessions, usage, export, import, model …"""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "stores": "Look at knowledge stores, and delete them.",
     "keys": "List, make and revoke API keys.",
     "sessions": "Look at sessions, and delete them.",
+    "usage": "Show what was used: turns, tokens, dollars.",
     "export": "Write a session to a file, with everything in it.",
     "import": "Make sessions of a file: an export, or what another program kept.",
     "model": "List and fetch the models that the server can run itself.",

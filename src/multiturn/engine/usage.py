@@ -134,9 +134,9 @@ def check_days(query: UsageQuery) -> None:
     """Raise InvalidRequest for days that cannot be asked for."""
     days = query.last - query.first + 1
     if days < 1:
-        raise InvalidRequest("'from' must not be after 'to'.", code="invalid_period", param="from")
+        raise InvalidRequest("'from' must not be after 'to'.", param="from")
     most = SESSION_DAYS_MAX if "session" in query.by and query.session_id is None else DAYS_MAX
     if days > most:
         what = "by session " if most == SESSION_DAYS_MAX else ""
         text = f"Usage {what}can be asked for at most {most} days at once; these are {days}."
-        raise InvalidRequest(text, code="invalid_period", param="from")
+        raise InvalidRequest(text, param="from")

@@ -78,12 +78,13 @@ class UsageQuery(Struct, frozen=True, kw_only=True):
 class UsageRow(Struct, frozen=True, kw_only=True):
     """What was used in a period; of what was not asked to be told apart there is None.
 
-    ``day`` is the first of the period.
+    ``day`` is the first of the period, ``user`` the user's external id; the default user has none.
     """
 
     used: Used
     day: int | None = None
     user_id: UUID | None = None
+    user: str | None = None
     session_id: UUID | None = None
     model: str | None = None
 

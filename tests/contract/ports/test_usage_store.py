@@ -155,7 +155,7 @@ async def test_months_begin_on_their_first_day(books: Books) -> None:
 
 
 async def test_users_are_told_apart(books: Books) -> None:
-    other = new_id()
+    other = await books.stores.keys.ensure_user(books.stores.tenant_id, "ana", books.stores.clock())
     await books.turn()
     await books.turn(books.stores.key(user_id=other), cost_usd=1.0)
     rows = await books.list("user", period="none")
@@ -164,6 +164,8 @@ async def test_users_are_told_apart(books: Books) -> None:
         (books.stores.user_id, 1, None),
     ]
     assert [row.user_id for row in await books.list("user", user_id=other)] == [other]
+    for by in (("user",), ("user", "session")):
+        assert [row.user for row in await books.list(*by, period="none")] == ["ana", None]
 
 
 async def test_sessions_are_told_apart(books: Books) -> None:
@@ -174,6 +176,7 @@ async def test_sessions_are_told_apart(books: Books) -> None:
     assert [(row.session_id, row.used.turns) for row in rows] == [(first, 2), (second, 1)]
     assert rows[0].used == books.used(2)
     assert rows[1].used == books.used(cost_usd=0.0, unpriced=1)
+    assert [row.used for row in await books.list(period="none", session_id=first)] == [books.used(2)]
     by_model = await books.list("session", "model", session_id=first)
     assert {(row.session_id, row.model) for row in by_model} == {(first, "m"), (first, "other")}
     assert not await books.list("session", days=(-9, -1))

@@ -46,22 +46,30 @@ FROM sessions WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: list_usage
 -- What was used in each period, told apart as asked; what is not told apart is NULL.
-SELECT CASE WHEN :period = 'day' THEN day WHEN :period = 'month' THEN {month} END,
-    CASE WHEN :by_user = 1 THEN user_id END, NULL, CASE WHEN :by_model = 1 THEN model END,
-    sum(turns), sum(input_tokens), sum(cached_tokens), sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost),
-    sum(unpriced)
-FROM usage_days
-WHERE tenant_id = :tenant_id AND day BETWEEN :first AND :last AND user_id = coalesce(:user_id, user_id) AND model = coalesce(:model, model)
-GROUP BY 1, 2, 4 ORDER BY 1 DESC, 11 DESC, 6 DESC, 2, 4 LIMIT :limit;
+SELECT since, user_id, (SELECT external_id FROM users WHERE tenant_id = :tenant_id AND users.id = used.user_id), NULL, model, turns,
+    input, cached, cache_write, output, reasoning, cost, unpriced
+FROM (
+    SELECT CASE WHEN :period = 'day' THEN day WHEN :period = 'month' THEN {month} END AS since,
+        CASE WHEN :by_user = 1 THEN user_id END AS user_id, CASE WHEN :by_model = 1 THEN model END AS model,
+        sum(turns) AS turns, sum(input_tokens) AS input, sum(cached_tokens) AS cached, sum(cache_write_tokens) AS cache_write,
+        sum(output_tokens) AS output, sum(reasoning_tokens) AS reasoning, sum(cost) AS cost, sum(unpriced) AS unpriced
+    FROM usage_days
+    WHERE tenant_id = :tenant_id AND day BETWEEN :first AND :last
+        AND user_id = coalesce(:user_id, user_id) AND model = coalesce(:model, model)
+    GROUP BY 1, 2, 3
+) AS used
+ORDER BY since DESC, cost DESC, input DESC, model, user_id LIMIT :limit;
 
 -- name: list_session_usage
 -- The same of sessions that are there, from their runs: those of a stretch of time lie together, as the ids of runs begin with it.
 -- A run that was brought in was paid for elsewhere.
-SELECT CASE WHEN :period = 'day' THEN day WHEN :period = 'month' THEN {month} END,
-    CASE WHEN :by_user = 1 THEN user_id END, session_id, CASE WHEN :by_model = 1 THEN model END,
-    count(*), sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning), sum(cost), sum(unpriced)
+SELECT CASE WHEN :period = 'day' THEN day WHEN :period = 'month' THEN {month} END AS since,
+    CASE WHEN :by_user = 1 THEN user_id END, CASE WHEN :by_user = 1 THEN max(user_name) END, CASE WHEN :by_session = 1 THEN session_id END,
+    CASE WHEN :by_model = 1 THEN model END,
+    count(*), sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning), sum(cost) AS dollars, sum(unpriced)
 FROM (
     SELECT runs.ended_at / 86400000 AS day, user_id, session_id, model,
+        (SELECT external_id FROM users WHERE tenant_id = :tenant_id AND users.id = user_id) AS user_name,
         coalesce(CAST(usage /*postgres: ::json */ ->> 'input_tokens' AS {int}), 0) AS input,
         coalesce(CAST(usage /*postgres: ::json */ ->> 'cached_tokens' AS {int}), 0) AS cached,
         coalesce(CAST(usage /*postgres: ::json */ ->> 'cache_write_tokens' AS {int}), 0) AS cache_write,
@@ -74,7 +82,7 @@ FROM (
         AND (usage IS NOT NULL OR status IN ('completed', 'incomplete')) AND runs.server_id <> :nobody
         AND user_id = coalesce(:user_id, user_id) AND model = coalesce(:model, model) AND session_id = coalesce(:session_id, session_id)
 ) AS turns
-GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 11 DESC, 6 DESC, 3, 2, 4 LIMIT :limit;
+GROUP BY 1, 2, 4, 5 ORDER BY since DESC, dollars DESC, 7 DESC, 4, 2, 5 LIMIT :limit;
 
 -- name: forget_user_usage
 -- The user is erased: what it used goes with it.
