@@ -186,13 +186,19 @@ POWABASE_TEXTS: Mapping[str, str] = {
     "session_not_found": "Session not found",
     "agent_not_found": "Agent not found",
     "run_not_found": "Run not found",
+    "run_not_waiting": "Run not found or not waiting for approval",
     "invalid_json": "Request body must be valid JSON",
 }
 
 
+# What has another status there than here: nothing is wrong with a request for what is not there (contracts/powabase 2.3).
+POWABASE_STATUSES: Mapping[str, int] = {"not_implemented": 501, "run_not_waiting": 404}
+
+
 def find_powabase_status(code: str) -> int:
-    """The status of a code; what is not there is a 501 in this dialect, as nothing is wrong with the request."""
-    return 501 if code == "not_implemented" else CODES.get(code, CODES["internal_error"]).status or 500
+    """The status of a code in this dialect."""
+    ours = CODES.get(code, CODES["internal_error"]).status or 500
+    return POWABASE_STATUSES.get(code, ours)
 
 
 def write_powabase(error: MultiturnError) -> dict[str, Any]:

@@ -15,27 +15,26 @@ from multiturn.api.powabase.knowledge_wire import (
 )
 
 BASES_MAX, CONTEXT_ITEMS_MAX = 10, 100
+Queries = Annotated[list[PowabaseQueryBody], Meta(max_length=BASES_MAX)]
+ContextItems = Annotated[list[PowabaseContextItemBody], Meta(max_length=CONTEXT_ITEMS_MAX)]
 
 
 class PowabaseContextFields(Struct, kw_only=True, omit_defaults=True):
     """What a run's answer is to rest on: at most one of the first four. Without any it is what its agent knows."""
 
     knowledge_bases: Annotated[
-        list[PowabaseQueryBody] | None,
-        Meta(
-            max_length=BASES_MAX,
-            description="Knowledge bases instead of the agent's, and how each is searched; an empty list for none.",
-        ),
+        Queries | None,
+        Meta(description="Knowledge bases instead of the agent's, and how each is searched; an empty list for none."),
     ] = None
     context_handler_id: Annotated[Id | None, Meta(description="What was retrieved before, instead of a search.")] = None
     context_override: Annotated[OrderText | None, Meta(description="A text instead of a search.")] = None
     context_items: Annotated[
-        list[PowabaseContextItemBody] | None,
-        Meta(max_length=CONTEXT_ITEMS_MAX, description="Chunks, items and texts instead of a search."),
+        ContextItems | None,
+        Meta(description="Chunks, items and texts instead of a search."),
     ] = None
     runtime_knowledge_bases: Annotated[
-        list[PowabaseQueryBody] | None,
-        Meta(max_length=BASES_MAX, description="Knowledge bases beside the agent's, of a streamed run only."),
+        Queries | None,
+        Meta(description="Knowledge bases beside the agent's, of a streamed run only."),
     ] = None
     max_context_tokens: Annotated[
         Tokens | None,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from multiturn.api.auth import check_id
 from multiturn.errors import InvalidRequest
-from multiturn.model.ids import find_id
+from multiturn.model.ids import chunk_id, find_id
 from multiturn.model.session import Session, SessionKey
 from multiturn.model.tenant import Caller
 
@@ -48,3 +48,13 @@ def read_given(text: str, name: str) -> UUID:
     if id_ is None:
         raise InvalidRequest(f"{name} must be a uuid; it is '{text[:SHOWN_CHARACTERS]}'", param=name)
     return id_
+
+
+def write_chunk(item_id: UUID, chunk: int | None) -> str:
+    """The id of a chunk of an item; without a number it is the item as a whole."""
+    return str(chunk_id(item_id, chunk))
+
+
+def echo_session(session: Session, name: str) -> str:
+    """A session's id as a request named it, where that was by the client's own name."""
+    return name if name == session.external_id else write_session_id(session.id)

@@ -8,20 +8,18 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from multiturn.api.auth import authenticate
 from multiturn.api.limits import find_param, is_number, read_body, read_json_object
 from multiturn.api.services import Services
-from multiturn.errors import InvalidRequest, Unauthenticated
+from multiturn.errors import InvalidRequest
 from multiturn.model.tenant import Caller
 
 T = TypeVar("T")
 OFFSET_MAX = 2**31
 LIMIT, LIMIT_MAX = 50, 200
-# A JSON Web Token (RFC 7519), which names a user and not a key.
-TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
 MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
@@ -32,29 +30,18 @@ class Window(Struct, frozen=True):
     offset: int
 
 
-async def identify(services: Services, request: Request) -> Caller:
-    """Tell who asks: ``apikey`` and ``Authorization`` may both be sent, with one key (DESIGN 8.20).
-
-    Raises Unauthenticated for two that differ, and what ``authenticate`` raises.
+async def identify(services: Services, request: Request, *, reads: bool = False) -> Caller:
+    """Tell who asks: ``apikey`` and ``Authorization`` may both be sent, with one key, or a user's token as the second
+    (DESIGN 8.20). ``reads`` says of a POST that it changes nothing. Raises what ``authenticate`` raises.
     """
-    require_one_key(request.headers)
-    return await authenticate(services, request.headers)
+    return await authenticate(services, request, reads=reads)
 
 
-def require_one_key(headers: Headers) -> None:
-    """Raise Unauthenticated when a request brings two keys; beside a key there may be the token of a user."""
-    key, authorization = headers.get("apikey"), headers.get("authorization")
-    if not key or not authorization:
-        return
-    secret = authorization.partition(" ")[2].strip()
-    if secret != key and not TOKEN.fullmatch(secret):
-        text = "'apikey' and 'Authorization' bring two keys. Send one key in both, or a user's token as the bearer."
-        raise Unauthenticated(text)
-
-
-async def read_request(services: Services, request: Request, shape: type[T]) -> tuple[Caller, T]:
+async def read_request(
+    services: Services, request: Request, shape: type[T], *, reads: bool = False
+) -> tuple[Caller, T]:
     """Who asks, and the body as its struct."""
-    caller = await identify(services, request)
+    caller = await identify(services, request, reads=reads)
     return caller, read_wire(await read_body(request, bytes_max=services.body_bytes_max), shape)
 
 
