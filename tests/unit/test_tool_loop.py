@@ -82,6 +82,14 @@ async def test_tools_run_until_the_model_answers(is_streamed: bool) -> None:
 
 
 @both
+async def test_each_step_that_says_something_is_a_paragraph(is_streamed: bool) -> None:
+    steps = Script("One.", tool_calls=[SAY]), Script(tool_calls=[SAY]), Script("Two.", tool_calls=[SAY]), Script("End.")
+    desk = Desk(*steps)
+    await desk.ask(is_streamed=is_streamed)
+    assert desk.told.text == "One.\n\nTwo.\n\nEnd."
+
+
+@both
 async def test_calls_run_at_once_and_their_results_keep_their_order(is_streamed: bool) -> None:
     first = asyncio.Event()
 

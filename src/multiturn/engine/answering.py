@@ -86,7 +86,6 @@ class Progress(Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     length: int = 0
     before: str = ""
-    told: int = 0
     tokens_left: int = 0
     spent_s: float = 0.0
     has_dropped: bool = False
@@ -118,7 +117,6 @@ class SteppedAnswer:
         self.steps: list[Step] = []
         self.pending: tuple[ToolCall, ...] = ()
         self.before = ""
-        self.told = 0
         self.spent_s = 0.0
         self.step_began = 0.0
         self.last: Answer | None = None
@@ -244,18 +242,18 @@ class SteppedAnswer:
                     else:
                         told += self._check(delta)
                 if told:
-                    self._tell(told)
+                    self.voice.speak(told)
         self._note(answer)
         ours = [write_call(pieces, answer.maker) for pieces in answer.calls if self._is_ours(pieces)]
         if ours and len(ours) == len(answer.calls):
-            self._speak(last, self._pause(last))
+            self._speak(last, self._pause(answer))
             return Heard(answer, ours)
         if ours:
             await self._call(Heard(answer, ours), others=True)
             held = self._keep_theirs(held, [pieces for pieces in answer.calls if not self._is_ours(pieces)])
         for delta in held:
             if told := [delta] if delta.tool_calls else self._check(delta):
-                self._tell(told)
+                self.voice.speak(told)
         self._speak(last, self.citer.finish() if self.citer else "")
         return Heard(answer)
 
@@ -271,19 +269,15 @@ class SteppedAnswer:
         rest = self.voice.wire.drop_said(delta) if delta.text else delta
         return [*([self.voice.wire.write_text(delta, text)] if text else []), *([rest] if rest else [])]
 
-    def _pause(self, like: Delta | None) -> str:
+    def _pause(self, answer: Answer) -> str:
         """What ends the words of a step: what is said next stands in a paragraph of its own."""
         if self.citer:
             return self.citer.pause()
-        return "\n\n" if self.told and like else ""
-
-    def _tell(self, deltas: Sequence[Delta]) -> None:
-        self.told += sum(len(delta.text) for delta in deltas)
-        self.voice.speak(deltas)
+        return "\n\n" if answer.texts else ""
 
     def _speak(self, like: Delta | None, text: str) -> None:
         if text and like:
-            self._tell([self.voice.wire.write_text(like, text)])
+            self.voice.speak([self.voice.wire.write_text(like, text)])
 
     def _keep_theirs(self, held: Sequence[Delta], theirs: Sequence[Sequence[ToolCallDelta]]) -> list[Delta]:
         """What was held, with the calls of the client's tools in one piece and without those of ours."""
@@ -302,7 +296,7 @@ class SteppedAnswer:
         ours = [write_call([piece], answer.maker) for piece in completion.tool_calls if self._is_ours([piece])]
         theirs = [piece for piece in completion.tool_calls if not self._is_ours([piece])]
         if ours and not theirs:
-            self.before += said + (self.citer.pause() if self.citer else "\n\n" if self.before or said else "")
+            self.before += said + self._pause(answer)
             return Heard(answer, ours)
         if ours:
             await self._call(Heard(answer, ours), others=True)
@@ -398,7 +392,6 @@ class SteppedAnswer:
             citations=tuple(self.citer.citations) if self.citer else (),
             length=self.citer.length if self.citer else 0,
             before=self.before,
-            told=self.told,
             tokens_left=self.tokens_left,
             spent_s=self.spent_s,
             has_dropped=self.has_dropped,
@@ -408,7 +401,7 @@ class SteppedAnswer:
         """Take up an answer where it was."""
         self.steps, self.items = list(progress.steps), list(progress.items)
         self.found, self.spent = list(progress.found), list(progress.spent)
-        self.pending, self.before, self.told = progress.pending, progress.before, progress.told
+        self.pending, self.before = progress.pending, progress.before
         self.tokens_left, self.spent_s = progress.tokens_left, progress.spent_s
         self.has_dropped = progress.has_dropped
         if self.citer:
