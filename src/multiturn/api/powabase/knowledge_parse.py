@@ -16,8 +16,10 @@ from multiturn.api.powabase.knowledge_wire import (
     PowabaseSearchBody,
 )
 from multiturn.api.services import Services
+from multiturn.engine.document_search import TEXT_CHARS_MAX
 from multiturn.engine.metadata import check_object
 from multiturn.errors import InvalidRequest, NotFound
+from multiturn.model.asset import Asset
 from multiturn.model.citation import StoreQuery
 from multiturn.model.ids import find_id
 from multiturn.model.policy import SearchMode
@@ -154,9 +156,21 @@ async def find_base(services: Services, tenant_id: UUID, name: str) -> Knowledge
         raise NotFound("Knowledge base not found", code="store_not_found", param="knowledge_base_id") from error
 
 
-async def find_sources(services: Services, tenant_id: UUID, ids: Sequence[str] | None) -> tuple[UUID, ...]:
-    """The assets of these ids. Raises NotFound."""
-    return tuple([(await services.assets.get(tenant_id, id_)).id for id_ in ids or ()])
+async def find_source(services: Services, tenant_id: UUID, name: str, *, param: str = "source_id") -> Asset:
+    """The source of this id. Raises NotFound."""
+    try:
+        return await services.assets.get(tenant_id, name)
+    except NotFound as error:
+        raise NotFound("Source not found", code="asset_not_found", param=param) from error
+
+
+async def find_sources(
+    services: Services, tenant_id: UUID, ids: Sequence[str] | None, *, param: str = "source_ids"
+) -> tuple[UUID, ...]:
+    """The assets of these ids. Raises NotFound; InvalidRequest for none, which is not the same as all."""
+    if ids is not None and not ids:
+        raise InvalidRequest(f"'{param}' must name a source, or be left out.", param=param)
+    return tuple([(await find_source(services, tenant_id, id_, param=param)).id for id_ in ids or ()])
 
 
 async def read_searched(
@@ -164,17 +178,14 @@ async def read_searched(
 ) -> tuple[KnowledgeStoreInfo, StoreQuery]:
     """A knowledge base that a request names, and how it is to be searched. Raises InvalidRequest, NotFound."""
     store = await find_base(services, tenant_id, body.id)
-    asset_ids = await find_sources(services, tenant_id, body.source_ids)
-    # No source is not the same as all of them.
-    if body.source_ids == []:
-        raise InvalidRequest(f"'{place}source_ids' must name a source, or be left out.", param=f"{place}source_ids")
+    asset_ids = await find_sources(services, tenant_id, body.source_ids, param=f"{place}source_ids")
     return store, read_query(store, body, asset_ids, place=place, tokens_max=body.max_context_tokens)
 
 
 def read_search(store: KnowledgeStoreInfo, body: PowabaseSearchBody, asset_ids: Sequence[UUID]) -> StoreQuery:
     """The search that a body asks for. Raises InvalidRequest."""
-    if body.source_ids == []:
-        raise InvalidRequest("'source_ids' must name a source, or be left out.", param="source_ids")
+    if not body.query.strip() or len(body.query) > TEXT_CHARS_MAX:
+        raise InvalidRequest(f"'query' must have 1 to {TEXT_CHARS_MAX} characters and not be blank.", param="query")
     return read_query(store, body, asset_ids)
 
 

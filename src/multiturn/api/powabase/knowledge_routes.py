@@ -16,6 +16,7 @@ from multiturn.api.powabase.knowledge_parse import (
     WORDS,
     describe_server,
     find_base,
+    find_source,
     find_sources,
     read_configs,
     read_search,
@@ -128,7 +129,7 @@ class KnowledgeRoutes:
     async def add_source(self, request: Request) -> Response:
         """Put a source into a knowledge base, where it is indexed; one that is there already is shown."""
         store, body = await self._read(request, PowabaseBaseSourceOrderBody)
-        asset = await self.services.assets.get(store.tenant_id, body.source_id)
+        asset = await find_source(self.services, store.tenant_id, body.source_id)
         item = await self.services.stores.add_item(
             store.tenant_id, store.id, asset.id, metadata=asset.metadata, wait_s=READY_S
         )
@@ -218,7 +219,7 @@ class KnowledgeRoutes:
 
     async def _find_item(self, store: KnowledgeStoreInfo, name: str) -> StoreItem:
         """The item that a knowledge base has of a source. Raises NotFound."""
-        asset = await self.services.assets.get(store.tenant_id, name)
+        asset = await find_source(self.services, store.tenant_id, name)
         which = StoreItemFilter(asset_id=asset.id, sorting=Sorting(limit=1))
         page = await self.services.stores.list_items(store.tenant_id, store.id, which)
         if not page.data:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_json_object
+from multiturn.api.powabase.knowledge_parse import find_source
 from multiturn.api.powabase.reading import identify, read_request, read_window
 from multiturn.api.powabase.source_wire import (
     ExtractionStatus,
@@ -97,7 +98,7 @@ class SourceRoutes:
         caller = await identify(self.services, request)
         if is_changed:
             require_tenant(caller, "sources")
-        return await self.services.assets.get(caller.tenant_id, request.path_params["source_id"])
+        return await find_source(self.services, caller.tenant_id, request.path_params["source_id"])
 
     async def _find_reading(self, asset: Asset) -> AssetReading | None:
         """How reading it went in knowledge bases, where one has it."""
