@@ -41,7 +41,8 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
 
     ``grounding`` is the knowledge store that the answer is to rest on, where the request names one;
     ``turn_instructions`` stand behind the instructions for this turn only; ``schema`` is a JSON schema that the whole
-    answer is to fit. ``reasoning`` is how much the model is to think, None leaves it to the agent.
+    answer is to fit. ``reasoning`` is how much the model is to think, ``seconds_max`` how long the run may take; None
+    leaves either to the agent.
     """
 
     input: tuple[Content, ...]
@@ -66,6 +67,7 @@ class TurnOrder(Struct, frozen=True, kw_only=True):
     turn_instructions: str | None = None
     schema: dict[str, Any] | None = None
     reasoning: ReasoningOptions | None = None
+    seconds_max: float | None = None
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):
