@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from multiturn.cli.client import path_of
-from multiturn.cli.place import Place, UserOption, place_of
+from multiturn.cli.place import Place, place_of
 from multiturn.cli.reach import reach
 from multiturn.cli.tables import JsonOption, print_json, print_table
 
@@ -31,18 +31,24 @@ class Group(StrEnum):
     session = "session"
 
 
+class Per(StrEnum):
+    """What a row is of."""
+
+    day = "day"
+    month = "month"
+    all = "all"
+
+
 FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="DATE", help="The first day; a month back if left out.")
+    str | None, typer.Option("--from", metavar="DATE", help="The first day; left out, a month back.")
 ]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DATE", help="The last day; today if left out. Days are UTC's.")
+    str | None, typer.Option("--to", metavar="DATE", help="The last day; left out, today. Days are UTC's.")
 ]
-MonthOption = Annotated[bool, typer.Option("--months", help="A row for each month instead of each day.")]
-TotalOption = Annotated[bool, typer.Option("--total", help="No row for each day: all of it together.")]
+PerOption = Annotated[Per, typer.Option("--per", help="A row for each day, each month, or one for all.")]
 ByOption = Annotated[
     list[Group] | None, typer.Option("--by", help="Tell these apart, too; may be given several times.")
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Only those of this model.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +74,17 @@ def show_usage(
     context: typer.Context,
     since: FromOption = None,
     until: ToOption = None,
-    months: MonthOption = False,
-    total: TotalOption = False,
+    per: PerOption = Per.day,
     by: ByOption = None,
-    model: ModelOption = None,
-    user: UserOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what was used: turns, tokens and US dollars, with a bar for each day.
+    """Show what was used: turns, tokens and US dollars, with a bar for each row.
 
     Exit codes: 0 done; 1 the server refused.
     """
-    period = "none" if total else "month" if months else "day"
-    limits = {"from": since, "to": until, "model": model}
-    question = Question(period=period, by=[one.value for one in by or ()], limits=limits)
-    asyncio.run(print_usage(place_of(context, user=user), question, as_json=json))
+    period = "none" if per is Per.all else per.value
+    question = Question(period=period, by=[one.value for one in by or ()], limits={"from": since, "to": until})
+    asyncio.run(print_usage(place_of(context), question, as_json=json))
 
 
 async def print_usage(place: Place, question: Question, *, as_json: bool) -> None:

@@ -92,8 +92,8 @@ def fits(clause: Clause, name: str) -> bool:
             return re.search(text, name) is not None
 
 
-def prices_at(times: Times, now: datetime) -> dict[str, Any]:
-    """The prices that hold at a time."""
+def prices_at(times: Times, now: datetime) -> Any:
+    """Which of some prices, or of whatever stands for them, hold at a time."""
     if isinstance(times, dict):
         return times
     held = (prices for when, prices in reversed(times) if holds(when, now.astimezone(UTC)))

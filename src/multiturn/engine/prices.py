@@ -93,7 +93,8 @@ class Prices:
             self.known.clear()
         times = self._find(model)
         if isinstance(times, list):
-            self.known[model] = lambda: make_tariff(prices_at(times, self.clock()))
+            timed = [[when, make_tariff(prices)] for when, prices in times]
+            self.known[model] = lambda: prices_at(timed, self.clock())
         else:
             tariff = None if times is None else make_tariff(times)
             self.known[model] = lambda: tariff
