@@ -15,7 +15,7 @@ from multiturn.config import Settings
 from multiturn.engine.agents import Agents
 from multiturn.engine.approvals import Approvals
 from multiturn.engine.erasure import erase_documents
-from multiturn.engine.keys import DEFAULT_TENANT, Keys
+from multiturn.engine.keys import Keys
 from multiturn.engine.overviews import Overviews
 from multiturn.engine.prepared import PreparedContexts
 from multiturn.engine.run_listings import RunListings
@@ -24,7 +24,7 @@ from multiturn.engine.transfer import Exports
 from multiturn.engine.transfer_import import Imports
 from multiturn.engine.usage import UsageReports
 from multiturn.engine.users import Users
-from multiturn.model.tenant import Caller
+from multiturn.model.tenant import DEFAULT_TENANT, Caller
 
 
 async def make_services(

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 
 import aiohttp
 
-from multiturn.app import open_server
 from multiturn.cli.announcement import Announcement, find_announcement
 from multiturn.cli.client import CONNECT_S, Client
-from multiturn.cli.listening import listen, take_address
 from multiturn.cli.place import Place
 from multiturn.config import Settings
-from multiturn.errors import MultiturnError, SettingsError, Unavailable
-from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
-from multiturn.observe import start_logging
+from multiturn.errors import MultiturnError, SettingsError
 
 # How long a command waits for a directory that another one holds for the moment, or a server that is starting.
 WAIT_S = 5.0
 LOOK_S = 0.1
-
-
-class NoModels:
-    """Stands in for the models of a server that a command starts to look at keys or sessions: it takes no turns."""
-
-    async def complete(self, request: ModelRequest) -> Completion:
-        """Refuse."""
-        raise refuse_turn()
-
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
-        """Refuse."""
-        raise refuse_turn()
-
-    async def list_models(self) -> Sequence[ModelInfo]:
-        """List none."""
-        return ()
-
-    async def find_context_tokens(self, model: str) -> int | None:
-        """Know none."""
-        return None
-
-
-def refuse_turn() -> Unavailable:
-    """The error of a turn on a server that takes none."""
-    return Unavailable("This server was started by a command for itself, and takes no turns.")
+# Loaded where no server runs: it is all of the server, and most commands reach one.
+OWN = "multiturn.cli.own_server"
 
 
 @asynccontextmanager
@@ -78,7 +52,8 @@ async def find_or_start(settings: Settings, stack: AsyncExitStack, *, takes_turn
         if running := await find_running(settings):
             return running.url, running.key
         try:
-            return await start_here(settings, stack, takes_turns=takes_turns)
+            own: tuple[str, str] = await import_module(OWN).start_here(settings, stack, takes_turns=takes_turns)
+            return own
         except SettingsError as error:
             if error.code != "directory_in_use" or time.monotonic() > deadline:
                 raise
@@ -108,14 +83,3 @@ async def ask_ready(url: str) -> bool:
         except MultiturnError:
             return False
     return True
-
-
-async def start_here(settings: Settings, stack: AsyncExitStack, *, takes_turns: bool) -> tuple[str, str]:
-    """Start a server in this process, as `serve` does, on a free port of this machine's own; its URL and a key."""
-    start_logging("error")
-    server = await stack.enter_async_context(open_server(settings, upstream=None if takes_turns else NoModels()))
-    taken = stack.enter_context(take_address("127.0.0.1", 0))
-    listening = await stack.enter_async_context(listen(server, settings, taken))
-    if takes_turns:
-        stack.enter_context(listening.announce(settings))
-    return listening.url, listening.key

@@ -17,9 +17,18 @@ from multiturn.engine.ports_keys import KeyStore
 from multiturn.engine.times import as_stored
 from multiturn.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from multiturn.model.ids import new_id
-from multiturn.model.tenant import OPERATOR, SCOPE_ADMIN, SCOPE_JWT, SCOPE_USERS, SCOPES, ApiKey, Caller, Tenant
+from multiturn.model.tenant import (
+    DEFAULT_TENANT,
+    OPERATOR,
+    SCOPE_ADMIN,
+    SCOPE_JWT,
+    SCOPE_USERS,
+    SCOPES,
+    ApiKey,
+    Caller,
+    Tenant,
+)
 
-DEFAULT_TENANT = "default"
 PREFIX = "mt-"
 SECRET_BYTES = 24
 # A server that did not hear of a revocation (another one made it, and the notice was lost) finds out so much later.

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from multiturn.engine.keys import DEFAULT_TENANT, KEYS_REMEMBERED, Keys, hash_secret
+from multiturn.engine.keys import KEYS_REMEMBERED, Keys, hash_secret
 from multiturn.engine.ports_keys import TokenReader
 from multiturn.errors import Forbidden, Unauthenticated
-from multiturn.model.tenant import SCOPE_READ, Caller
+from multiturn.model.tenant import DEFAULT_TENANT, SCOPE_READ, Caller
 
 TOKEN_CHARS_MAX = 16_384
 NAME_CHARS_MAX = 255

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+DEFAULT_TENANT = "default"
 SCOPE_ADMIN = "admin"
 SCOPE_USERS = "users"
 SCOPE_READ = "read"
