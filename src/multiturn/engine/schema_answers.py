@@ -74,7 +74,8 @@ class SchemaAnswer:
     def _stream(self, completion: Completion) -> None:
         """Tell a whole answer as the pieces of a stream."""
         wire = self.voice.wire
-        self.voice.speak([wire.read_delta(piece) for piece in wire.cut_completion(completion.raw)])
+        pieces = [wire.read_delta(piece) for piece in wire.cut_completion(completion.raw)]
+        self.voice.speak([replace(piece, maker=completion.maker) for piece in pieces])
 
     def contents(self, said: Sequence[Content]) -> tuple[Content, ...]:
         """What the turn leaves behind."""

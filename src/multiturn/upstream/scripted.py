@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from multiturn.errors import MultiturnError
-from multiturn.model.completion import Completion, Delta, ModelInfo, ModelRequest
+from multiturn.model.completion import Completion, Delta, Maker, ModelInfo, ModelRequest
 from multiturn.upstream.openai_wire import read_completion, read_delta, write_request
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedCall:
-    """A call of a tool, as the model would ask for it."""
+    """A call of a tool, as the model would ask for it; ``extra`` are more fields of it, such as a signature."""
 
     name: str
     arguments: str = "{}"
     id: str = "call_1"
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One answer; a text is streamed word by word, a call in two halves.
+    """One answer; what was thought is streamed first, with ``extra`` fields of the message, a text word by word, a call
+    in two halves.
 
     ``pause_s`` stands before every piece. When ``pieces_first`` pieces were said, the answer waits for
     ``hold`` and then fails with ``error``, each where it is given.
@@ -38,13 +41,15 @@ class Script:
     pieces_first: int = 0
     hold: asyncio.Event | None = None
     error: MultiturnError | None = None
+    thoughts: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ScriptedUpstream:
     """Answers from scripts, one a call, or by a function of the request, ``choose``, which may be exchanged.
 
     ``requests`` are those it saw, as JSON; ``running`` counts the answers that are neither finished nor given
-    up.
+    up. ``maker`` is who it says that answers, and who is shown again what is for that one alone.
     """
 
     def __init__(
@@ -52,9 +57,11 @@ class ScriptedUpstream:
         scripts: Iterable[Script] | Callable[[dict[str, Any]], Script],
         *,
         models: Sequence[ModelInfo] = (ModelInfo(id="scripted", owned_by="multiturn"),),
+        maker: Maker | None = None,
     ) -> None:
         self.choose = scripts if callable(scripts) else _read_in_order(scripts)
         self._models = models
+        self.maker = maker
         self.requests: list[dict[str, Any]] = []
         self.running = 0
 
@@ -67,7 +74,7 @@ class ScriptedUpstream:
                 pass
         finally:
             self.running -= 1
-        return read_completion(answer.write_whole())
+        return read_completion(answer.write_whole(), self.maker)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta]]:
         """Answer in pieces, each on its own; the last one brings the usage."""
@@ -75,9 +82,9 @@ class ScriptedUpstream:
         self.running += 1
         try:
             async for said in answer.say():
-                yield [read_delta(answer.write_piece(said))]
-            yield [read_delta(answer.write_end())]
-            yield [read_delta(answer.write_usage())]
+                yield [read_delta(answer.write_piece(said), self.maker)]
+            yield [read_delta(answer.write_end(), self.maker)]
+            yield [read_delta(answer.write_usage(), self.maker)]
         finally:
             self.running -= 1
 
@@ -90,6 +97,8 @@ class ScriptedUpstream:
         return next((known.context_tokens for known in self._models if known.id == model), None)
 
     def _begin(self, request: ModelRequest, *, stream: bool) -> _Answer:
+        if self.maker and self.maker.name in request.own:
+            request = replace(request, messages=request.own[self.maker.name])
         seen = msgspec.json.decode(write_request(request, stream=stream))
         self.requests.append(seen)
         return _Answer(self.choose(seen), seen, f"chatcmpl-{len(self.requests)}")
@@ -132,12 +141,19 @@ class _Answer:
             raise self.script.error
 
     def _cut(self) -> Iterator[dict[str, Any]]:
+        if self.script.thoughts or self.script.extra:
+            yield self._write_thoughts()
         for place, word in enumerate(re.findall(r"\S+\s*|\s+", self.script.text)):
             yield {"role": "assistant", "content": word} if place == 0 else {"content": word}
         for place, call in enumerate(self.script.tool_calls):
             half = len(call.arguments) // 2
-            yield {"tool_calls": [{"index": place, **_write_call(call, call.arguments[:half])}]}
+            yield {"tool_calls": [{"index": place, **_write_call(call, call.arguments[:half]), **call.extra}]}
             yield {"tool_calls": [{"index": place, "function": {"arguments": call.arguments[half:]}}]}
+
+    def _write_thoughts(self) -> dict[str, Any]:
+        """What was thought, and what belongs to it."""
+        thoughts = {"reasoning_content": self.script.thoughts} if self.script.thoughts else {}
+        return {**thoughts, **self.script.extra}
 
     def write_piece(self, said: dict[str, Any]) -> bytes:
         return self._write("chat.completion.chunk", [{"index": 0, "delta": said, "finish_reason": None}])
@@ -150,9 +166,10 @@ class _Answer:
         return self._write("chat.completion.chunk", [], self._count())
 
     def write_whole(self) -> bytes:
-        message: dict[str, Any] = {"role": "assistant", "content": self.script.text or None}
+        message: dict[str, Any] = {"role": "assistant", "content": self.script.text or None, **self._write_thoughts()}
         if self.script.tool_calls:
-            message["tool_calls"] = [_write_call(call, call.arguments) for call in self.script.tool_calls]
+            calls = self.script.tool_calls
+            message["tool_calls"] = [{**_write_call(call, call.arguments), **call.extra} for call in calls]
         choice = {"index": 0, "message": message, "finish_reason": self._find_finish(), "logprobs": None}
         return self._write("chat.completion", [choice], self._count())
 
