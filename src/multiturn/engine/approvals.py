@@ -36,18 +36,20 @@ class Approvals:
 
         Raises Conflict (``run_not_waiting``, ``approval_given``), NotFound (``call_not_found``).
         """
-        taken = await self.store.take_up(
-            run.tenant_id, run.id, decisions, server_id=self.turns.server_id, now=self.clock()
-        )
-        if taken is None:
-            raise not_waiting(run)
-        return self.turns.take_up(taken).run if taken.begun else run
+        with self.turns.parts.runs.expecting(run):
+            taken = await self.store.take_up(
+                run.tenant_id, run.id, decisions, server_id=self.turns.server_id, now=self.clock()
+            )
+            if taken is None:
+                raise not_waiting(run)
+            return self.turns.take_up(taken).run if taken.begun else run
 
     async def cancel(self, run: Run) -> Run:
         """Cancel a run, also one that waits; what it had said enters the history. The run as it stands afterwards."""
-        taken = await self.store.give_up(run.tenant_id, run.id, server_id=self.turns.server_id, now=self.clock())
-        if taken and taken.begun:
-            run = self.turns.take_up(taken, is_cancelled=True).run
+        with self.turns.parts.runs.expecting(run):
+            taken = await self.store.give_up(run.tenant_id, run.id, server_id=self.turns.server_id, now=self.clock())
+            if taken and taken.begun:
+                run = self.turns.take_up(taken, is_cancelled=True).run
         return await self.turns.parts.runs.cancel(run)
 
     async def expire(self) -> int:

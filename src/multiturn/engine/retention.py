@@ -68,7 +68,7 @@ class Recovery:
         Tells how many. They belong to servers that died, or are our own whose end the database did not take.
         """
         orphans = await self.servers.list_orphans(self.server_id, limit=ORPHANS_PER_LOOK)
-        lost = await self.servers.list_lost(self.server_id, self.runs.live, before=self.clock() - LOST_AFTER)
+        lost = await self.servers.list_lost(self.server_id, self.runs, before=self.clock() - LOST_AFTER)
         ended = 0
         for run, lease in (*orphans, *lost):
             ended += await self._interrupt(run, lease)

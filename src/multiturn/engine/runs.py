@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from uuid import UUID
 
 import msgspec
@@ -173,7 +173,21 @@ class Runs:
         self.reader = reader
         self.clock = clock
         self.live: dict[UUID, LiveRun] = {}
+        self.expected: set[UUID] = set()
         self.closes_at = math.inf
+
+    def __contains__(self, run_id: object) -> bool:
+        """Whether this server executes the run, or is about to."""
+        return run_id in self.live or run_id in self.expected
+
+    @contextmanager
+    def expecting(self, run: Run) -> Iterator[None]:
+        """This server takes up a run that waited: meanwhile it is nobody's loss."""
+        self.expected.add(run.id)
+        try:
+            yield
+        finally:
+            self.expected.discard(run.id)
 
     def close(self, *, limit_s: float) -> None:
         """This server stops: for so long yet it follows runs of other servers."""
