@@ -199,13 +199,15 @@ class Answer(str):
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tools that the model asks you to call. Answer with ``session.ask`` and messages of the role ``tool``.
+        """The tools that the model asks you to call: not those that the server called itself. Answer with
+        ``session.ask`` and messages of the role ``tool``.
 
         >>> call = session.ask("Will it rain?", tools=[forecast]).tool_calls[0]
         >>> print(session.ask([{"role": "tool", "tool_call_id": call.call_id, "content": "12 mm"}]))
         You said: 12 mm
         """
-        calls = [item for item in self.items if item.type == "function_call"]
+        answered = {item.call_id for item in self.items if item.type == "function_call_output"}
+        calls = [item for item in self.items if item.type == "function_call" and item.call_id not in answered]
         return tuple(
             ToolCall(index=index, call_id=call.call_id, name=call.name, arguments=call.arguments or "")
             for index, call in enumerate(calls)

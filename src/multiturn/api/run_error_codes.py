@@ -1,10 +1,11 @@
-"""The error codes of runs that wait for a person."""
+"""The error codes of agents' tools, and of runs that wait for a person."""
 
 from __future__ import annotations
 
 from multiturn.api.error_code import ErrorCode
 
 RUNS = (
+    ErrorCode("tool_not_found", 404, "The agent has no such tool, in Julep's dialect.", "List the agent's tools."),
     ErrorCode(
         "run_waiting",
         409,

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.metadata import check_label, check_object, check_text, merge
 from multiturn.engine.ports import AgentStore, Clock
 from multiturn.engine.times import as_stored
 from multiturn.engine.tool_checks import check_equipment, keep_secrets
-from multiturn.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from multiturn.errors import Conflict, InvalidRequest, NotFound
 from multiturn.model.agent import Agent, AgentBody, AgentChange, Listing
 from multiturn.model.ids import find_id, new_id
 from multiturn.model.knowledge import Owner
@@ -71,7 +72,7 @@ class Agents:
 
         Raises Conflict (``agent_exists``) when the id or the canonical name is taken, InvalidRequest.
         """
-        require_tenant(caller)
+        require_tenant(caller, "agents")
         metadata, body = merge({}, metadata), with_secrets(body, before=None)
         self._check(body, metadata)
         now = as_stored(self.clock())
@@ -107,6 +108,13 @@ class Agents:
             ),
         )
 
+    async def revise(self, caller: Caller, agent_id: UUID, revise: Callable[[AgentBody], AgentBody]) -> Agent:
+        """Store what ``revise`` makes of an agent's body as it stands: its next version.
+
+        Raises NotFound, Conflict (``agent_exists``), InvalidRequest, and what ``revise`` raises.
+        """
+        return await self._store(caller, agent_id, lambda agent: replace(agent, body=revise(agent.body)))
+
     async def overwrite(self, caller: Caller, agent_id: UUID, body: AgentBody, metadata: dict[str, Any]) -> Agent:
         """Make an agent this: its next version. Raises NotFound, Conflict (``agent_exists``), InvalidRequest."""
         return await self._store(
@@ -114,7 +122,7 @@ class Agents:
         )
 
     async def _store(self, caller: Caller, agent_id: UUID, change: Callable[[Agent], Agent]) -> Agent:
-        require_tenant(caller)
+        require_tenant(caller, "agents")
         now = as_stored(self.clock())
 
         def checked(before: Agent) -> Agent:
@@ -148,7 +156,7 @@ class Agents:
 
         Raises NotFound.
         """
-        require_tenant(caller)
+        require_tenant(caller, "agents")
         if not await self.store.delete(agent.tenant_id, agent.id):
             raise agent_not_found()
         if self.erase_documents:
@@ -193,12 +201,6 @@ def check_body(body: AgentBody) -> None:
     if taken := OF_THE_TURN & body.default_settings.keys():
         name = sorted(taken)[0]
         raise InvalidRequest(f"'default_settings' cannot hold '{name}': each turn says it.", param="default_settings")
-
-
-def require_tenant(caller: Caller) -> None:
-    """Raise Forbidden for a caller that acts for one user: agents are the tenant's."""
-    if caller.is_bound:
-        raise Forbidden("This key acts for one user, and agents are the tenant's: it may read them only.")
 
 
 def agent_not_found() -> NotFound:

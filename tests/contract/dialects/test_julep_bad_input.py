@@ -139,7 +139,6 @@ async def test_wrong_turn_is_refused(client: julep.AsyncJulep, fields: dict[str,
     "fields",
     [
         {"tools": [{"name": "x", "type": "integration"}]},
-        {"auto_run_tools": True},
         {"recall_tools": False},
         {"x_custom_api_key": "sk-mine"},
     ],

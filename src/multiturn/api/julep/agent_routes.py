@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,8 +21,11 @@ from multiturn.api.julep.wire import (
     JulepModelsBody,
 )
 from multiturn.api.services import Services
+from multiturn.errors import NotFound
 from multiturn.model.agent import Agent, AgentBody, AgentChange
 from multiturn.model.tenant import Caller
+
+KEPT = ("tools", "wire", "reasoning", "store_ids", "limits")
 
 
 class AgentRoutes:
@@ -61,7 +65,9 @@ class AgentRoutes:
         """Make the agent with this id, or make it this."""
         caller, body = await read_request(self.services, request, JulepAgentOrderBody)
         id_ = read_uuid(request, "agent_id")
-        agent = await self.services.agents.create_or_overwrite(caller, id_, write_body(body), body.metadata or {})
+        before = await self._find_before(caller, id_)
+        made = write_body(body, before)
+        agent = await self.services.agents.create_or_overwrite(caller, id_, made, body.metadata or {})
         return write_response(render_agent(agent), status=201)
 
     async def get_agent(self, request: Request) -> Response:
@@ -80,7 +86,7 @@ class AgentRoutes:
         """Make an agent this, whatever it was."""
         caller, body = await read_request(self.services, request, JulepAgentOrderBody)
         agent = await self._find(caller, request)
-        made = await self.services.agents.overwrite(caller, agent.id, write_body(body), body.metadata or {})
+        made = await self.services.agents.overwrite(caller, agent.id, write_body(body, agent), body.metadata or {})
         return write_response(render_agent(made))
 
     async def delete_agent(self, request: Request) -> Response:
@@ -96,13 +102,21 @@ class AgentRoutes:
         models = [JulepModelBody(id=model.id) for model in await self.services.upstream.list_models()]
         return write_response(JulepModelsBody(models=models))
 
+    async def _find_before(self, caller: Caller, agent_id: UUID) -> Agent | None:
+        """The agent that is to be overwritten; None for a new one."""
+        try:
+            return await self.services.agents.get(caller, agent_id)
+        except NotFound:
+            return None
+
     async def _find(self, caller: Caller, request: Request) -> Agent:
         return await self.services.agents.get(caller, request.path_params["agent_id"])
 
 
-def write_body(body: JulepAgentOrderBody) -> AgentBody:
-    """An agent as it is asked for."""
-    return AgentBody(**read_given(body))
+def write_body(body: JulepAgentOrderBody, before: Agent | None = None) -> AgentBody:
+    """An agent as it is asked for; what this dialect says elsewhere, or not at all, it keeps."""
+    kept = {name: getattr(before.body, name) for name in KEPT} if before else {}
+    return AgentBody(**read_given(body), **kept)
 
 
 def read_given(body: JulepAgentChangeBody) -> dict[str, Any]:

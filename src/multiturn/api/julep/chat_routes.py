@@ -24,6 +24,7 @@ from multiturn.api.julep.render_chat import Docs, wait_end, write_answer_body, w
 from multiturn.api.limits import read_body
 from multiturn.api.services import Services
 from multiturn.api.turns import Telling, tell_turn
+from multiturn.engine.toolsets import read_tools
 from multiturn.engine.turns import Turn
 from multiturn.errors import InvalidRequest, NotFound
 from multiturn.model.event import Event
@@ -81,7 +82,7 @@ class ChatRoutes:
         body = JulepRenderBody(
             messages=msgspec.json.decode(assembled.context.messages),
             docs=render_retrieved(assembled.context.retrieved),
-            tools=chat.tools,
+            tools=read_tools(assembled.speaker.fields) or None,
             tool_choice=chat.tool_choice,
         )
         return write_response(body)

@@ -74,12 +74,19 @@ class JulepChatBody(Struct, kw_only=True, omit_defaults=True):
     recall: Annotated[
         bool, Meta(description="False: neither documents nor what was cut from the history are looked through.")
     ] = True
-    recall_tools: Annotated[bool, Meta(description="Only true: no tools run here whose steps could be left out.")] = (
-        True
-    )
-    auto_run_tools: Annotated[bool, Meta(description="Only false: the server runs no tools in this dialect.")] = False
+    recall_tools: Annotated[bool, Meta(description="Only true: what tools said stands in the history.")] = True
+    auto_run_tools: Annotated[
+        bool,
+        Meta(
+            description="The tools of the agent that the server has run there either way; calls of functions come back "
+            "to the client."
+        ),
+    ] = False
     metadata: Metadata = None
-    tools: Annotated[list[JulepToolBody] | None, Meta(description="What the model may call; sent every time.")] = None
+    tools: Annotated[
+        list[JulepToolBody] | None,
+        Meta(description="What the model may call in this turn, besides the tools of its agent."),
+    ] = None
     tool_choice: Annotated[
         str | dict[str, Any] | None, Meta(description='`auto`, `none`, or `{"function": {"name": …}}`.')
     ] = None

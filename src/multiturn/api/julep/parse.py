@@ -101,9 +101,5 @@ def list_given(body: JulepSessionChangeBody, names: Sequence[str]) -> dict[str, 
 
 
 def write_wire(body: JulepSessionChangeBody, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a session and given back. Raises InvalidRequest for what the server would have to do."""
-    if body.auto_run_tools:
-        text = "'auto_run_tools': the server runs no tools in this dialect; calls come back to the client."
-        raise InvalidRequest(text, code="not_implemented", param="auto_run_tools")
-    given = {} if body.forward_tool_calls is None else {"forward_tool_calls": body.forward_tool_calls}
-    return {**known, **given}
+    """What is kept of a session and given back."""
+    return {**known, **list_given(body, ("forward_tool_calls", "auto_run_tools"))}

@@ -77,13 +77,9 @@ def without_nulls(fields: Mapping[str, Raw]) -> dict[str, Raw]:
 
 def refuse_missing(chat: JulepChatBody, headers: Headers) -> None:
     """Refuse to be asked for what is not there, instead of leaving it out in silence."""
-    for name, is_asked in (("auto_run_tools", chat.auto_run_tools), ("recall_tools", not chat.recall_tools)):
-        if is_asked:
-            raise InvalidRequest(
-                f"'{name}': the server runs no tools in this dialect; calls come back to the client.",
-                code="not_implemented",
-                param=name,
-            )
+    if not chat.recall_tools:
+        text = "'recall_tools': what tools said stands in the history, and cannot be left out of a context."
+        raise InvalidRequest(text, code="not_implemented", param="recall_tools")
     if headers.get("x-custom-api-key"):
         text = "'X-Custom-Api-Key': the server asks models with keys of its own."
         raise InvalidRequest(text, code="not_implemented", param="X-Custom-Api-Key")

@@ -38,6 +38,7 @@ def render_session(session: Session) -> JulepSessionBody:
         render_templates=settings.render_templates,
         token_budget=settings.policy.token_budget,
         context_overflow=settings.policy.overflow,
+        auto_run_tools=bool(settings.wire.get("auto_run_tools", False)),
         forward_tool_calls=bool(settings.wire.get("forward_tool_calls", False)),
         recall_options=render_recall_options(settings.policy.documents),
         metadata=session.metadata,

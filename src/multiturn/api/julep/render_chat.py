@@ -23,7 +23,7 @@ from multiturn.api.julep.wire import JulepDocReferenceBody
 from multiturn.api.sse import write_frame
 from multiturn.errors import MultiturnError
 from multiturn.model.completion import Delta, ToolCallDelta
-from multiturn.model.content import Content, FunctionCall, Message
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message
 from multiturn.model.event import Ended, Event, Spoke
 from multiturn.model.run import Run
 from multiturn.model.usage import Usage
@@ -58,7 +58,13 @@ def write_answer(output: Sequence[Content]) -> JulepAnswerBody:
     """What the model said, as one message."""
     message = next((content for content in output if isinstance(content, Message)), None)
     said = (message.content or (message.extra or {}).get("refusal")) if message else None
-    calls = [write_call(content) for content in output if isinstance(content, FunctionCall)]
+    # What the server called itself is answered in the output.
+    answered = {content.call_id for content in output if isinstance(content, FunctionCallOutput)}
+    calls = [
+        write_call(content)
+        for content in output
+        if isinstance(content, FunctionCall) and content.call_id not in answered
+    ]
     return JulepAnswerBody(content=said, tool_calls=calls or None)
 
 

@@ -8,6 +8,7 @@ from multiturn.api.julep.agent_routes import AgentRoutes
 from multiturn.api.julep.chat_routes import ChatRoutes
 from multiturn.api.julep.doc_routes import DocRoutes
 from multiturn.api.julep.session_routes import SessionRoutes
+from multiturn.api.julep.tool_routes import ToolRoutes
 from multiturn.api.julep.user_routes import UserRoutes
 from multiturn.api.services import Services
 
@@ -20,6 +21,7 @@ class JulepRoutes:
             ChatRoutes(services),
             SessionRoutes(services),
             AgentRoutes(services),
+            ToolRoutes(services),
             UserRoutes(services),
             DocRoutes(services),
         )

@@ -43,7 +43,11 @@ class JulepSessionChangeBody(Struct, kw_only=True, omit_defaults=True):
         bool | None, Meta(description="Kept and given back. A model's calls always come back to the client.")
     ] = None
     auto_run_tools: Annotated[
-        bool | None, Meta(description="Only false: the server runs no tools in this dialect.")
+        bool | None,
+        Meta(
+            description="Kept and given back. The tools of the agent that the server has (MCP servers, HTTP APIs, "
+            "knowledge) always run there; calls of functions always come back to the client."
+        ),
     ] = None
     recall_options: Annotated[RecallOptionsBody | None, OPTIONS] = None
     metadata: Metadata = None
@@ -73,7 +77,7 @@ class JulepSessionBody(Struct, kw_only=True):
     render_templates: bool
     token_budget: int | None
     context_overflow: str | None
-    auto_run_tools: bool = False
+    auto_run_tools: bool
     forward_tool_calls: bool
     recall_options: RecallOptionsBody | None
     metadata: dict[str, Any]

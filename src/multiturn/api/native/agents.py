@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -92,7 +93,7 @@ class AgentRoutes:
         """Make an agent this, whatever it was."""
         caller, agent = await self._find(request)
         body = read_struct(await self._read(request), AgentOrderBody)
-        asked = await read_agent(self.services, caller, body)
+        asked = replace(await read_agent(self.services, caller, body), wire=agent.body.wire)
         made = await self.services.agents.overwrite(caller, agent.id, asked, body.metadata or {})
         return write_response(render_agent(made))
 
