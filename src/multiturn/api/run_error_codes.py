@@ -30,4 +30,10 @@ RUNS = (
         "A call was approved before and is to be denied now, or the other way round.",
         "The first word counts. Cancel the run to stop what was approved.",
     ),
+    ErrorCode(
+        "run_limit_reached",
+        413,
+        "A run used as many tokens, as much time or as much money as its agent allows, and has no answer yet.",
+        "Raise the agent's limits, or ask for less. The run's steps show what it did.",
+    ),
 )

@@ -69,8 +69,7 @@ def find_tool(agent: Agent, id_: str, *, is_server: bool) -> Tool:
     for tool in agent.body.tools:
         if isinstance(tool, McpTools) == is_server and UUID(tool_id(agent, tool)) == wanted:
             return tool
-    what, code = ("MCP server", "mcp_server_not_found") if is_server else ("Assignment", "tool_not_found")
-    raise NotFound(f"{what} not found", code=code)
+    raise NotFound("MCP server not found" if is_server else "Assignment not found")
 
 
 def read_tool(order: PowabaseToolOrderBody) -> Tool:

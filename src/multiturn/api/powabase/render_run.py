@@ -40,6 +40,8 @@ STATUSES: Mapping[OurStatus, RunStatus] = {
     "cancelled": "failed",
 }
 CANCELLED = "The run was cancelled."
+# The title of a text that a run was given instead of a search.
+OVERRIDE = "Context"
 EXCERPT_CHARS, PREVIEW_CHARS = 300, 200
 Names = Mapping[UUID, str]
 
@@ -164,7 +166,10 @@ def render_diagnostics(retrieved: RetrievedContext | None, record: ContextRecord
         "format_mode": "flat",
         "query": retrieved.query if retrieved else "",
     }
-    return {**facts, "source": "context_items"} if any(one.source == "given" for one in snippets) else facts
+    given = [one for one in snippets if one.source == "given"]
+    if not given:
+        return facts
+    return {**facts, "source": "manual_override" if given[0].title == OVERRIDE else "context_items"}
 
 
 def list_chunks(retrieved: RetrievedContext | None, names: Names, *, with_recalled: bool) -> list[PowabaseChunkBody]:
