@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from multiturn.api.errors import write_response
-from multiturn.api.powabase.context_render import load_names, render_context, write_formatted
 from multiturn.api.powabase.knowledge_parse import WORDS, read_searched
 from multiturn.api.powabase.knowledge_wire import (
     PowabaseHandlerBody,
@@ -18,8 +17,11 @@ from multiturn.api.powabase.knowledge_wire import (
     PowabaseHandlerOrderBody,
 )
 from multiturn.api.powabase.reading import identify, read_request, read_window
+from multiturn.api.powabase.render_run import list_chunks, render_diagnostics
+from multiturn.api.powabase.stories import Stories
 from multiturn.api.powabase.wire import PowabaseMessageBody
 from multiturn.api.services import Services
+from multiturn.engine.grounding.block import SOURCES
 from multiturn.errors import InvalidRequest
 from multiturn.model.citation import StoreQuery
 from multiturn.model.ids import find_id
@@ -31,6 +33,7 @@ class HandlerRoutes:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self.stories = Stories(services)
 
     def below(self, base: str) -> list[Route]:
         """The routes under a base path."""
@@ -83,16 +86,19 @@ class HandlerRoutes:
     async def _render(self, prepared: PreparedContext) -> PowabaseHandlerBody:
         """A context handler."""
         found = prepared.retrieved
-        names = await load_names(self.services, prepared.tenant_id, found.snippets)
+        names = await self.stories.name_stores(prepared.tenant_id, [found])
+        chunks = list_chunks(found, names, with_recalled=False)
+        is_empty = not any(chunk.included_in_context for chunk in chunks)
         return PowabaseHandlerBody(
             id=str(prepared.id),
             query=found.query,
             knowledge_base_configs=[render_query(query) for query in prepared.queries],
             max_context_tokens=prepared.tokens_max,
-            formatted_context=write_formatted(found),
-            retrieved_context=render_context(
-                found, names, run_id=prepared.id, token_limit=prepared.tokens_max, queries=prepared.queries
-            ),
+            formatted_context="" if is_empty else found.block.removeprefix(SOURCES),
+            retrieved_context=[
+                {**render_diagnostics(found, None), "token_limit": prepared.tokens_max},
+                *msgspec.to_builtins(chunks),
+            ],
             metadata={"took_ms": found.took_ms, "tokens": found.tokens},
             created_at=prepared.created_at,
         )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
-from multiturn.api.powabase.context_render import render_place
 from multiturn.api.powabase.knowledge_parse import INDEXING, RETRIEVAL
 from multiturn.api.powabase.knowledge_wire import (
     TOP_K,
@@ -15,6 +14,7 @@ from multiturn.api.powabase.knowledge_wire import (
     PowabaseIndexingBody,
     PowabaseKnowledgeBaseBody,
 )
+from multiturn.api.powabase.render_run import write_place
 from multiturn.model.asset import Asset
 from multiturn.model.ids import chunk_id
 from multiturn.model.knowledge import DocumentHit
@@ -91,5 +91,5 @@ def render_hit(hit: DocumentHit, assets: Mapping[UUID, Asset]) -> PowabaseHitBod
         source_id=str(hit.item.asset_id) if hit.item.asset_id else None,
         source_name=asset.filename if asset else hit.item.title,
         item_id=str(hit.item.id),
-        meta={**hit.item.metadata, **render_place(hit.place), "title": hit.item.title, "chunk": hit.chunk},
+        meta={**hit.item.metadata, **write_place(hit.place), "title": hit.item.title, "chunk": hit.chunk},
     )

@@ -16,6 +16,7 @@ from multiturn.api.powabase.knowledge_parse import (
     says_anything,
 )
 from multiturn.api.powabase.knowledge_wire import PowabaseContextItemBody, PowabaseQueryBody
+from multiturn.api.powabase.render_run import OVERRIDE
 from multiturn.api.services import Services
 from multiturn.engine.metadata import check_object
 from multiturn.engine.prepared import list_given
@@ -29,8 +30,8 @@ from multiturn.model.tenant import Caller
 ONE_OF = ("knowledge_bases", "context_handler_id", "context_override", "context_items")
 TEXT_CHARS_MAX = 1_000_000
 TITLE_CHARS_MAX = 200
-# What a text is called that says nothing of itself.
-TITLE = "Context"
+# What a text is called that says nothing of itself: one that stands for all context, and one of several.
+TITLE, ITEM_TITLE = OVERRIDE, "Item"
 NO_GROUNDING = Grounding()
 
 
@@ -121,7 +122,8 @@ async def read_items(
     for place, item in enumerate(items):
         where = f"context_items[{place}]"
         if item.text is not None:
-            given.append(read_text(item.text, f"{where}.text", read_meta(item, f"{where}.meta")))
+            meta = read_meta(item, f"{where}.meta")
+            given.append(read_text(item.text, f"{where}.text", meta, title=f"{ITEM_TITLE} {place + 1}"))
         elif (pieces := found.get(wanted[place])) is not None:
             given += pieces
         else:
@@ -135,12 +137,12 @@ def read_meta(item: PowabaseContextItemBody, where: str) -> dict[str, object]:
     return item.meta or {}
 
 
-def read_text(text: str, where: str, meta: dict[str, object] | None = None) -> Snippet:
+def read_text(text: str, where: str, meta: dict[str, object] | None = None, *, title: str = TITLE) -> Snippet:
     """A text that stands for a source. Raises InvalidRequest."""
     if not text.strip() or len(text) > TEXT_CHARS_MAX:
         raise InvalidRequest(f"'{where}' must have 1 to {TEXT_CHARS_MAX} characters and not be blank.", param=where)
     if "\0" in text:
         raise InvalidRequest(f"'{where}' must not hold NUL characters.", param=where)
     said = [name for key in ("title", "name") if isinstance(name := (meta or {}).get(key), str) and name.strip()]
-    title = " ".join(said[0].split())[:TITLE_CHARS_MAX] if said else TITLE
+    title = " ".join(said[0].split())[:TITLE_CHARS_MAX] if said else title
     return Snippet(source="given", text=text, end=len(text), title=title, metadata=meta or {})
