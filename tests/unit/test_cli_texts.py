@@ -172,6 +172,7 @@ COMMANDS = {
     "work": [""],
     "keys": ["list", "make", "revoke"],
     "sessions": ["list", "show", "items", "runs", "delete"],
+    "approvals": ["list", "approve", "deny"],
     "export": [""],
     "import": [""],
     "model": ["list", "pull", "use", "path"],

@@ -20,7 +20,7 @@ from multiturn.cli.progress import follow_model
 from multiturn.cli.reach import reach
 from multiturn.cli.screen import Screen
 from multiturn.cli.tables import JsonOption, print_json, without_controls
-from multiturn.cli.talk import Piece, Talk, find_model, read_frames
+from multiturn.cli.talk import Asked, Piece, Talk, find_model, read_frames
 from multiturn.errors import MultiturnError, Unavailable
 
 QUOTE_CHARS_MAX = 120
@@ -90,7 +90,7 @@ async def ask_once(place: Place, question: Question, *, as_json: bool) -> None:
 
 async def wait_for_model(client: Client, question: Question, console: Console) -> None:
     """Wait until the server's own model is ready, and show how far it is. Raises Unavailable when it is not."""
-    talk = Talk(client, session=question.session, model=question.model, system=None)
+    talk = Talk(client, Asked(session=question.session, model=question.model))
     state = await follow_model(talk.read_state, console, is_patient=False)
     if state and state.state != "ready":
         raise Unavailable(f"The model {state.name} is not ready: {state.detail}")

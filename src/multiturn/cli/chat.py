@@ -20,7 +20,7 @@ from multiturn.cli.reach import reach
 from multiturn.cli.screen import Screen
 from multiturn.cli.sessions import read_text
 from multiturn.cli.tables import show_time
-from multiturn.cli.talk import CANCELLED, Piece, Talk
+from multiturn.cli.talk import CANCELLED, Asked, Piece, Talk
 from multiturn.errors import MultiturnError, Unavailable
 
 HELP = """\
@@ -39,6 +39,10 @@ SessionOption = Annotated[
 ModelOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Model to ask; the server's default model by default.")
 ]
+AgentOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Agent that answers, by its id or canonical name, from now on in this session."),
+]
 SystemOption = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Instructions for the model, kept with the session.")
 ]
@@ -54,6 +58,7 @@ def chat(
     context: typer.Context,
     session: SessionOption = None,
     model: ModelOption = None,
+    agent: AgentOption = None,
     system: SystemOption = None,
     no_color: NoColorOption = False,
     user: UserOption = None,
@@ -66,10 +71,11 @@ def chat(
     Exit codes: 0 you left; 1 the server cannot be reached, or, where the input is no terminal, a turn failed.
     """
     place = place_of(context, user=user)
+    asked = Asked(session=session, model=model, system=system, agent=agent)
     is_person = sys.stdin.isatty() and sys.stdout.isatty()
     screen = Screen(is_person=is_person, has_color=is_person and not no_color and "NO_COLOR" not in os.environ)
     with background() as behind, behind.entered(reach(place, takes_turns=True)) as client:
-        conversation = Conversation(behind, Talk(client, session=session, model=model, system=system), screen)
+        conversation = Conversation(behind, Talk(client, asked), screen)
         conversation.wait_for_model()
         is_good = conversation.converse() if is_person else conversation.read_lines()
     if not is_good:

@@ -32,6 +32,14 @@ class Client:
         """Post a JSON body and get one. Raises MultiturnError."""
         return await self._ask("POST", path, json=body or {})
 
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Patch with a JSON body and get one. Raises MultiturnError."""
+        return await self._ask("PATCH", path, json=body)
+
+    async def put(self, path: str, body: Mapping[str, Any], **parameters: Any) -> Any:
+        """Put a JSON body and get one. Raises MultiturnError."""
+        return await self._ask("PUT", path, json=body, params=parameters)
+
     async def delete(self, path: str, **parameters: Any) -> Any:
         """Delete. Raises MultiturnError."""
         return await self._ask("DELETE", path, params=parameters)

@@ -17,7 +17,7 @@ from multiturn.cli.client import CONNECT_S, Client, path_of
 from multiturn.cli.files import find_files
 from multiturn.cli.ingest import Order, Work, open_store
 from multiturn.cli.progress import follow_model
-from multiturn.cli.talk import Talk
+from multiturn.cli.talk import Asked, Talk
 from multiturn.errors import MultiturnError
 
 STORE = "example"
@@ -88,7 +88,7 @@ async def fill(client: Client, folder: Path) -> None:
 
 async def ask_all(client: Client) -> None:
     """Ask the three questions in one conversation, and print what was answered."""
-    talk = Talk(client, session=SESSION, model=None, system=None)
+    talk = Talk(client, Asked(session=SESSION))
     await follow_model(talk.read_state, Console(quiet=True), is_patient=True)
     for text in QUESTIONS:
         print(f"\n> {text}", flush=True)

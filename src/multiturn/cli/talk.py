@@ -26,14 +26,24 @@ class Piece(Struct, frozen=True):
     is_thought: bool = False
 
 
-class Talk:
-    """A session at the server. ``system`` goes with its first turn and is kept there."""
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is asked of a conversation. ``system`` goes with its first turn and is kept there, as is who answers."""
 
-    def __init__(self, client: Client, *, session: str | None, model: str | None, system: str | None) -> None:
+    session: str | None = None
+    model: str | None = None
+    system: str | None = None
+    agent: str | None = None
+
+
+class Talk:
+    """A session at the server."""
+
+    def __init__(self, client: Client, asked: Asked) -> None:
         self.client = client
-        self.session = session or name_session()
-        self.model = model
-        self.system = system
+        self.session = asked.session or name_session()
+        self.model = asked.model
+        self.system = asked.system
+        self.agent = asked.agent
         self.is_told = False
 
     async def say(self, text: str, hear: Callable[[Piece], None]) -> str:
@@ -50,6 +60,8 @@ class Talk:
         messages = [{"role": "user", "content": text}]
         if self.system and not self.is_told:
             messages.insert(0, {"role": "system", "content": self.system})
+        if self.agent:
+            return await self._say_to_agent(self.agent, messages, hear)
         body: dict[str, Any] = {"messages": messages, "stream": True, "session_id": self.session}
         if self.model:
             body["model"] = self.model
@@ -61,6 +73,28 @@ class Talk:
                     tell(choice.get("delta") or {}, hear)
                     reason = choice.get("finish_reason") or reason
         return reason
+
+    async def _say_to_agent(self, agent: str, messages: list[dict[str, Any]], hear: Callable[[Piece], None]) -> str:
+        """Say something to an agent: what it does besides speaking is told as its thoughts are."""
+        if not self.is_told:
+            await self._let_answer(agent)
+        body: dict[str, Any] = {"messages": messages, "stream": True}
+        if self.model:
+            body["model"] = self.model
+        reason = ""
+        async with self.client.stream(path_of("sessions", self.session, "chat"), body) as answer:
+            self.is_told = True
+            async for event in read_frames(answer):
+                tell_event(event, answer.headers.get("X-Run-Id", ""), hear)
+                reason = event.get("finish_reason") or reason
+        return reason
+
+    async def _let_answer(self, agent: str) -> None:
+        """Have an agent answer in the session from now on; a new one is made."""
+        if await self.find_session():
+            await self.client.patch(path_of("sessions", self.session), {"agent_id": agent})
+        else:
+            await self.client.post(path_of("sessions"), {"external_id": self.session, "agent_id": agent})
 
     async def stop(self) -> None:
         """Cancel the run that answers now, or waits to; what was said so far enters the history."""
@@ -139,3 +173,28 @@ def tell(delta: dict[str, Any], hear: Callable[[Piece], None]) -> None:
     for call in delta.get("tool_calls") or ():
         function = call.get("function") or {}
         hear(Piece(f"{function.get('name') or ''}{function.get('arguments') or ''}"))
+
+
+def tell_event(event: dict[str, Any], run_id: str, hear: Callable[[Piece], None]) -> None:
+    """Have an event of a run heard: its words, and which tools run or wait for a person."""
+    if thought := event.get("reasoning"):
+        hear(Piece(str(thought), is_thought=True))
+    if text := event.get("text"):
+        hear(Piece(str(text)))
+    for call in event.get("tool_calls") or ():
+        hear(Piece(f"{call.get('name') or ''}{call.get('arguments') or ''}"))
+    if note := describe_step(event.get("step") or {}, run_id):
+        hear(Piece(f"[{note}]\n", is_thought=True))
+
+
+def describe_step(step: dict[str, Any], run_id: str) -> str:
+    """What happened beside the words, for a person; nothing for what need not be told."""
+    match step.get("type"):
+        case "tool_called":
+            return f"{step['name']} {step['arguments']}"
+        case "approval_asked":
+            how = f"`multiturn approvals approve {run_id}` or `deny`"
+            return f"{step['name']} {step['arguments']} waits for your word: {how}"
+        case "tools_missing":
+            return f"the tools of {step['label']} are not there: {step['reason']}"
+    return ""
