@@ -238,9 +238,11 @@ class Runs:
         """Hear a run of this server; returns when what is next is only in the store."""
         while live.dropped <= after:
             if live.count > after:
-                for event in split(live.told[after - live.dropped :], after + 1):
+                told = live.told[after - live.dropped :]
+                for event in split(told, after + 1):
                     yield event
-                after = live.count
+                # More may have been told meanwhile.
+                after += len(told)
             elif live.ended:
                 if live.completion and after < live.ended.number - 1:
                     yield Answered(live.ended.number - 1, live.completion)
