@@ -15,7 +15,7 @@ from multiturn.api.errors import write_response
 from multiturn.api.limits import read_limit
 from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice
-from multiturn.api.native.usage_wire import DATE_PATTERN, SessionUsageBody, UsageBody, UsageRowBody, UsedBody
+from multiturn.api.native.usage_wire import DATE_PATTERN, SessionUsageBody, UsageReportBody, UsageRowBody, UsedBody
 from multiturn.api.services import Services
 from multiturn.engine.usage import DAYS_MAX, SESSION_DAYS_MAX, UsageReport
 from multiturn.errors import InvalidRequest
@@ -117,10 +117,10 @@ def read_groupings(request: Request) -> frozenset[Grouping]:
     return cast(frozenset[Grouping], frozenset(given))
 
 
-def render_report(report: UsageReport) -> UsageBody:
+def render_report(report: UsageReport) -> UsageReportBody:
     """A report."""
     query = report.query
-    return UsageBody(
+    return UsageReportBody(
         first=str(date_of(query.first)),
         last=str(date_of(query.last)),
         period=query.period,

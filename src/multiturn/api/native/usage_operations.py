@@ -9,7 +9,7 @@ from multiturn.api.auth import ID_CHARS_MAX
 from multiturn.api.description import ANY, Operation, Parameter, Reply
 from multiturn.api.native.operations import SESSION_ID
 from multiturn.api.native.usage import DAYS, GROUPINGS, MONTHS, PERIODS, ROWS, ROWS_MAX
-from multiturn.api.native.usage_wire import DATE_PATTERN, SessionUsageBody, UsageBody
+from multiturn.api.native.usage_wire import DATE_PATTERN, SessionUsageBody, UsageReportBody
 from multiturn.api.parameters import NAME, USER
 from multiturn.engine.usage import DAYS_MAX, SESSION_DAYS_MAX
 
@@ -85,7 +85,7 @@ OPERATIONS = (
         text="A key that acts for a user sees that user's only. What sessions used stays when they are gone, and goes "
         "when their user is erased.",
         parameters=PARAMETERS,
-        replies=(Reply(text="What was used.", shape=UsageBody, example=REPORT),),
+        replies=(Reply(text="What was used.", shape=UsageReportBody, example=REPORT),),
         errors={**ANY, 404: ("user_not_found", "session_not_found")},
     ),
     Operation(

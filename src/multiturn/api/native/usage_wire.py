@@ -32,7 +32,7 @@ class UsageRowBody(UsedBody, kw_only=True):
     session_id: Annotated[str | None, Meta(description="Our id of the session.")]
 
 
-class UsageBody(Struct, kw_only=True, rename={"first": "from", "last": "to"}):
+class UsageReportBody(Struct, kw_only=True, rename={"first": "from", "last": "to"}):
     """What was used from a day to another, both included."""
 
     object: Literal["usage"] = "usage"
