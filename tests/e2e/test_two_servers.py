@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psycopg
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
+from tests.conftest import make_database
 from tests.e2e.mock import find_port
 from tests.e2e.serving import Serving, serving
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
+TENANTS = count()
 DONE = b"data: [DONE]\n\n"
 WORD_S = 0.05
 WORDS = 120
@@ -165,21 +169,18 @@ class Line:
         return runs
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two servers on one database, and the model that they share."""
+    """Two servers on one database, the model that they share, and a client of each, both with one key."""
 
     model: SeeingModel
-    settings: dict[str, Any]
-    folder: Path
-    stack: AsyncExitStack
+    servings: Sequence[Serving]
+    database_url: str
     http: aiohttp.ClientSession
-    lines: list[Line] = field(default_factory=list)
 
-    async def start(self, name: str) -> Line:
-        server = await self.stack.enter_async_context(serving(self.folder / name, **self.settings))
-        self.lines.append(Line(self.http, server))
-        return self.lines[-1]
+    @property
+    def lines(self) -> Sequence[Line]:
+        return [Line(self.http, serving) for serving in self.servings]
 
     @property
     def left(self) -> Line:
@@ -190,18 +191,46 @@ class Pair:
         return self.lines[1]
 
 
-@pytest.fixture
-async def pair(tmp_path: Path, postgres_database: str) -> AsyncIterator[Pair]:
-    """Two servers that were started at the same time on an empty database."""
+@asynccontextmanager
+async def open_pair(folder: Path, database_url: str) -> AsyncIterator[Pair]:
+    """Two servers that are started at the same time on an empty database, for its first tenant."""
     model = SeeingModel()
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(open_model(model))
-        settings = {"upstream_url": url, "database_url": postgres_database, "stop_s": 1}
-        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        pair = Pair(model=model, settings=settings, folder=tmp_path, stack=stack, http=http)
-        await asyncio.gather(pair.start("left"), pair.start("right"))
-        http.headers.update(pair.left.serving.headers)
+        settings = {"upstream_url": url, "database_url": database_url, "stop_s": 1}
+        starting = [stack.enter_async_context(serving(folder / name, **settings)) for name in ("left", "right")]
+        servings = await asyncio.gather(*starting)
+        http = await stack.enter_async_context(open_http(servings[0].headers))
+        yield Pair(model=model, servings=servings, database_url=database_url, http=http)
+
+
+def open_http(headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_pair(tmp_path: Path, postgres_database: str) -> AsyncIterator[Pair]:
+    """Two servers of a test that stops one of them, or breaks what it has."""
+    async with open_pair(tmp_path, postgres_database) as pair:
         yield pair
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_pair(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> AsyncIterator[Pair]:
+    """Two servers that tests share which leave them as they are."""
+    with make_database(postgres_url) as url:
+        async with open_pair(tmp_path_factory.mktemp("pair"), url) as pair:
+            yield pair
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pair(shared_pair: Pair) -> AsyncIterator[Pair]:
+    """The shared servers, for a tenant that nobody was before, and a model that has seen nothing."""
+    made = await shared_pair.left.post("keys", tenant=f"tenant-{next(TENANTS)}")
+    shared_pair.model.shown.clear()
+    shared_pair.model.gate.clear()
+    async with open_http({"Authorization": f"Bearer {made['secret']}"}) as http:
+        yield replace(shared_pair, http=http)
 
 
 @asynccontextmanager
@@ -286,15 +315,15 @@ async def test_run_is_followed_through_other_server(pair: Pair) -> None:
     assert (told[-1]["type"], told[-1]["run"]["status"]) == ("end", "completed")
 
 
-async def test_revoked_key_stops_on_every_server(pair: Pair) -> None:
-    made = await pair.left.post("keys", label="to be revoked")
+async def test_revoked_key_stops_on_every_server(shared_pair: Pair) -> None:
+    made = await shared_pair.left.post("keys", label="to be revoked")
     headers = {"Authorization": f"Bearer {made['secret']}"}
-    urls = [f"{line.serving.url}/v1/sessions" for line in pair.lines]
-    assert [await read_status(pair.http, url, headers) for url in urls] == [200, 200]
-    async with pair.http.delete(f"{pair.left.serving.url}/v1/keys/{made['id']}") as response:
+    urls = [f"{line.serving.url}/v1/sessions" for line in shared_pair.lines]
+    assert [await read_status(shared_pair.http, url, headers) for url in urls] == [200, 200]
+    async with shared_pair.http.delete(f"{shared_pair.left.serving.url}/v1/keys/{made['id']}") as response:
         assert response.status == 200
     async with asyncio.timeout(SOON_S):
-        while [await read_status(pair.http, url, headers) for url in urls] != [401, 401]:
+        while [await read_status(shared_pair.http, url, headers) for url in urls] != [401, 401]:
             await asyncio.sleep(0.05)
 
 
@@ -347,61 +376,61 @@ async def test_key_sent_everywhere_at_once_asks_once(pair: Pair, is_new: bool) -
     assert len(pair.model.shown) == asked + 1
 
 
-async def test_broken_connections_lose_no_turn(pair: Pair, postgres_database: str) -> None:
+async def test_broken_connections_lose_no_turn(own_pair: Pair) -> None:
     """All of them at once, as when PostgreSQL is started anew; soon afterwards nobody notices."""
-    await asyncio.gather(*(pair.lines[n % 2].say(f"number {n}") for n in range(10)))
-    async with pair.left.hear("Tell me briefly.") as response:
+    await asyncio.gather(*(own_pair.lines[n % 2].say(f"number {n}") for n in range(10)))
+    async with own_pair.left.hear("Tell me briefly.") as response:
         await response.content.readuntil(b"word2 ")
-        async with await psycopg.AsyncConnection.connect(postgres_database, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(own_pair.database_url, autocommit=True) as connection:
             await connection.execute(BREAK_CONNECTIONS)
         assert (await response.read()).endswith(DONE)
     await asyncio.sleep(RECONNECT_S)
-    replies = await asyncio.gather(*(pair.lines[n % 2].say(f"again {n}") for n in range(10)))
+    replies = await asyncio.gather(*(own_pair.lines[n % 2].say(f"again {n}") for n in range(10)))
     assert [reply.status for reply in replies] == [200] * 10
-    assert len(await pair.right.read_history()) == 42
+    assert len(await own_pair.right.read_history()) == 42
 
 
-async def test_stopped_server_hands_its_sessions_on(pair: Pair) -> None:
+async def test_stopped_server_hands_its_sessions_on(own_pair: Pair) -> None:
     """At once: nobody waits for a lease."""
-    async with pair.left.hear("Tell a story.") as response:
+    async with own_pair.left.hear("Tell a story.") as response:
         await response.content.readuntil(b"word0 ")
-        own = asyncio.create_task(pair.left.say("waits here"))
-        await pair.left.wait_runs(2)
-        others = asyncio.create_task(pair.right.say("waits there"))
-        await pair.left.wait_runs(3)
-        pair.left.serving.process.send_signal(signal.SIGTERM)
+        own = asyncio.create_task(own_pair.left.say("waits here"))
+        await own_pair.left.wait_runs(2)
+        others = asyncio.create_task(own_pair.right.say("waits there"))
+        await own_pair.left.wait_runs(3)
+        own_pair.left.serving.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(SOON_S):
             assert (await others).text == say_seen(["waits there"])
             assert (await own).code == "interrupted"
             assert b'"interrupted"' in await response.read()
-    assert [run["status"] for run in await pair.right.read_runs()] == ["failed", "failed", "completed"]
+    assert [run["status"] for run in await own_pair.right.read_runs()] == ["failed", "failed", "completed"]
 
 
-async def test_stopped_server_tells_those_who_follow(pair: Pair) -> None:
+async def test_stopped_server_tells_those_who_follow(own_pair: Pair) -> None:
     """They joined a run of the other server, which goes on; asked again, they hear all of it."""
-    async with pair.left.hear("Tell a story.", key="one") as response:
+    async with own_pair.left.hear("Tell a story.", key="one") as response:
         await response.content.readuntil(b"word0 ")
-        async with pair.right.hear("Tell a story.", key="one") as joined:
+        async with own_pair.right.hear("Tell a story.", key="one") as joined:
             await joined.content.readuntil(b"word0 ")
-            pair.right.serving.process.send_signal(signal.SIGTERM)
+            own_pair.right.serving.process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(SOON_S):
                 assert b'"interrupted"' in await joined.read()
-                await pair.right.serving.process.wait()
+                await own_pair.right.serving.process.wait()
         assert (await response.read()).endswith(DONE)
-    assert read_text(await pair.left.hear_whole("Tell a story.", key="one")) == "".join(STORY)
-    assert len(pair.model.shown) == 1
+    assert read_text(await own_pair.left.hear_whole("Tell a story.", key="one")) == "".join(STORY)
+    assert len(own_pair.model.shown) == 1
 
 
-async def test_killed_server_gives_up_its_sessions(pair: Pair) -> None:
+async def test_killed_server_gives_up_its_sessions(own_pair: Pair) -> None:
     """Whoever waits for it elsewhere, for a turn or for the end of a run, waits for the length of a lease at most."""
-    async with pair.left.hear("Tell a story.") as response:
-        following = asyncio.create_task(pair.right.follow(response.headers["X-Run-Id"]))
+    async with own_pair.left.hear("Tell a story.") as response:
+        following = asyncio.create_task(own_pair.right.follow(response.headers["X-Run-Id"]))
         waiting = []
-        for number, line in enumerate((pair.right, pair.left, pair.right)):
+        for number, line in enumerate((own_pair.right, own_pair.left, own_pair.right)):
             waiting.append(asyncio.create_task(line.say(f"number {number}")))
-            await pair.right.wait_runs(number + 2)
+            await own_pair.right.wait_runs(number + 2)
         await response.content.readuntil(b"word40 ")
-        pair.left.serving.process.kill()
+        own_pair.left.serving.process.kill()
         with pytest.raises(aiohttp.ClientError):
             await response.read()
     with pytest.raises(aiohttp.ClientError):
@@ -411,7 +440,7 @@ async def test_killed_server_gives_up_its_sessions(pair: Pair) -> None:
             say_seen(["number 0"]),
             say_seen(["number 0", "number 2"]),
         ]
-    told, *others = await pair.right.read_runs()
+    told, *others = await own_pair.right.read_runs()
     events = await following
     assert [event["number"] for event in events] == list(range(1, len(events) + 1))
     assert (events[-1]["type"], events[-1]["run"]) == ("end", told)
@@ -420,19 +449,19 @@ async def test_killed_server_gives_up_its_sessions(pair: Pair) -> None:
     assert told["output"][0]["content"].startswith("".join(STORY[:20])), "more than a second is lost"
 
 
-async def test_paused_server_cannot_end_its_turn(pair: Pair) -> None:
+async def test_paused_server_cannot_end_its_turn(own_pair: Pair) -> None:
     """Its lease has lapsed: what it says afterwards is refused by the fencing number."""
-    late = asyncio.create_task(pair.left.say("Wait for me"))
-    await pair.right.wait_runs(1)
-    pair.left.serving.process.send_signal(signal.SIGSTOP)
+    late = asyncio.create_task(own_pair.left.say("Wait for me"))
+    await own_pair.right.wait_runs(1)
+    own_pair.left.serving.process.send_signal(signal.SIGSTOP)
     try:
         async with asyncio.timeout(LEASE_S):
-            assert (await pair.right.say("Are you there?")).text == say_seen(["Are you there?"])
+            assert (await own_pair.right.say("Are you there?")).text == say_seen(["Are you there?"])
     finally:
-        pair.model.gate.set()
-        pair.left.serving.process.send_signal(signal.SIGCONT)
+        own_pair.model.gate.set()
+        own_pair.left.serving.process.send_signal(signal.SIGCONT)
     reply = await late
     assert (reply.status, reply.code) == (409, "turn_conflict")
-    assert len(await pair.right.read_history()) == 2
-    assert [run["status"] for run in await pair.right.read_runs()] == ["failed", "completed"]
-    assert (await pair.left.say("And now?")).text == say_seen(["Are you there?", "And now?"])
+    assert len(await own_pair.right.read_history()) == 2
+    assert [run["status"] for run in await own_pair.right.read_runs()] == ["failed", "completed"]
+    assert (await own_pair.left.say("And now?")).text == say_seen(["Are you there?", "And now?"])

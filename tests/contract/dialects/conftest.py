@@ -12,15 +12,11 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 import aiohttp
-import psycopg
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
-from psycopg import sql
 
 from multiturn.app import open_server
 from multiturn.cli.listening import listen, take_address
@@ -30,6 +26,7 @@ from multiturn.engine.ports import Embedder
 from multiturn.engine.ports_tools import ToolHost
 from multiturn.errors import MultiturnError
 from multiturn.upstream.scripted import Script, ScriptedUpstream
+from tests.conftest import make_database
 
 TENANTS = count()
 
@@ -179,11 +176,8 @@ def shared_database(request: pytest.FixtureRequest, database: str) -> Iterator[s
     if database == "sqlite":
         yield None
         return
-    server_url, name = request.getfixturevalue("postgres_url"), f"test_{uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with make_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
