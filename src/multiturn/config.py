@@ -6,6 +6,7 @@ With no setting at all a working server starts.
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ FILE_VARIABLE = "MULTITURN_CONFIG"
 CLIENT_VARIABLE = "MULTITURN_BASE_URL"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MIB = 1024 * 1024
+MCP_SERVER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 POSITIVE = (
     "context_tokens",
     "queue_max",
@@ -40,6 +42,7 @@ POSITIVE = (
     "index_tries",
     "reader_bytes_max",
     "search_bytes_max",
+    "tool_result_bytes_max",
 )
 """Settings that are at least 1."""
 
@@ -59,6 +62,16 @@ class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: str | None = None
     model: str | None = None
     reasoning: StyleChoice = "auto"
+
+
+class McpServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An MCP server that agents may name: a command that is started here, or a URL with the headers that it needs."""
+
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: str | None = None
+    headers: dict[str, str] = {}
 
 
 class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +162,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     knowledge_tools: bool = False
     search_bytes_max: int = 512 * MIB
 
+    mcp_servers: dict[str, McpServer] = {}
+    mcp_connect_s: float = 30.0
+    mcp_idle_s: float = 300.0
+    tool_result_bytes_max: int = MIB
+
     context_tokens: int | None = None
     context_overflow: Literal["adaptive", "truncate", "summarize", "error"] = "adaptive"
     recall: bool = True
@@ -226,7 +244,7 @@ def read_variable(variable: str, name: str, text: str) -> Any:
         return [part.strip() for part in text.split(",")]
     if name in ("model_aliases", "tokenizers") and not text.lstrip().startswith("{"):
         return dict(read_pair(variable, part) for part in text.split(","))
-    if name in ("model_aliases", "tokenizers", "fallbacks", "prices"):
+    if name in ("model_aliases", "tokenizers", "fallbacks", "prices", "mcp_servers"):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
@@ -286,6 +304,7 @@ def check(settings: Settings) -> Settings:
     check_embeddings(settings)
     check_tokens(settings)
     check_prices(settings)
+    check_mcp_servers(settings)
     if settings.vision_url and settings.vision_model is None:
         raise SettingsError(
             f"{PREFIX}VISION_URL needs {PREFIX}VISION_MODEL, the name of a model there that takes images."
@@ -306,6 +325,20 @@ def check_embeddings(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}EMBEDDING_URL needs {PREFIX}EMBEDDING_MODEL, the name of the model there.")
     if settings.embedding_dimensions and not settings.embedding_url:
         raise SettingsError(f"{PREFIX}EMBEDDING_DIMENSIONS is for a model at {PREFIX}EMBEDDING_URL.")
+
+
+def check_mcp_servers(settings: Settings) -> None:
+    """Refuse MCP servers that are neither a command nor a URL, or have what belongs to the other."""
+    for name, server in settings.mcp_servers.items():
+        where = f"{PREFIX}MCP_SERVERS: '{name}'"
+        if not MCP_SERVER_NAME.fullmatch(name):
+            raise SettingsError(f"{where} must be 1 to 64 letters, digits, '_', '-' and '.'.")
+        if bool(server.command) == bool(server.url):
+            raise SettingsError(f"{where} must have a 'command' or a 'url'.")
+        if server.url and urlsplit(server.url).scheme not in ("http", "https"):
+            raise SettingsError(f"{where}: its 'url' must begin with http:// or https://.")
+        if (server.headers and server.command) or ((server.args or server.env) and server.url):
+            raise SettingsError(f"{where}: 'args' and 'env' are for a 'command', 'headers' are for a 'url'.")
 
 
 def check_prices(settings: Settings) -> None:

@@ -138,7 +138,7 @@ def test_operations_have_names_and_none_twice() -> None:
 
 def test_an_operation_whose_body_must_be_no_json_is_left_out() -> None:
     form = {"required": True, "content": {"multipart/form-data": {}}}
-    patch = {"content": {"application/merge-patch+json": {"schema": {}}}}
+    patch: dict[str, Any] = {"content": {"application/merge-patch+json": {"schema": {}}}}
     api = Api(document({"/a": {"post": {"requestBody": form}, "patch": {"requestBody": patch}}}))
     assert [operation.body_type for operation in api.operations.values()] == ["application/merge-patch+json"]
 
@@ -186,7 +186,7 @@ def test_no_description_makes_more_than_a_refusal(item: dict[str, Any], operatio
 
 
 def test_arguments_go_where_they_belong() -> None:
-    body = {"content": {"application/json": {"schema": {}}}}
+    body: dict[str, Any] = {"content": {"application/json": {"schema": {}}}}
     request = write(
         {"line": "28 E/ü", "zones": [1, 2], "open": True, "X-Zone": "a", "visit": "b c", "body": {"a": None}},
         parameter("line", "path"),

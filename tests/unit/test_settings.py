@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from multiturn.config import Fallback, Settings, read_settings
+from multiturn.config import Fallback, McpServer, Settings, read_settings
 from multiturn.errors import SettingsError
 
 
@@ -204,3 +204,39 @@ def test_every_setting_is_documented(pytestconfig: pytest.Config) -> None:
     text = (pytestconfig.rootpath / "docs" / "settings.md").read_text("utf-8")
     missing = [name for name in Settings.__struct_fields__ if f"| `{name}` |" not in text]
     assert not missing, f"docs/settings.md lacks {missing}"
+
+
+def test_mcp_servers_are_tables_or_json(tmp_path: Path) -> None:
+    text = """
+    [mcp_servers.time]
+    command = "mcp-server-time"
+    args = ["--local-timezone", "Europe/Lisbon"]
+    env = {TZ = "UTC"}
+    [mcp_servers.trams]
+    url = "https://trams.example/mcp"
+    headers = {Authorization = "Bearer k"}
+    """
+    servers = read_settings(write_file(tmp_path, text)).mcp_servers
+    assert servers["time"] == McpServer(
+        command="mcp-server-time", args=("--local-timezone", "Europe/Lisbon"), env={"TZ": "UTC"}
+    )
+    assert servers["trams"].headers == {"Authorization": "Bearer k"}
+    assert read_settings({"MULTITURN_MCP_SERVERS": '{"a": {"command": "b"}}'}).mcp_servers["a"].command == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"a": {}}', "'a' must have a 'command' or a 'url'"),
+        ('{"a": {"command": "b", "url": "http://c"}}', "'a' must have a 'command' or a 'url'"),
+        ('{"a": {"url": "file:///c"}}', "'a': its 'url'"),
+        ('{"a": {"url": "http://c", "args": ["d"]}}', "'headers' are for a 'url'"),
+        ('{"a": {"command": "b", "headers": {"c": "d"}}}', "'headers' are for a 'url'"),
+        ('{"a b": {"command": "b"}}', "'a b' must be 1 to 64"),
+        ('{"a": {"comand": "b"}}', "comand"),
+        ("a=b", "MULTITURN_MCP_SERVERS is not valid JSON"),
+    ],
+)
+def test_wrong_mcp_servers_are_named(text: str, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        read_settings({"MULTITURN_MCP_SERVERS": text})

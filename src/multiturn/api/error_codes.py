@@ -13,6 +13,7 @@ from multiturn.api.error_code import ErrorCode
 from multiturn.api.knowledge_error_codes import KNOWLEDGE
 from multiturn.api.mcp_error_codes import MCP_REFUSALS
 from multiturn.api.run_error_codes import RUNS
+from multiturn.api.tool_error_codes import TOOLS
 
 REQUEST = (
     ErrorCode(
@@ -364,7 +365,7 @@ COMMAND_LINE = (
     ErrorCode("disk_full", None, "There is no room for the model's file.", "Make room, or take a smaller model."),
 )
 
-ALL = (*ACCESS, *REQUEST, *RUNS, *KNOWLEDGE, *MCP_REFUSALS, *SERVER, *COMMAND_LINE)
+ALL = (*ACCESS, *REQUEST, *TOOLS, *RUNS, *KNOWLEDGE, *MCP_REFUSALS, *SERVER, *COMMAND_LINE)
 CODES: Mapping[str, ErrorCode] = {code.name: code for code in ALL}
 
 PAGE = """# Errors
@@ -398,7 +399,7 @@ def write_page() -> str:
         PAGE,
         write_section("Who asks", ACCESS),
         write_section("The request", REQUEST),
-        write_section("Runs and approvals", RUNS),
+        write_section("Agents' tools, runs and approvals", (*TOOLS, *RUNS)),
         write_section("Files and knowledge", KNOWLEDGE),
         write_section("Model Context Protocol", MCP_REFUSALS),
         write_section("The server, and the model's provider", SERVER),

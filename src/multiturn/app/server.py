@@ -36,6 +36,7 @@ from multiturn.app.models import (
 )
 from multiturn.app.services import make_services
 from multiturn.app.stores import open_database, open_stores, read_clock
+from multiturn.app.tools import open_tool_host
 from multiturn.config import Settings
 from multiturn.engine.approvals import Approvals
 from multiturn.engine.ingestion.item_index import DueVectors
@@ -122,6 +123,7 @@ async def assemble_server(
 ) -> Server:
     """Put the server together and begin its rounds."""
     server_id, crews, stores = new_id(), Crews(Crew(), Crew()), open_stores(database)
+    tool_host = tool_host or await open_tool_host(settings, stack)
     engine = Engine(settings, stores, models, crews, tool_host)
     stack.callback(engine.tracer.close)
     if embedded := models.embedded:

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -99,7 +100,9 @@ class McpHost:
             raise InvalidRequest(text, code="tool_source_refused", param="server")
         if isinstance(place, Endpoint) and source.headers:
             # What the settings say of a header stands.
-            return Endpoint(url=place.url, headers={**source.headers, **place.headers}, is_trusted=True)
+            theirs = {name.lower() for name in place.headers}
+            ours = {name: value for name, value in source.headers.items() if name.lower() not in theirs}
+            return replace(place, headers={**ours, **place.headers})
         return place
 
     async def _connect(self, tenant_id: UUID, place: Place) -> Connection:

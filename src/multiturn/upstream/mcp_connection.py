@@ -9,8 +9,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -80,8 +80,7 @@ class Connection:
 
     async def list_tools(self) -> Sequence[ToolSpec]:
         """The server's tools, asked for again when they changed or are old. Raises Unavailable, InvalidRequest."""
-        session = await self._find_session()
-        async with self._listing_lock:
+        async with self._using() as session, self._listing_lock:
             if self._listing is None or not self._is_fresh(self._listing):
                 changes, began = self._changes, time.monotonic()
                 self._listing = (changes, began, await self._ask_for_tools(session))
@@ -93,7 +92,6 @@ class Connection:
 
     async def _ask_for_tools(self, session: ClientSession) -> Sequence[ToolSpec]:
         """All pages of the listing."""
-        self.active += 1
         try:
             async with asyncio.timeout(self._limits.connect_s):
                 return await self._read_pages(session)
@@ -103,8 +101,6 @@ class Connection:
             raise self._unavailable(self._tell(error)) from error
         except (ValueError, RuntimeError) as error:
             raise self._unavailable(NONSENSE) from error
-        finally:
-            self._rest()
 
     async def _read_pages(self, session: ClientSession) -> Sequence[ToolSpec]:
         specs: list[ToolSpec] = []
@@ -125,31 +121,35 @@ class Connection:
 
         Raises UpstreamError (``tool_failed``, ``tool_timeout``), Unavailable.
         """
-        session = await self._find_session()
         request = mcp_types.CallToolRequest(params=mcp_types.CallToolRequestParams(name=name, arguments=arguments))
-        self.active += 1
-        token = delivery.set(sent)
-        try:
-            async with asyncio.timeout(sent.timeout_s):
-                result = await session.send_request(request, RESULT)
-        except TimeoutError as error:
-            raise self._timed_out(name, sent) from error
-        except MCPError as error:
-            if error.code in NO_ANSWER:
-                raise self._failed(self._tell(error)) from error
-            return self._limits.answer(error.message, is_error=True)
-        except (ValueError, RuntimeError) as error:
-            raise self._failed(NONSENSE) from error
-        finally:
-            delivery.reset(token)
-            self._rest()
+        async with self._using() as session:
+            token = delivery.set(sent)
+            try:
+                async with asyncio.timeout(sent.timeout_s):
+                    result = await session.send_request(request, RESULT)
+            except TimeoutError as error:
+                raise self._timed_out(name, sent) from error
+            except MCPError as error:
+                if error.code in NO_ANSWER:
+                    raise self._failed(self._tell(error)) from error
+                return self._limits.answer(error.message, is_error=True)
+            except (ValueError, RuntimeError) as error:
+                raise self._failed(NONSENSE) from error
+            finally:
+                delivery.reset(token)
         if isinstance(result, mcp_types.InputRequiredResult):
             raise self._failed(f"the tool '{name}' asks for a person's input, which this server cannot give")
         return write_result(result, self._limits)
 
-    def _rest(self) -> None:
-        self.active -= 1
-        self.used_at = time.monotonic()
+    @asynccontextmanager
+    async def _using(self) -> AsyncGenerator[ClientSession]:
+        """The session, as soon as it is open; it does not rest meanwhile. Raises Unavailable."""
+        self.active += 1
+        try:
+            yield await self._find_session()
+        finally:
+            self.active -= 1
+            self.used_at = time.monotonic()
 
     async def _find_session(self) -> ClientSession:
         """The session, as soon as it is open. Raises Unavailable."""

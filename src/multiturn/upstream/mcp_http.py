@@ -66,7 +66,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, place: Endpoint, session: aiohttp.ClientSession, end: asyncio.Event, *, bytes_max: int) -> None:
         self._session = session
-        self._headers = place.headers
+        self._headers, self._title = place.headers, place.title
         self._end = end
         self._bytes_max = bytes_max
         self._streamed_at = -STREAM_EVERY_S
@@ -75,7 +75,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         """Send one request."""
         body = await request.aread()
         headers = [(name, value) for name, value in request.headers.multi_items() if name.lower() not in LEFT_OUT]
-        headers += list(self._headers.items())
+        taken = {name.lower() for name, _ in headers}
+        headers += [(name, value) for name, value in self._headers.items() if name.lower() not in taken]
         if request.method == "GET":
             await asyncio.sleep(self._streamed_at + STREAM_EVERY_S - time.monotonic())
             self._streamed_at = time.monotonic()
@@ -93,7 +94,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         except (*NETWORK_ERRORS, ValueError) as error:
             if isinstance(error, aiohttp.ClientConnectorError | ValueError):
                 note_sent(has_left=False)
-            return refuse(UNREACHABLE, describe(error, request.url.host))
+            return refuse(UNREACHABLE, describe(error, self._title))
         return await self._answer(request, response)
 
     def _limit(self, request: httpx2.Request) -> aiohttp.ClientTimeout:

@@ -19,16 +19,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A server at a URL. One that the settings name ``is_trusted``: it may be in our own network."""
+    """A server at a URL. One that the settings ``name`` ``is_trusted``: it may be in our own network."""
 
     url: str
+    name: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     is_trusted: bool = False
 
     @property
     def title(self) -> str:
         """What it is called in errors: the URL may hold a key."""
-        return urlsplit(self.url).hostname or "?"
+        return self.name or urlsplit(self.url).hostname or "?"
 
 
 Place = Command | Endpoint

@@ -23,6 +23,7 @@ from multiturn.model.tool import McpTools
 from multiturn.upstream.guard import Guard
 from multiturn.upstream.mcp import McpHost, Sessions
 from multiturn.upstream.mcp_places import Command, Endpoint, Place
+from multiturn.upstream.mcp_stdio import StdioTransport
 from multiturn.upstream.tool_calls import open_guarded
 from multiturn.upstream.tool_limits import ToolLimits
 from tests.contract.ports.mcp_plain import make_server
@@ -232,7 +233,7 @@ async def test_a_refusal_of_the_server_is_an_answer() -> None:
         (stumbling("mute"), "did not answer in time"),
         (stumbling("garbled"), "does not speak the protocol"),
         (Command(title="trams", command=sys.executable, args=("-c", "print('ho\\n' * 200)")), "no message"),
-        (Endpoint(url="http://127.0.0.1:9/mcp", is_trusted=True), "cannot be reached"),
+        (Endpoint(url="http://127.0.0.1:9/mcp", name="trams", is_trusted=True), "'trams' cannot be reached"),
     ],
 )
 async def test_a_server_that_is_none_is_told_as_missing(place: Place, reason: str) -> None:
@@ -291,6 +292,7 @@ async def test_closing_ends_servers_that_would_not_leave() -> None:
         with pytest.raises(Unavailable):
             await list_names(host)
         (connection,) = host._connections.values()
+        assert isinstance(connection._transport, StdioTransport)
         process = connection._transport._process
         os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode is not None
@@ -386,7 +388,7 @@ async def test_a_forgotten_session_begins_anew_and_the_call_is_sent_once_more(
 async def test_headers_of_the_settings_stand_before_those_of_an_agent(forgetful: tuple[Forgetful, Place]) -> None:
     server, place = forgetful
     async with opening(place) as host:
-        await call(host, "ask", headers={"X-Key": "mine"})
+        await call(host, "ask", headers={"x-key": "mine", "X-Zone": "2"})
     assert server.keys == ["k"]
 
 
