@@ -50,7 +50,8 @@ class SqlRetentionStore:
         async with self.database.transaction() as tx:
             row = await tx.fetch_one("count_content", which)
             await begin_erasure(tx, tenant_id, owner_id)
-            await tx.execute("forget_user_usage", {"tenant_id": tenant_id, "user_id": owner_id})
+            for query in ("forget_user_usage", "remove_prepared_of_user"):
+                await tx.execute(query, {"tenant_id": tenant_id, "user_id": owner_id})
         return int((row or (0, 0, 0))[2])
 
     async def retire_user(self, tenant_id: UUID, user_id: UUID, *, limit: int) -> Sequence[RetiredSession]:

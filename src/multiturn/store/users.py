@@ -65,7 +65,6 @@ class SqlUserStore:
             if not await tx.execute("remove_user", {"tenant_id": tenant_id, "id": user_id}):
                 return False
             await tx.execute("forget_user_usage", {"tenant_id": tenant_id, "user_id": user_id})
-            await tx.execute("remove_prepared_of_user", {"tenant_id": tenant_id, "user_id": user_id})
             of_user = {"tenant_id": tenant_id, "user_id": user_id, "now": as_ms(now)}
             for row in await tx.fetch_all("revoke_user_keys", of_user):
                 await tx.notify("revoked", as_id(row[0]))

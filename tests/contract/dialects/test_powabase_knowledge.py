@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import aiohttp
 import pytest
 
 from tests.contract.dialects.conftest import Place
-from tests.contract.dialects.knowing import LOOK_S, WAITED_S, send
+from tests.contract.dialects.knowing import send
+from tests.contract.dialects.powabase_knowing import ask, fill, id_of, make_base, refuse, upload, wait
 from tests.documents import make_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -18,68 +18,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TRAMS = "Tram 28 runs from Martim Moniz to Campo de Ourique.\n\nTram 15 runs along the river to Belem.\n"
 FERRIES = "The ferry to Cacilhas leaves every ten minutes.\n"
 NOBODY = "01a1fc90-fb10-7a3e-9a51-5a0c2f0f6a01"
-
-
-async def ask(place: Place, method: str, path: str, body: Any = None, *, status: int = 200, **sent: Any) -> Any:
-    """Ask for something that is answered with this status; its body."""
-    code, answer = await send(place, method, f"/api{path}", body, **sent)
-    assert code == status, (code, answer)
-    return answer
-
-
-async def refuse(place: Place, method: str, path: str, body: Any = None) -> tuple[int, str, str | None]:
-    """Ask for what cannot be: status, code and field; the envelope is Powabase's."""
-    code, answer = await send(place, method, f"/api{path}", body)
-    assert isinstance(answer["error"], str)
-    return code, answer["code"], answer.get("param")
-
-
-async def upload(place: Place, name: str, text: str | bytes, *, metadata: str | None = None) -> str:
-    """Put a source in; its id when it is extracted."""
-    form = aiohttp.FormData()
-    if metadata:
-        form.add_field("metadata", metadata)
-    form.add_field("file", text.encode() if isinstance(text, str) else text, filename=name)
-    source = await ask(place, "POST", "/sources/upload", status=201, data=form)
-    assert source["extraction_status"] in ("extracting", "extracted")
-    found = await wait(place, f"/sources/{source['id']}", "extraction_status", "extracted")
-    source_id: str = found["id"]
-    return source_id
-
-
-async def wait(place: Place, path: str, field: str, *values: str) -> Any:
-    """Something, when one of its fields has one of these values."""
-    async with asyncio.timeout(WAITED_S):
-        while (found := await ask(place, "GET", path))[field] not in values:
-            await asyncio.sleep(LOOK_S)
-    return found
-
-
-async def fill(place: Place, base: str, name: str, text: str | bytes, **sent: Any) -> str:
-    """A source in a knowledge base, indexed; its id."""
-    source_id = await upload(place, name, text, **sent)
-    await ask(place, "POST", f"{base}/sources", {"source_id": source_id}, status=201)
-    async with asyncio.timeout(WAITED_S):
-        while (await find_held(place, base, source_id))["indexing_status"] != "indexed":
-            await asyncio.sleep(LOOK_S)
-    return source_id
-
-
-async def find_held(place: Place, base: str, source_id: str) -> dict[str, Any]:
-    """A source of a knowledge base."""
-    sources = (await ask(place, "GET", f"{base}/sources"))["sources"]
-    return next(one for one in sources if one["source_id"] == source_id)
-
-
-async def make_base(place: Place, **fields: Any) -> str:
-    """The path of a new knowledge base."""
-    base = await ask(place, "POST", "/knowledge-bases", {"name": "Transport", **fields}, status=201)
-    return f"/knowledge-bases/{base['id']}"
-
-
-def id_of(base: str) -> str:
-    """The id of a knowledge base."""
-    return base.rpartition("/")[2]
 
 
 async def test_knowledge_base_is_a_store_of_the_other_apis(place: Place) -> None:
@@ -126,6 +64,7 @@ async def test_change_replaces_what_it_names(place: Place) -> None:
         ({"indexing_config": {"embedding_model": "other"}}, "indexing_config.embedding_model"),
         ({"indexing_config": {"pages": 1}}, "indexing_config.pages"),
         ({"retrieval_config": {"method": "tree_search"}}, "retrieval_config.method"),
+        ({"retrieval_config": {"method": "vector_search"}}, "retrieval_config.method"),
         ({"retrieval_config": {"top_k": 0}}, "retrieval_config.top_k"),
         ({"retrieval_config": {"similarity_threshold": 2}}, "retrieval_config.similarity_threshold"),
         ({"retrieval_config": {"reranker": True}}, "retrieval_config.reranker"),
@@ -212,7 +151,11 @@ async def test_source_leaves_a_knowledge_base_and_stays(place: Place) -> None:
     assert (await ask(place, "GET", f"{base}/sources"))["total"] == 0
     assert await refuse(place, "DELETE", f"{base}/sources/{source_id}") == (404, "item_not_found", "source_id")
     assert (await ask(place, "GET", f"/sources/{source_id}"))["extraction_status"] == "extracted"
-    assert await refuse(place, "POST", f"{base}/sources", {"source_id": NOBODY}) == (404, "asset_not_found", "source_id")
+    assert await refuse(place, "POST", f"{base}/sources", {"source_id": NOBODY}) == (
+        404,
+        "asset_not_found",
+        "source_id",
+    )
     assert await refuse(place, "POST", f"{base}/sources", {}) == (400, "invalid_request", "source_id")
 
 
@@ -337,6 +280,15 @@ async def test_what_cannot_be_retrieved_is_named(place: Place, fields: dict[str,
     body = {"query": "tram", "knowledge_bases": [{"id": id_of(await make_base(place))}], **fields}
     code, _, named = await refuse(place, "POST", "/context-handlers", body)
     assert (code, named) == (status, param)
+
+
+async def test_search_by_vectors_alone_needs_a_model(place: Place) -> None:
+    base = await make_base(place)
+    named = {"id": id_of(base), "retrieval_method": "vector_search"}
+    search = {"query": "tram", "retrieval_method": "vector_search"}
+    prepared = {"query": "tram", "knowledge_bases": [named]}
+    for path, body in ((f"{base}/search", search), ("/context-handlers", prepared)):
+        assert (await refuse(place, "POST", path, body))[:2] == (503, "embeddings_unavailable")
 
 
 async def test_knowledge_base_twice_is_refused(place: Place) -> None:

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from multiturn.model.agent import User
 from multiturn.model.citation import StoreQuery
 from multiturn.model.ids import new_id
 from multiturn.model.prepared import PreparedContext
 from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.segment import Mark, Place
 from multiturn.store.prepared import SqlPreparedStore
-from multiturn.store.users import SqlUserStore
 from tests.contract.ports.stores import Stores
 
 
@@ -87,10 +85,8 @@ async def test_deleted_prepared_context_is_gone(cupboard: Cupboard) -> None:
 
 
 async def test_prepared_contexts_go_with_their_user(cupboard: Cupboard) -> None:
-    now, users = cupboard.stores.clock(), SqlUserStore(cupboard.stores.database)
-    user = User(id=new_id(), tenant_id=cupboard.tenant_id, external_id="ada", created_at=now, updated_at=now)
-    await users.add(user)
-    theirs, other = await cupboard.keep(user_id=user.id), await cupboard.keep()
-    assert await users.delete(cupboard.tenant_id, user.id, now)
+    user_id = new_id()
+    theirs, other = await cupboard.keep(user_id=user_id), await cupboard.keep()
+    await cupboard.stores.retention.erase_owned(cupboard.tenant_id, user_id)
     assert await cupboard.prepared.find(cupboard.tenant_id, theirs.id, user_id=None) is None
     assert await cupboard.prepared.find(cupboard.tenant_id, other.id, user_id=None) == other

@@ -16,7 +16,7 @@ from multiturn.api.powabase.knowledge_wire import (
     PowabaseSearchBody,
 )
 from multiturn.api.services import Services
-from multiturn.engine.document_search import TEXT_CHARS_MAX
+from multiturn.engine.document_search import TEXT_CHARS_MAX, embeddings_unavailable
 from multiturn.engine.metadata import check_object
 from multiturn.errors import InvalidRequest, NotFound
 from multiturn.model.asset import Asset
@@ -84,7 +84,9 @@ def check_indexing(config: PowabaseIndexingBody, server: Server) -> None:
 
 def check_retrieval(config: PowabaseRetrievalBody, server: Server) -> None:
     """Raise InvalidRequest, naming the field, for what the server does not do."""
-    read_method(config.method, "retrieval_config.method")
+    if read_method(config.method, "retrieval_config.method") == "vector" and server.embedding_model is None:
+        text = "'retrieval_config.method' cannot be 'vector_search': this server makes no vectors."
+        raise InvalidRequest(text, param="retrieval_config.method")
     if reads_reranker(config.reranker) and not server.has_reranker:
         text = "'retrieval_config.reranker' cannot be true: this server has no reranker (MULTITURN_RERANK_URL)."
         raise InvalidRequest(text, param="retrieval_config.reranker")
@@ -176,10 +178,21 @@ async def find_sources(
 async def read_searched(
     services: Services, tenant_id: UUID, body: PowabaseQueryBody, place: str
 ) -> tuple[KnowledgeStoreInfo, StoreQuery]:
-    """A knowledge base that a request names, and how it is to be searched. Raises InvalidRequest, NotFound."""
+    """A knowledge base that a request names, and how it is to be searched.
+
+    Raises InvalidRequest, NotFound, Unavailable.
+    """
     store = await find_base(services, tenant_id, body.id)
     asset_ids = await find_sources(services, tenant_id, body.source_ids, param=f"{place}source_ids")
-    return store, read_query(store, body, asset_ids, place=place, tokens_max=body.max_context_tokens)
+    query = read_query(store, body, asset_ids, place=place, tokens_max=body.max_context_tokens)
+    require_vectors(services, query)
+    return store, query
+
+
+def require_vectors(services: Services, query: StoreQuery) -> None:
+    """Raise Unavailable for a search by vectors alone where none are made: a run would go on without its knowledge."""
+    if query.mode == "vector" and services.knowledge.model is None:
+        raise embeddings_unavailable("they are switched off")
 
 
 def read_search(store: KnowledgeStoreInfo, body: PowabaseSearchBody, asset_ids: Sequence[UUID]) -> StoreQuery:
