@@ -12,7 +12,9 @@ from uuid import UUID
 import pytest
 
 from multiturn.api.quotas import tell_allowed, write_span
+from multiturn.engine.prices import Prices, Pricing
 from multiturn.engine.quotas import REMEMBER_S, Quotas, Sums, end_of
+from multiturn.engine.usage import Meter, Payer
 from multiturn.errors import RateLimited
 from multiturn.model.ids import new_id
 from multiturn.model.quota import Allowance, Quota
@@ -32,7 +34,8 @@ class Bank:
     def __init__(self, database: SqliteDatabase) -> None:
         self.stores = Stores(database)
         self.store, self.usage = SqlQuotaStore(database), SqlUsageStore(database)
-        self.quotas = Quotas(self.store, self.usage, self.stores.sessions, self.stores.clock)
+        self.meter = Meter(self.usage, Prices(Pricing(), self.stores.clock), self.stores.clock)
+        self.quotas = Quotas(self.store, self.meter, self.stores.sessions, self.stores.clock)
         self.tenant_id = self.user_id = UUID(int=0)
 
     @property
@@ -160,6 +163,20 @@ async def test_user_of_the_session_pays(bank: Bank) -> None:
     assert await bank.left(user_id=by_id.user_id) == {}
 
 
+async def test_calls_that_wait_to_be_stored_count_too(bank: Bank) -> None:
+    await bank.limit(day=Allowance(turns=3))
+    await bank.use()
+    for user_id in (bank.user_id, new_id()):
+        bank.meter.enter(Payer(bank.tenant_id, user_id), "m", TURN)
+    bank.meter.enter(Payer(new_id(), bank.user_id), "m", TURN)
+    with pytest.raises(RateLimited):
+        await bank.left()
+    await bank.limit("user", day=Allowance(turns=3))
+    await bank.store.delete(bank.tenant_id, "tenant")
+    bank.quotas.hear_quota(bank.tenant_id)
+    assert await bank.left() == {"turns": 1}
+
+
 class Counting:
     """A store that counts how often it is asked."""
 
@@ -185,7 +202,8 @@ async def test_that_there_are_no_quotas_is_remembered(bank: Bank) -> None:
 
 async def test_past_days_are_not_added_up_each_time(bank: Bank) -> None:
     usage = Counting(bank.usage)
-    sums = Sums(usage)
+    bank.meter.store = usage
+    sums = Sums(bank.meter)
     today = day_of(datetime(2026, 3, 31, tzinfo=UTC))
     for _ in range(4):
         await sums.add_up(bank.tenant_id, None, today, with_month=True)
@@ -202,7 +220,8 @@ async def test_sum_that_took_long_is_good_for_a_while(bank: Bank) -> None:
             return NOTHING_USED
 
     slow = Slow()
-    sums = Sums(slow)  # type: ignore[arg-type]
+    bank.meter.store = slow  # type: ignore[assignment]
+    sums = Sums(bank.meter)
     for _ in range(5):
         await sums.add_up(bank.tenant_id, None, 20_000, with_month=False)
     assert slow.asked == 1

@@ -170,10 +170,13 @@ KEY: dict[str, Any] = {
     "object": "key",
     "tenant": "default",
     "user_id": "01a1fc90-fa6d-7083-a410-20f1880177b2",
+    "user": "user-1",
     "label": "the web application",
     "hint": "mt-Qh…x7Lw",
     "scopes": [],
     "created_at": BEGAN,
+    "expires_at": None,
+    "used_at": BEGAN,
     "revoked_at": None,
     "secret": None,
 }

@@ -15,6 +15,7 @@ from msgspec import Struct
 from multiturn.engine.ports import Clock, SessionStore
 from multiturn.engine.ports_quotas import QuotaStore
 from multiturn.engine.ports_usage import UsageStore
+from multiturn.engine.usage import Meter
 from multiturn.errors import RateLimited
 from multiturn.model.quota import MEASURES, Left, Quota, QuotaKind, QuotaPeriod, QuotaRules
 from multiturn.model.session import Session, SessionKey
@@ -44,17 +45,28 @@ class Spent(Struct, frozen=True, kw_only=True):
 class Sums:
     """What a tenant, or one user of it, used today and this month; what is costly to add up is remembered a while."""
 
-    def __init__(self, usage: UsageStore) -> None:
-        self.usage = usage
+    def __init__(self, meter: Meter) -> None:
+        self.usage: UsageStore = meter.store
+        self.meter = meter
         self.known: dict[tuple[UUID, UUID | None, int, int], tuple[float, Used]] = {}
 
     async def add_up(self, tenant_id: UUID, user_id: UUID | None, today: int, *, with_month: bool) -> Spent:
         """Tell what was used; the month only where it is asked for."""
         day, first = await self._sum(tenant_id, user_id, today, today), month_of(today)
+        day = add_up((day, *self._find_counted(tenant_id, user_id, today)))
         if not with_month or first == today:
             return Spent(day=day, month=day)
         before = await self._sum(tenant_id, user_id, first, today - 1, remember_s=REMEMBER_BEFORE_S)
         return Spent(day=day, month=add_up((before, day)))
+
+    def _find_counted(self, tenant_id: UUID, user_id: UUID | None, today: int) -> Sequence[Used]:
+        """What this server counted beside sessions and has not stored yet."""
+        counted = self.meter.counted.items()
+        return [
+            used
+            for spender, used in counted
+            if spender.tenant_id == tenant_id and spender.day == today and user_id in (None, spender.user_id)
+        ]
 
     async def _sum(
         self, tenant_id: UUID, user_id: UUID | None, first: int, last: int, *, remember_s: float = 0.0
@@ -77,12 +89,12 @@ class Sums:
 class Quotas:
     """Checks quotas. That a tenant has none is remembered, so that its turns pay nothing."""
 
-    def __init__(self, store: QuotaStore, usage: UsageStore, sessions: SessionStore, clock: Clock) -> None:
+    def __init__(self, store: QuotaStore, meter: Meter, sessions: SessionStore, clock: Clock) -> None:
         self.store = store
-        self.usage = usage
+        self.usage = meter.store
         self.sessions = sessions
         self.clock = clock
-        self.sums = Sums(usage)
+        self.sums = Sums(meter)
         self.rules: dict[UUID, tuple[float, QuotaRules]] = {}
         self.heard = 0
 
@@ -125,6 +137,17 @@ class Quotas:
 
     async def _spent(self, quota: Quota, tenant_id: UUID, user_id: UUID | None, today: int) -> Spent:
         return await self.sums.add_up(tenant_id, user_id, today, with_month=quota.month is not None)
+
+    async def set(self, tenant_id: UUID, kind: QuotaKind, subject_id: UUID | None, quota: Quota) -> None:
+        """Set a quota instead of the one before."""
+        await self.store.set(tenant_id, kind, subject_id, quota)
+        self.hear_quota(tenant_id)
+
+    async def delete(self, tenant_id: UUID, kind: QuotaKind, subject_id: UUID | None) -> bool:
+        """Delete a quota; False when there is none."""
+        deleted = await self.store.delete(tenant_id, kind, subject_id)
+        self.hear_quota(tenant_id)
+        return deleted
 
     async def measure(self, tenant_id: UUID, kind: QuotaKind, subject_id: UUID | None) -> Spent:
         """Tell what a tenant, a user or a session used so far."""

@@ -1,1 +1,1 @@
-"""What an operator does over HTTP: keys."""
+"""What an operator does over HTTP: keys and quotas."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multiturn.api import examples
+from multiturn.api.admin.quotas_operations import OPERATIONS as QUOTAS
 from multiturn.api.admin.wire import KeyBody, KeyListBody, NewKeyBody, RevokedKeyBody
 from multiturn.api.description import ANY, Body, Link, Operation, Parameter, Reply
 from multiturn.api.parameters import NAME, USER
@@ -56,6 +57,17 @@ OPERATIONS = (
         errors={**ANY, 400: ("invalid_request", "invalid_json"), 413: ("request_too_large",)},
     ),
     Operation(
+        name="getKey",
+        method="get",
+        paths=("/v1/keys/{key_id}",),
+        tag="Keys",
+        summary="Get a key",
+        text="Without its secret, which is not kept.",
+        parameters=(KEY_ID, TENANT, USER),
+        replies=(Reply(text="The key, revoked or not.", shape=KeyBody, example=examples.KEY),),
+        errors={**ANY, 404: ("key_not_found", "tenant_not_found")},
+    ),
+    Operation(
         name="revokeKey",
         method="delete",
         paths=("/v1/keys/{key_id}",),
@@ -72,4 +84,5 @@ OPERATIONS = (
         ),
         errors={**ANY, 404: ("key_not_found", "tenant_not_found")},
     ),
+    *QUOTAS,
 )

@@ -1,4 +1,4 @@
-"""API keys, for keys with the scope ``admin``."""
+"""API keys and quotas, for keys with the scope ``admin``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from multiturn.api.admin.quotas import QuotaRoutes
 from multiturn.api.admin.wire import KeyBody, KeyListBody, NewKeyBody, RevokedKeyBody
 from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_struct
 from multiturn.api.services import Services
-from multiturn.engine.keys import DEFAULT_TENANT, NewKey, require_admin
+from multiturn.engine.keys import NewKey, require_admin
 from multiturn.model.ids import find_id
-from multiturn.model.tenant import ApiKey
+from multiturn.model.tenant import DEFAULT_TENANT, ApiKey
 
 
 class AdminRoutes:
@@ -27,7 +28,9 @@ class AdminRoutes:
         return [
             Route(f"{base}/keys", self.list_keys, methods=["GET"]),
             Route(f"{base}/keys", self.make_key, methods=["POST"]),
+            Route(f"{base}/keys/{{key_id}}", self.get_key, methods=["GET"]),
             Route(f"{base}/keys/{{key_id}}", self.revoke_key, methods=["DELETE"]),
+            *QuotaRoutes(self.services).below(base),
         ]
 
     async def list_keys(self, request: Request) -> Response:
@@ -45,9 +48,22 @@ class AdminRoutes:
         for name, value in (("tenant", asked.tenant), ("user", asked.user), ("label", asked.label or None)):
             if value is not None:
                 check_id(value, name)
-        new = NewKey(tenant=asked.tenant, user=asked.user, label=asked.label, scopes=tuple(asked.scopes))
+        new = NewKey(
+            tenant=asked.tenant,
+            user=asked.user,
+            label=asked.label,
+            scopes=tuple(asked.scopes),
+            expires_at=asked.expires_at,
+        )
         key, secret = await self.services.keys.make(new)
         return write_response(render_key(key, asked.tenant, secret), status=201)
+
+    async def get_key(self, request: Request) -> Response:
+        """One key, without its secret."""
+        require_admin(await authenticate(self.services, request))
+        tenant = read_tenant(request)
+        key = await self.services.keys.get_key(tenant, find_id(request.path_params["key_id"]))
+        return write_response(render_key(key, tenant))
 
     async def revoke_key(self, request: Request) -> Response:
         """Revoke a key at once."""
@@ -68,10 +84,13 @@ def render_key(key: ApiKey, tenant: str, secret: str | None = None) -> KeyBody:
         id=str(key.id),
         tenant=tenant,
         user_id=str(key.user_id),
+        user=key.user,
         label=key.label,
         hint=key.hint,
         scopes=list(key.scopes),
         created_at=key.created_at,
+        expires_at=key.expires_at,
+        used_at=key.used_at,
         revoked_at=key.revoked_at,
         secret=secret,
     )
