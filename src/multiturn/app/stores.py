@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 
 from multiturn.config import Settings
 from multiturn.store.agents import SqlAgentStore
@@ -17,7 +18,6 @@ from multiturn.store.keys import SqlKeyStore
 from multiturn.store.knowledge import SqlKnowledgeStore
 from multiturn.store.overviews import SqlOverviewStore
 from multiturn.store.parts import SqlPartStore
-from multiturn.store.postgres import PostgresDatabase
 from multiturn.store.prepared import SqlPreparedStore
 from multiturn.store.quotas import SqlQuotaStore
 from multiturn.store.retention import SqlRetentionStore, SqlServerStore
@@ -47,7 +47,11 @@ async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
         database = SqliteDatabase(settings.sqlite_path)
     else:
-        database = PostgresDatabase(settings.database_url or "", connections_max=settings.database_connections_max)
+        # Loaded here: its driver is a tenth of a start, and SQLite needs none of it.
+        postgres = import_module("multiturn.store.postgres")
+        database = postgres.PostgresDatabase(
+            settings.database_url or "", connections_max=settings.database_connections_max
+        )
     stack.push_async_callback(database.close)
     await database.migrate()
     return database
