@@ -55,7 +55,7 @@ def read_wire(body: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(msgspec.json.encode(fields), type=shape)
     except msgspec.ValidationError as error:
         said = str(error)
-        missing = MISSING.match(said)
+        missing = MISSING.search(said)
         text = f"{missing['name']} is required" if missing and " - at " not in said else f"The body is wrong: {said}."
         raise InvalidRequest(text, param=find_param(said)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

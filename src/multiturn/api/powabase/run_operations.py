@@ -231,7 +231,7 @@ OPERATIONS: tuple[Operation, ...] = (
             examples=(Example(name="yes", title="It may", body={"approved": True, "reason": "It is only a test."}),),
         ),
         replies=(Reply(text="It goes on.", shape=PowabaseApprovedBody, example={"status": "resumed"}),),
-        errors={**WRITES, 404: ("run_not_waiting", "call_not_found"), 409: ("approval_given",)},
+        errors={**WRITES, 404: ("call_not_found",), 409: ("run_not_waiting", "approval_given")},
         envelope=POWABASE,
     ),
 )

@@ -197,9 +197,9 @@ class RunRoutes:
         return write_response(PowabaseApprovedBody())
 
 
-def not_waiting() -> NotFound:
-    """The error of a run that is not there, or waits for nobody: the answer is the same."""
-    return NotFound("Run not found or not waiting for approval", code="run_not_waiting")
+def not_waiting() -> Conflict:
+    """The error of a run that is not there, or waits for nobody: the answer is the same, a 404 in this dialect."""
+    return Conflict("Run not found or not waiting for approval", code="run_not_waiting")
 
 
 class Answering:
