@@ -15,7 +15,7 @@ from multiturn.model.tool import ToolAnswer
 from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.bench.load import connect
 from tests.bench.measures import WARM_TURNS, Figures, ask_times, data_dir
-from tests.bench.processes import KEY, mock_model, server
+from tests.bench.processes import KEY, Process, mock_model, server
 from tests.contract.dialects.conftest import Place, open_place
 from tests.contract.dialects.knowing import make
 from tests.unit.tool_hosts import ScriptedHost
@@ -116,27 +116,29 @@ async def measure_messages() -> Figures:
         async with connect(ours, 1) as (connection,):
             await ask_times(connection, "warm", WARM_TURNS)
             await ask_times(connection, "long", LONG_TURNS)
-        found = await read_pages(ours.url)
+        found = await read_pages(ours)
     return {"items": 2 * LONG_TURNS, **found}
 
 
-async def read_pages(url: str) -> Figures:
-    """The median time of each page."""
+async def read_pages(ours: Process) -> Figures:
+    """The median time of each page, and the CPU of the server for it."""
     pages = {
-        "powabase_messages_ms": "/api/sessions/long/messages",
-        "powabase_runs_ms": "/api/sessions/long/runs",
-        "items_ms": "/v1/sessions/long/items?limit=100",
-        "runs_ms": "/v1/sessions/long/runs?limit=100",
+        "powabase_messages": "/api/sessions/long/messages",
+        "powabase_runs": "/api/sessions/long/runs",
+        "items": "/v1/sessions/long/items?limit=100",
+        "runs": "/v1/sessions/long/runs?limit=100",
     }
     found: Figures = {}
-    async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {KEY}"}) as http:
+    async with aiohttp.ClientSession(ours.url, headers={"Authorization": f"Bearer {KEY}"}) as http:
         for name, path in pages.items():
             took: list[float] = []
+            cpu_s = ours.cpu_s()
             for _ in range(PAGES):
                 began = time.perf_counter()
                 async with http.get(path) as reply:
                     await reply.read()
                     reply.raise_for_status()
                 took.append(time.perf_counter() - began)
-            found[name] = round(1000 * median(took), 2)
+            cpu_ms = 1000 * (ours.cpu_s() - cpu_s) / PAGES
+            found[name] = {"p50_ms": round(1000 * median(took), 2), "cpu_ms": round(cpu_ms, 2)}
     return found
