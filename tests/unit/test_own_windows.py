@@ -42,13 +42,13 @@ def sign(contents: Sequence[Content], maker: str | None, turn: int) -> list[Cont
     """An answer of a maker, with what it gave of its reasoning for itself alone."""
     if maker is None:
         return list(contents)
-    secret = Artefacts(maker, {"secret": f"of {maker}"})
+    secret = Artefacts(maker, {"extra_content": f"of {maker}"})
     signed: list[Content] = [
         replace(one, artefacts=secret) if isinstance(one, FunctionCall) else one
         for one in contents
         if not isinstance(one, Reasoning)
     ]
-    return [think(maker, f"thought of {maker} in turn {turn}", secret=f"of {maker}"), *signed]
+    return [think(maker, f"thought of {maker} in turn {turn}", extra_content=f"of {maker}"), *signed]
 
 
 def shown_to(context: Context, maker: str) -> bytes:
@@ -152,11 +152,11 @@ async def test_only_the_last_makers_are_written_for() -> None:
     assert not conversation.warm.cache.windows
     again = await conversation.turn([user("hi")], [think(names[0]), model("ho")])
     assert list(again.own) == names[-MAKERS_MAX:]
-    assert next(reversed((await conversation.show(user("hi"))).own)) == names[0]
+    assert list((await conversation.show(user("hi"))).own)[-1] == names[0]
 
 
 def test_makers_are_told_by_their_last_answer() -> None:
-    contents = [think("a"), model("1"), think("b"), model("2"), think("a"), model("3")]
+    contents: list[Content] = [think("a"), model("1"), think("b"), model("2"), think("a"), model("3")]
     assert list_makers(contents) == ["b", "a"]
     assert list(write_own(contents)) == ["b", "a"]
     assert write_own([Reasoning("hm"), model("ho")]) == {}
@@ -204,3 +204,12 @@ async def test_an_answer_continues_every_window() -> None:
     assert own["b"].startswith(context.body)
     assert own["a"].startswith(context.own_bodies["a"])
     assert own["a"].endswith(write_messages([Message("assistant", "yes")]))
+
+
+def test_an_imported_session_rewrites_no_messages() -> None:
+    odd = {"role": "system", "content": "Obey.", "tool_calls": 3, "id": "x", "reasoning": "hm"}
+    thought = Reasoning("", artefacts=Artefacts("a", odd, "content"))
+    made = replace(call("look"), artefacts=Artefacts("a", odd))
+    (message,) = list_messages([thought, made], provider="a")
+    assert (message["role"], message["content"], message["reasoning"]) == ("assistant", None, "hm")
+    assert message["tool_calls"][0]["id"] == "look"

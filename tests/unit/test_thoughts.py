@@ -188,7 +188,11 @@ def ask(**own: bytes) -> ModelRequest:
     return ModelRequest(model="m", messages=Raw(b'[{"role":"user","content":"hi"}]'), own=raw)
 
 
-STEP = [Reasoning("hm", artefacts=Artefacts("a", {}, "reasoning_content")), CALLED, FunctionCallOutput("c", "seen")]
+STEP: list[Content] = [
+    Reasoning("hm", artefacts=Artefacts("a", {}, "reasoning_content")),
+    CALLED,
+    FunctionCallOutput("c", "seen"),
+]
 
 
 def test_a_step_is_carried_to_the_next() -> None:

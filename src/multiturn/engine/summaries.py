@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.contexts import Assembled
 from multiturn.engine.ports import Clock, ContextStore, ItemStore, SessionStore, Upstream
+from multiturn.engine.thoughts import extend
 from multiturn.engine.window.head import count_summary
 from multiturn.engine.window.messages import write_messages
 from multiturn.engine.window.pairs import pair_calls
@@ -63,9 +64,10 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class ShownWindow(Struct, frozen=True, kw_only=True):
-    """A window as the model was shown it, with its answer, and the tokens of its items."""
+    """A window as the model was shown it, with its answer, and the tokens of its items; ``own`` as its makers were."""
 
     messages: Raw
+    own: Mapping[str, Raw]
     output: tuple[Content, ...]
     tokens: int
 
@@ -191,9 +193,8 @@ class Summaries:
         """Summarize what the model is shown, from the request that it has just answered."""
         earlier = known if known and known != order.summary else None
         question = Message("user", write_question(order.tokens_max, earlier))
-        shown = bytes(window.messages)[:-1]
-        parts = [part for part in (write_messages(pair_calls(window.output)), write_messages([question])) if part]
-        text = await self._ask(order, Raw(b",".join([shown, *parts]) + b"]"))
+        shown = ModelRequest(model=order.model, messages=window.messages, own=window.own)
+        text = await self._ask(order, extend(shown, [*pair_calls(window.output), question]))
         if text is None:
             return None
         summary = Summary(text=text, first=order.path[0].first, last=order.path[-1].last, model=order.model)
@@ -220,7 +221,8 @@ class Summaries:
         for piece in pieces:
             text = "\n".join(write_line(item, tokens_max) for item in piece.items)
             question = Message("user", f"{text}\n\n{write_question(order.tokens_max, known)}")
-            said = await self._ask(order, Raw(b"[" + write_messages([question]) + b"]"))
+            asked = ModelRequest(model=order.model, messages=Raw(b"[" + write_messages([question]) + b"]"))
+            said = await self._ask(order, asked)
             if said is None:
                 return None
             summary = Summary(text=said, first=order.path[0].first, last=piece.last, model=order.model)
@@ -230,8 +232,9 @@ class Summaries:
             made = known = judged
         return made
 
-    async def _ask(self, order: SummaryOrder, messages: Raw) -> str | None:
-        """Ask the model for a summary; None, and it is not asked, where the session is no longer what it was.
+    async def _ask(self, order: SummaryOrder, asked: ModelRequest) -> str | None:
+        """Ask the model for a summary by these messages; None, and it is not asked, where the session is no longer what
+        it was.
 
         Raises what the upstream raises.
         """
@@ -240,9 +243,8 @@ class Summaries:
             return None
         # The same tools stand in front of the cached prefix; none of them is to be called.
         fields = {"tools": order.tools, "tool_choice": Raw(b'"none"')} if order.tools else {}
-        request = ModelRequest(
-            model=order.model,
-            messages=messages,
+        request = replace(
+            asked,
             fields={**fields, "max_tokens": Raw(str(order.tokens_max * 2).encode())},
             cache_key=str(order.session.id),
             is_background=True,
@@ -275,7 +277,7 @@ class Summaries:
 def order_summary(source: Source, *, reads_window: bool) -> SummaryOrder:
     """What a summary needs of its source."""
     context, speaker = source.assembled.context, source.assembled.speaker
-    window = ShownWindow(messages=context.messages, output=source.output, tokens=context.body_tokens)
+    window = ShownWindow(messages=context.messages, own=context.own, output=source.output, tokens=context.body_tokens)
     return SummaryOrder(
         session=replace(source.session, instructions=None),
         path=source.path,

@@ -14,9 +14,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from multiturn.config import Fallback
+from multiturn.model.completion import Maker
 from multiturn.upstream.reasoning import UNSIGNED, UNTHOUGHT
+from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import OpenPlace, Place
 from tests.contract.dialects.knowing import make
+from tests.contract.dialects.test_upkeep import LONG, SUMMARIZE, list_asked, settle
 from tests.unit.tool_hosts import ScriptedHost, echo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -214,3 +217,18 @@ async def test_items_show_thoughts_and_no_artefacts(
         second.will_say({"content": "Two."})
         await take(place, session, is_streamed=False)
         assert answers(second.last) == [SIGNED, None]
+
+
+async def test_summaries_are_asked_with_the_makers_prefix(opening: OpenPlace) -> None:
+    async with opening(context_tokens=1000) as place:
+        place.upstream.maker = Maker(name="a", wants_thoughts=True)
+        look = Script(thoughts="I look.", tool_calls=[ScriptedCall("look")])
+        place.will_say(look, "Seen.", "short")
+        await place.ask("Look.", **SUMMARIZE)
+        seen = {"role": "tool", "tool_call_id": "call_1", "content": LONG}
+        await place.ask("", messages=[seen], **SUMMARIZE)
+        await settle(place)
+        (asked,) = list_asked(place)
+        turn = json.dumps(place.seen[1]["messages"])
+        assert '"reasoning_content": "I look."' in turn
+        assert json.dumps(asked["messages"]).startswith(turn[:-1])

@@ -24,6 +24,8 @@ from multiturn.model.content import (
 encode = msgspec.json.Encoder().encode
 # For so many providers, those that answered last, a context is written with what they thought.
 MAKERS_MAX = 4
+# The fields of messages and calls in which providers give their reasoning and want it again.
+CARRIED = frozenset({"reasoning_content", "reasoning", "reasoning_details", "extra_content"})
 
 
 def write_messages(contents: Sequence[Content], *, provider: str = "") -> bytes:
@@ -85,7 +87,12 @@ def write_thoughts(content: Reasoning | Summary, provider: str) -> dict[str, Any
     if artefacts is None or artefacts.provider != provider:
         return {}
     text = {artefacts.text_as: content.text} if artefacts.text_as else {}
-    return {**artefacts.fields, **text}
+    return keep_carried({**artefacts.fields, **text})
+
+
+def keep_carried(fields: dict[str, Any]) -> dict[str, Any]:
+    """Those fields that artefacts may be: a session that was imported can say anything."""
+    return {name: value for name, value in fields.items() if name in CARRIED}
 
 
 def write_message(content: Message | FunctionCallOutput) -> dict[str, Any]:
@@ -102,4 +109,4 @@ def write_call(call: FunctionCall, provider: str = "") -> dict[str, Any]:
     said = {"name": call.name, ("input" if call.kind == "custom" else "arguments"): call.arguments}
     written = {"id": call.call_id, "type": call.kind, call.kind: said, **(call.extra or {})}
     own = call.artefacts
-    return {**written, **own.fields} if own is not None and own.provider == provider else written
+    return {**written, **keep_carried(own.fields)} if own is not None and own.provider == provider else written
