@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import Place, enter_shared, open_place
+from tests.contract.dialects.knowing import make_store, put
 from tests.contract.dialects.test_native_agents import make, refuse, send
 from tests.unit.tool_hosts import ScriptedHost, echo
 
@@ -217,3 +218,27 @@ async def test_turn_says_how_much_to_think(place: Place) -> None:
     assert (await place.get(f"/v1/runs/{answer['id']}"))["reasoning"] == {"effort": "high"}
     for wrong in ({"effort": "much"}, {"budget_tokens": 0}, "high"):
         await refuse(place, "POST", "/v1/sessions/s/chat", {**asked, "reasoning": wrong}, status=400)
+
+
+async def test_what_tools_found_is_in_the_retrieved_context(place: Place) -> None:
+    """The turn's own search finds only what the store is about; what the model finds is numbered, cited and kept."""
+    store = await make_store(place, "birds")
+    await put(place, store, "birds.txt", "Penguins live in the south. They eat krill and fish.")
+    await make(place, "agents", name="Guide", canonical_name="guide", tools=[{"type": "knowledge"}], stores=["birds"])
+    await make(place, "sessions", external_id="s", agent_id="guide")
+    search = Script("", tool_calls=[ScriptedCall("search_knowledge", '{"query": "What do penguins eat?"}')])
+    place.will_say(search, "They eat krill and fish.")
+    asked = {"messages": [{"role": "user", "content": "Zzyzx?"}]}
+    status, answer = await send(place, "POST", "/v1/sessions/s/chat", asked)
+    assert status == 200, answer
+    found = await place.get(f"/v1/runs/{answer['id']}/retrieved-context")
+    (snippet,) = [one for one in found["snippets"] if one["source"] == "document"]
+    assert (snippet["omitted"], snippet["title"]) == (None, "birds.txt")
+    (citation,) = answer["citations"]
+    assert citation["number"] == snippet["number"]
+    (call,) = (await place.get(f"/v1/runs/{answer['id']}/steps"))["data"][0]["calls"]
+    assert (call["name"], call["source"]) == ("search_knowledge", "knowledge")
+    assert "krill" in call["result"]
+    context = await place.get(f"/v1/runs/{answer['id']}/context")
+    assert context["retrieved"]["snippets"] == found["snippets"]
+    assert "tools" in [part["kind"] for part in context["parts"]]
