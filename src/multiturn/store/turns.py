@@ -219,7 +219,8 @@ class SqlTurnStore:
         who = {"tenant_id": tenant_id, "id": lease.session_id}
         async with self.database.transaction() as tx:
             held = {**who, "run_id": lease.run_id, "fencing": lease.fencing, "now": as_ms(ending.ended_at)}
-            held |= write_ending(ending)
+            used = write_ending(ending)
+            held |= used
             if ending.items or ending.path is not None:
                 row = await tx.fetch_one("advance_session", {**held, **moved(ending)})
             else:
@@ -235,6 +236,7 @@ class SqlTurnStore:
                 taken = {"tenant_id": tenant_id, "session_id": lease.session_id, "body": as_json(ending.summary)}
                 await tx.execute("take_pending_summary", taken)
             await self._close(tx, tenant_id, lease.run_id, ending)
+            await count_turn(tx, lease, ending, used)
             await insert_steps(tx, lease, ending.steps)
             if ending.retrieved:
                 await tx.execute("save_retrieved", found(lease, ending, ending.retrieved))
@@ -263,7 +265,7 @@ class SqlTurnStore:
             return True
 
     async def _close(self, tx: Transaction, tenant_id: UUID, run_id: UUID, ending: Ending) -> None:
-        """Write the run's outcome, its last events and what it used."""
+        """Write the run's outcome and its last events."""
         taken, given = ending.input_items, ending.output_items
         await tx.execute(
             "end_run",
@@ -293,7 +295,6 @@ class SqlTurnStore:
         if ending.events:
             batches = [(tenant_id, run_id, batch) for batch in ending.events]
             await insert_events(tx, batches, ending.ended_at)
-        await count_turn(tx, tenant_id, run_id, ending)
 
     async def _hand_over(self, tx: Transaction, tenant_id: UUID, session_id: UUID, now: datetime) -> None:
         """Give the session to the first of its queue whose server lives; runs of dead servers fail on the way."""

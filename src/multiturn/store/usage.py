@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from multiturn.model.ids import first_id_at
-from multiturn.model.turn import Ending
+from multiturn.model.turn import Ending, Lease
 from multiturn.model.usage import NOTHING_USED, Spender, UsageQuery, UsageRow, Used, use_of
 from multiturn.store.database import Database, Row, Transaction
 from multiturn.store.rows import NANO, as_id, as_ms
@@ -82,12 +82,12 @@ def find_span(query: UsageQuery) -> dict[str, Any]:
     return {"since": since, "until": until, "first_id": first_id, "last_id": first_id_at(until)}
 
 
-async def count_turn(tx: Transaction, tenant_id: UUID, run_id: UUID, ending: Ending) -> None:
-    """Enter what a turn used, in the transaction that ends it."""
-    if not is_used(ending):
-        return
-    when = {"tenant_id": tenant_id, "id": run_id, "day": as_ms(ending.ended_at) // DAY_MS}
-    await tx.execute("count_turn", {**when, "shard": run_id.int % SHARDS, **write_ending(ending)})
+async def count_turn(tx: Transaction, lease: Lease, ending: Ending, used: Mapping[str, int]) -> None:
+    """Enter what a turn used, in the transaction that ends it; the session is there."""
+    if used["turns"]:
+        which = {"tenant_id": lease.tenant_id, "session_id": lease.session_id, "id": lease.run_id}
+        when = {"day": as_ms(ending.ended_at) // DAY_MS, "shard": lease.run_id.int % SHARDS}
+        await tx.execute("count_turn", {**which, **when, **used})
 
 
 def write_ending(ending: Ending) -> dict[str, int]:
