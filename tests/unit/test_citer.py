@@ -268,3 +268,10 @@ def test_a_phrase_is_cited_at_its_own_time() -> None:
     whole = Citer([source], SourceReader(TermReader()))
     whole.feed("Honeybees dance to show the flowers in the summer and make golden honey.\n")
     assert [(one.place.start_s, one.place.end_s) for one in whole.citations] == [(0.3, 7.1)]
+
+
+def test_answer_that_names_no_sources_has_no_markers() -> None:
+    citer = Citer(SOURCES, SourceReader(TermReader()), cites=False)
+    citer.add(SOURCES)
+    told = citer.feed("The bridge was opened in 1932 [1]. Penguins eat krill [4].") + citer.finish()
+    assert (told, citer.citations) == ("The bridge was opened in 1932. Penguins eat krill.", [])
