@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from multiturn.engine.answer import Answer, fold
 from multiturn.engine.thoughts import extend, find_dropped, forget, join_fields, rename_calls
@@ -18,6 +19,8 @@ from multiturn.model.completion import Maker, ModelRequest
 from multiturn.model.content import Artefacts, Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.step import ReasoningDropped
 from multiturn.upstream.openai_wire import cut_completion, read_completion, read_delta
+from multiturn.upstream.scripted import Script, ScriptedCall
+from tests.unit.test_tool_loop import SAY, Desk
 
 MAKER = Maker(name="a")
 THINKER = Maker(name="a", wants_thoughts=True)
@@ -251,3 +254,39 @@ def test_what_was_thought_can_be_forgotten() -> None:
     signed = FunctionCall("c", "look", "{}", artefacts=Artefacts("a", {"x": 1}))
     said = Message("assistant", "ho")
     assert forget([*STEP[:1], signed, said]) == (CALLED, said)
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_a_loop_carries_what_each_step_thought(is_streamed: bool) -> None:
+    details_ = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "e==", "id": "call_1"}]}
+    first = Script("Wait.", thoughts="I look.", extra=details_, tool_calls=[SAY])
+    desk = Desk(first, Script("Done.", thoughts="I see.", extra=signature("google", "t==")))
+    desk.told.upstream.maker = THINKER
+    made = await desk.ask(is_streamed=is_streamed)
+    step, result = desk.told.upstream.requests[1]["messages"][1:]
+    assert step["reasoning_content"] == "I look."
+    assert step["reasoning_details"][0]["id"] == step["tool_calls"][0]["id"] == result["tool_call_id"] != "call_1"
+    thought, _, _, last, _ = made.contents([Reasoning("I look.I see."), Message("assistant", "Wait.\n\nDone.")])
+    assert isinstance(thought, Reasoning)
+    assert thought.artefacts
+    assert last == Reasoning("I see.", artefacts=Artefacts("a", signature("google", "t=="), "reasoning_content"))
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_another_makers_step_is_told_once(is_streamed: bool) -> None:
+    desk = Desk(Script(tool_calls=[SAY]), Script("Done."))
+    desk.told.upstream.maker = MAKER
+    made = await desk.make()
+    await made.ask(replace(desk.request, own={"b": desk.request.messages}), is_streamed=is_streamed)
+    assert [what for what in desk.told.happened if isinstance(what, ReasoningDropped)] == [
+        ReasoningDropped(from_provider="b", to_provider="a")
+    ]
+
+
+async def test_the_clients_calls_keep_their_signatures() -> None:
+    theirs = ScriptedCall("get_weather", extra=signature("google", "s=="), id="call_2")
+    desk = Desk(Script("Both.", tool_calls=[SAY, theirs]))
+    desk.told.upstream.maker = MAKER
+    await desk.ask()
+    (call,) = [one for one in fold(desk.told.deltas).contents() if isinstance(one, FunctionCall)]
+    assert call == FunctionCall("call_2", "get_weather", "{}", artefacts=Artefacts("a", signature("google", "s==")))

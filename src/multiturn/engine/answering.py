@@ -316,7 +316,9 @@ class SteppedAnswer:
         assert self.belt is not None
         named = [replace(call, call_id=f"{LOOK_UP}{new_id().hex}") for call in heard.calls]
         names = {call.call_id: new.call_id for call, new in zip(heard.calls, named, strict=True)}
-        self.items += [*rename_calls(heard.answer.write_thoughts(), names), *named]
+        thoughts = rename_calls(heard.answer.write_thoughts(), names)
+        self.tokens_left -= sum(map(count_tokens, thoughts))
+        self.items += [*thoughts, *named]
         self.last = None
         if not others and heard.answer.usage:
             self.spent.append(heard.answer.usage)

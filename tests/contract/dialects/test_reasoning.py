@@ -4,6 +4,7 @@ back.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,6 +20,7 @@ from multiturn.upstream.reasoning import UNSIGNED, UNTHOUGHT
 from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import OpenPlace, Place
 from tests.contract.dialects.knowing import make
+from tests.contract.dialects.test_agent_runs import decide, run_of
 from tests.contract.dialects.test_upkeep import LONG, SUMMARIZE, list_asked, settle
 from tests.unit.tool_hosts import ScriptedHost, echo
 
@@ -102,9 +104,9 @@ def answers(messages: list[dict[str, Any]]) -> list[Any]:
     ]
 
 
-async def open_session(place: Place, **reasoning: Any) -> str:
+async def open_session(place: Place, **fields: Any) -> str:
     """A session with an agent that has a tool and thinks."""
-    wanted = {"name": "clerk", "model": "deepseek-v4", "tools": [DESK], "reasoning": {"effort": "low", **reasoning}}
+    wanted = {"name": "clerk", "model": "deepseek-v4", "tools": [DESK], "reasoning": {"effort": "low"}, **fields}
     agent = await make(place, "/v1/agents", wanted)
     return str((await make(place, "/v1/sessions", {"agents": [agent["id"]]}))["id"])
 
@@ -192,7 +194,7 @@ async def test_what_is_not_to_be_kept_is_carried_within_its_run_only(
 ) -> None:
     first, _, urls = providers
     async with open_between(opening, urls) as place:
-        session = await open_session(place, is_kept=False)
+        session = await open_session(place, reasoning={"is_kept": False})
         first.will_say({**think("I look."), **call("one")}, {**think("I see."), "content": "One."})
         await take(place, session, is_streamed=True)
         assert answers(first.last) == ["I look."]
@@ -217,6 +219,24 @@ async def test_items_show_thoughts_and_no_artefacts(
         second.will_say({"content": "Two."})
         await take(place, session, is_streamed=False)
         assert answers(second.last) == [SIGNED, None]
+
+
+async def test_thoughts_wait_with_their_run(
+    opening: OpenPlace, providers: tuple[Provider, Provider, list[str]]
+) -> None:
+    first, _, urls = providers
+    async with open_between(opening, urls) as place:
+        session = await open_session(place, tools=[{**DESK, "approval": "always"}])
+        first.will_say({**think("May I?"), **call("one")})
+        body = {"messages": [{"role": "user", "content": "Go on."}]}
+        asking = asyncio.create_task(make(place, f"/v1/sessions/{session}/chat", body))
+        run = await run_of(place, session, status="waiting")
+        first.will_say({**think("I may."), "content": "One."}, {"content": "Two."})
+        await decide(place, run["id"], approved=True)
+        assert (await asking)["text"] == "One."
+        assert answers(first.last) == ["May I?"]
+        await take(place, session, is_streamed=True)
+        assert answers(first.last) == ["May I?", "I may."]
 
 
 async def test_summaries_are_asked_with_the_makers_prefix(opening: OpenPlace) -> None:

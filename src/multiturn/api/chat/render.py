@@ -123,7 +123,7 @@ def write_answer(output: Sequence[Content]) -> dict[str, Any]:
             message |= {"content": content.content, **(content.extra or {})}
             if content.citations:
                 message["annotations"] = write_annotations([content])
-        elif isinstance(content, Reasoning):
+        elif isinstance(content, Reasoning) and content.text:
             message["reasoning_content"] = content.text
         elif isinstance(content, FunctionCall) and content.call_id not in looked_up:
             said = {"name": content.name, ("input" if content.kind == "custom" else "arguments"): content.arguments}
