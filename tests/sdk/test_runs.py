@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import httpx
 import pytest
 
-from multiturn_client import ConnectionFailed, RunWaitingError, StepCall
+from multiturn_client import ConnectionFailed, RunWaitingError, StepCall, UsageRow
 from tests.sdk.answering import Client, fail, tell
 
 PAGE = {"object": "list", "data": [{"id": "r"}], "has_more": False, "next": None}
@@ -62,3 +64,13 @@ def test_waiting_run_has_an_error_of_its_own() -> None:
     client = Client(fail(409, "run_waiting", x_should_retry="false"))
     with pytest.raises(RunWaitingError):
         client.sessions.chat("s", "Hello")
+
+
+def test_usage_is_asked_for_in_days() -> None:
+    report = {"from": "2026-11-01", "to": "2026-11-21", "data": [{"turns": 2, "model": "m"}], "total": {"turns": 3}}
+    client = Client(tell(body=report))
+    told = client.usage.report(first=date(2026, 11, 1), last="2026-11-21", group_by=["user", "model"], user_id="ann")
+    asked = "from=2026-11-01&to=2026-11-21&user=ann&group_by=user%2Cmodel"
+    assert client.asked == [f"GET /v1/usage?{asked}"]
+    assert (told.first, told.last, told.total.turns) == ("2026-11-01", "2026-11-21", 3)
+    assert told.data == (UsageRow(turns=2, model="m"),)

@@ -18,6 +18,7 @@ from multiturn_client.asynchronous.runs import AsyncRuns
 from multiturn_client.asynchronous.sessions import AsyncSession, AsyncSessions
 from multiturn_client.asynchronous.stores import AsyncStoreItems, AsyncStores
 from multiturn_client.asynchronous.streams import AsyncAnswerStream, AsyncEvents
+from multiturn_client.asynchronous.usage import AsyncUsageReports
 from multiturn_client.asynchronous.users import AsyncUsers
 from multiturn_client.contexts import Context, ContextPart, RetrievedContext, Snippet, Summary
 from multiturn_client.documents import Document, Hit, Owner, SearchResults
@@ -90,6 +91,7 @@ from multiturn_client.synchronous.runs import Runs
 from multiturn_client.synchronous.sessions import Session, Sessions
 from multiturn_client.synchronous.stores import StoreItems, Stores
 from multiturn_client.synchronous.streams import AnswerStream, Events
+from multiturn_client.synchronous.usage import UsageReports
 from multiturn_client.synchronous.users import Users
 from multiturn_client.tools import (
     AgentLimits,
@@ -100,6 +102,7 @@ from multiturn_client.tools import (
     McpTools,
     ReasoningOptions,
 )
+from multiturn_client.usage import UsageReport, UsageRow, Used
 from multiturn_client.version import VERSION as __version__
 
 __all__ = [
@@ -132,6 +135,7 @@ __all__ = [
     "AsyncSessions",
     "AsyncStoreItems",
     "AsyncStores",
+    "AsyncUsageReports",
     "AsyncUsers",
     "AuthenticationError",
     "ChatOptions",
@@ -212,6 +216,10 @@ __all__ = [
     "ToolCall",
     "UpstreamError",
     "Usage",
+    "UsageReport",
+    "UsageReports",
+    "UsageRow",
+    "Used",
     "User",
     "UserNotFoundError",
     "UserOptions",

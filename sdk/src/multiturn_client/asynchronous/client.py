@@ -15,6 +15,7 @@ from multiturn_client.asynchronous.runs import AsyncRuns
 from multiturn_client.asynchronous.sessions import AsyncSessions
 from multiturn_client.asynchronous.stores import AsyncStores
 from multiturn_client.asynchronous.transport import AsyncTransport
+from multiturn_client.asynchronous.usage import AsyncUsageReports
 from multiturn_client.asynchronous.users import AsyncUsers
 from multiturn_client.records import Health
 from multiturn_client.requests import Request
@@ -25,7 +26,7 @@ MAX_RETRIES = 3
 
 class AsyncMultiturn:
     """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``approvals``,
-    ``assets`` and ``stores``.
+    ``assets``, ``stores`` and ``usage``.
 
     ``api_key`` is left to ``MULTITURN_API_KEY``, ``base_url`` to ``MULTITURN_BASE_URL`` or http://127.0.0.1:8000.
     ``timeout``: seconds between two signs of life of the server (default 600; to connect, at most 5). ``max_retries``:
@@ -67,6 +68,7 @@ class AsyncMultiturn:
         self.approvals = AsyncApprovals(self._transport)
         self.assets = AsyncAssets(self._transport)
         self.stores = AsyncStores(self._transport)
+        self.usage = AsyncUsageReports(self._transport)
 
     @property
     def base_url(self) -> str:

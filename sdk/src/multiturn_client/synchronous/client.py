@@ -17,6 +17,7 @@ from multiturn_client.synchronous.runs import Runs
 from multiturn_client.synchronous.sessions import Sessions
 from multiturn_client.synchronous.stores import Stores
 from multiturn_client.synchronous.transport import Transport
+from multiturn_client.synchronous.usage import UsageReports
 from multiturn_client.synchronous.users import Users
 
 TIMEOUT_S = 600.0
@@ -25,7 +26,7 @@ MAX_RETRIES = 3
 
 class Multiturn:
     """A client of a Multiturn server, whose resources are ``sessions``, ``agents``, ``users``, ``runs``, ``approvals``,
-    ``assets`` and ``stores``.
+    ``assets``, ``stores`` and ``usage``.
 
     ``api_key`` is left to ``MULTITURN_API_KEY``, ``base_url`` to ``MULTITURN_BASE_URL`` or http://127.0.0.1:8000.
     ``timeout``: seconds between two signs of life of the server (default 600; to connect, at most 5). ``max_retries``:
@@ -67,6 +68,7 @@ class Multiturn:
         self.approvals = Approvals(self._transport)
         self.assets = Assets(self._transport)
         self.stores = Stores(self._transport)
+        self.usage = UsageReports(self._transport)
 
     @property
     def base_url(self) -> str:

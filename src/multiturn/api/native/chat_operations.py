@@ -116,9 +116,10 @@ OPERATIONS = (
                 "session_deleted",
                 "turn_conflict",
                 "run_cancelled",
+                "run_waiting",
                 "conflict",
             ),
-            413: ("request_too_large",),
+            413: ("request_too_large", "run_limit_reached"),
             429: ("queue_full", "model_busy", "server_busy"),
             503: (
                 "upstream_unavailable",
