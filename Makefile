@@ -1,10 +1,11 @@
 # Multiturn's commands; `make` alone lists them. A machine needs Python 3.11 or newer, git, make and a package index.
 #
 #   PYTHON=python3.13   the interpreter that .venv is made with      ARGS="..."   handed on to the command
-#   WORKERS=4           processes that test and test-fast run in; --pdb and -s want ARGS="-n 0 ..."
+#   WORKERS=4           processes that test and test-fast run in, three for two cores: a good part of a test is waiting.
+#                       --pdb and -s want ARGS="-n 0 ..."
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
@@ -12,8 +13,9 @@ DEV := $(VENV)/.dev
 
 # Quiet, and quick: bytecode is written when a module is first used.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
-# A file of tests stays in one process: its tests share a server.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# A file of tests stays in one process: its tests share a server. They go in their order, which has the quick ones (unit)
+# last: by number of tests, the few long ones would be left to one process at the end.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --group build \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock" --quiet $(UPGRADE)
 

@@ -18,7 +18,7 @@ FACT = "Our dog Argos chases every squirrel in the park."
 QUESTION = "Which dog of ours chases the squirrel in the park?"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest) -> str:
     """Both databases."""
     return str(request.param)
@@ -77,7 +77,8 @@ async def test_without_the_embedder_words_find(opening: OpenPlace) -> None:
         assert (await wait_vectors(place))[0]["text"] == FACT
 
 
-async def test_slow_embedder_delays_a_turn_by_a_second_at_most(opening: OpenPlace) -> None:
+async def test_slow_embedder_delays_one_turn_by_a_second_at_most(opening: OpenPlace) -> None:
+    """Those behind it do not wait for it at all."""
     embedder = ScriptedEmbedder()
     async with opening(context_tokens=1000, embedder=embedder) as place:
         await fill(place)
@@ -88,17 +89,8 @@ async def test_slow_embedder_delays_a_turn_by_a_second_at_most(opening: OpenPlac
         found = await find(place)
         assert {one["source"] for one in found} == {"session", "document"}
         assert time.monotonic() - began < 1.4
-
-
-async def test_turns_after_a_slow_one_do_not_wait(opening: OpenPlace) -> None:
-    embedder = ScriptedEmbedder()
-    async with opening(context_tokens=1000, embedder=embedder) as place:
-        await fill(place)
-        await wait_vectors(place)
-        embedder.pause_s = 30
-        await find(place)
         calls, began = len(embedder.calls), time.monotonic()
-        assert (await find(place))[0]["text"] == FACT
+        assert FACT in [one["text"] for one in await find(place)]
         assert time.monotonic() - began < 0.5
         assert not any(is_query for _, is_query in embedder.calls[calls:])
 
@@ -108,9 +100,11 @@ async def test_refused_texts_stay_findable_by_words(opening: OpenPlace) -> None:
     embedder.error = ContextTooLong("too long", status=400)
     async with opening(context_tokens=1000, embedder=embedder) as place:
         await fill(place)
-        await asyncio.sleep(3)
+        while not embedder.calls:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
         calls = len(embedder.calls)
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(2.5)  # The next round is over.
         assert len(embedder.calls) == calls
         embedder.error = None
         assert (await find(place))[0]["text"] == FACT
