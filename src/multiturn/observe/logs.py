@@ -12,6 +12,8 @@ import msgspec
 
 # What every line of a request's log carries.
 log_context: ContextVar[dict[str, str]] = ContextVar("log_context")
+# Loggers of the MCP client library and of what it calls with: they write URLs, and what tools answered.
+TALKATIVE = ("mcp", "client", "httpx2")
 
 
 class JsonFormatter(logging.Formatter):
@@ -40,3 +42,5 @@ def start_logging(level: str) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for library in TALKATIVE:
+        logging.getLogger(library).setLevel(logging.CRITICAL)
