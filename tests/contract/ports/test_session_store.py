@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from multiturn.errors import NotFound
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
+from multiturn.model.content import Artefacts, Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.ids import new_id
 from multiturn.model.item import Range
 from multiturn.model.listing import SessionFilter
@@ -230,6 +230,8 @@ CONTENTS: list[Content] = [
     FunctionCallOutput(call_id="call_1", output=""),
     FunctionCallOutput(call_id="call_2"),
     Reasoning(text="", extra={"signature": "s"}),
+    Reasoning(text="hm", artefacts=Artefacts("a", {"reasoning_details": [{"data": "e=="}]}, "reasoning")),
+    FunctionCall("call_3", "look", artefacts=Artefacts("a", {"extra_content": {"google": {"n": 10**30}}})),
     Message(role="assistant", content="x" * 1_000_000),
 ]
 
