@@ -211,7 +211,7 @@ async def wait_for_new_pid(data_dir: Path, old: int | None, source: Path) -> Non
 async def test_help_loads_no_server() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", SHOW_MODULES, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
-    for name in ("serve", "chat", "keys", "sessions", "model", "migrate", "doctor"):
+    for name in ("serve", "chat", "keys", "sessions", "usage", "model", "migrate", "doctor"):
         assert f"  {name} " in out.decode()
     for module in ("aiohttp", "apsw", "psycopg", "starlette", "uvicorn", "multiturn.app"):
         assert f"'{module}'" not in out.decode()
@@ -276,6 +276,24 @@ async def test_sessions_of_a_user_are_hers(running: Serving) -> None:
     )
     assert others.out == "No sessions.\n"
     assert "mine" in [session["external_id"] for session in json.loads(own.out)]
+
+
+async def test_usage_is_shown_with_bars(running: Serving) -> None:
+    await say(running, "Hello.", session="paid")
+    table, sessions, told, refused = await asyncio.gather(
+        command(running.data_dir, "usage", "--by", "model"),
+        command(running.data_dir, "usage", "--per", "all", "--by", "session", "--by", "model"),
+        command(running.data_dir, "usage", "--per", "month", "--json"),
+        command(running.data_dir, "usage", "--from", "yesterday"),
+    )
+    head, row, total, note = table.out.splitlines()
+    assert head.split() == ["day", "model", "turns", "in", "cached", "out", "thought", "$", "tokens", "in"]
+    assert (row.split()[1], row.split()[-1]) == ("mock", "█" * 24)
+    assert total.startswith("all")
+    assert "MULTITURN_PRICES" in note
+    assert sessions.out.splitlines()[0].split()[:2] == ["session", "model"]
+    assert json.loads(told.out)["total"]["unpriced_turns"] > 0
+    assert (refused.status, refused.err.count("\n")) == (1, 1)
 
 
 async def test_missing_server_is_one_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from multiturn.config import Fallback, McpServer, Settings, read_settings
+from multiturn.config import Fallback, McpServer, Price, Settings, read_settings
 from multiturn.errors import SettingsError
 
 
@@ -240,3 +240,19 @@ def test_mcp_servers_are_tables_or_json(tmp_path: Path) -> None:
 def test_wrong_mcp_servers_are_named(text: str, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         read_settings({"MULTITURN_MCP_SERVERS": text})
+
+
+def test_prices_are_numbers_kinds_or_names(tmp_path: Path) -> None:
+    expected = {"a": Price(input=1.0, cached=0.5), "b": 0.0, "c": "openai/gpt-4o"}
+    text = '[prices]\na = { input = 1, cached = 0.5 }\nb = 0\nc = "openai/gpt-4o"\n'
+    assert read_settings(write_file(tmp_path, text)).prices == expected
+    body = '{"a": {"input": 1, "cached": 0.5}, "b": 0, "c": "openai/gpt-4o"}'
+    assert read_settings({"MULTITURN_PRICES": body}).prices == expected
+
+
+@pytest.mark.parametrize(
+    "body", ['{"a": -1}', '{"a": {"input": -1}}', '{"a": {"colour": 1}}', '{"a": "free"}', '{"a": null}', "a=1"]
+)
+def test_what_is_no_price_is_refused(body: str) -> None:
+    with pytest.raises(SettingsError, match=r"(?i)prices"):
+        read_settings({"MULTITURN_PRICES": body})

@@ -184,6 +184,7 @@ async def test_turns_without_a_session_are_counted(place: Place) -> None:
     [
         ("from=yesterday", "from"),
         ("to=2026-13-01", "to"),
+        ("to=0001-01-10", "to"),
         ("from=20261121", "from"),
         ("from=2026-11-22&to=2026-11-21", "from"),
         ("from=1900-01-01", "from"),
@@ -210,7 +211,8 @@ async def test_rows_end_at_the_limit(place: Place) -> None:
 async def test_months_go_back_a_year(place: Place) -> None:
     found = await usage(place, "period=month&to=2026-11-21")
     assert (found["from"], found["data"]) == ("2025-12-01", [])
-    assert (await usage(place, "to=0001-02-01"))["from"] == "0001-01-03"
+    assert (await usage(place, "to=1970-01-02"))["from"] == "1970-01-01"
+    assert (await usage(place, "to=9999-12-31&group_by=session,user,model"))["data"] == []
 
 
 async def test_what_was_counted_is_stored_when_the_server_stops(opening: OpenPlace, tmp_path: Path) -> None:

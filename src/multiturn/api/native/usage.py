@@ -68,7 +68,7 @@ class UsageRoutes:
         by = read_groupings(request)
         if first is None:
             most = SESSION_DAYS_MAX if "session" in by else DAYS_MAX
-            first = max(default_first(last, period), last - most + 1)
+            first = max(default_first(last, period), last - most + 1, 0)
         return UsageQuery(
             first=first,
             last=last,
@@ -89,8 +89,8 @@ def read_day(request: Request, name: str) -> int | None:
         day = date.fromisoformat(text) if DATE.fullmatch(text) else None
     except ValueError:
         day = None
-    if day is None:
-        raise InvalidRequest(f"'{name}' must be a date, as 2026-11-21; it is '{text[:40]}'.", param=name)
+    if day is None or day < EPOCH_DAY:
+        raise InvalidRequest(f"'{name}' must be a date from 1970 on, as 2026-11-21; it is '{text[:40]}'.", param=name)
     return (day - EPOCH_DAY).days
 
 
@@ -100,7 +100,7 @@ def default_first(last: int, period: Period) -> int:
         return last - DAYS + 1
     first = date_of(last).replace(day=1)
     for _ in range(MONTHS - 1):
-        first = (first - timedelta(days=1)).replace(day=1) if first > date.min else first
+        first = (first - timedelta(days=1)).replace(day=1)
     return (first - EPOCH_DAY).days
 
 
