@@ -120,8 +120,8 @@ class DocumentSearch:
         for state in await self.store.find_stores(tenant_id, [owner]):
             view = (await self.indexes.open(tenant_id, state)).view
             mask = view.allow(Limits(item_ids=frozenset([item_id])))
-            rows = np.flatnonzero(mask) if mask is not None else []
-            numbered = sorted((int(view.index.numbers[row]), int(row)) for row in rows)
+            rows: list[int] = [] if mask is None else np.flatnonzero(mask).tolist()
+            numbered = sorted((int(view.index.numbers[row]), row) for row in rows)
             found += [Found(view, row, 0.0, 0.0, None) for number, row in numbered if chunk in (None, number)]
         return await self._describe(tenant_id, found[:limit], SearchOrder())
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.dialects.conftest import Place
+from multiturn.upstream.scripted_embedder import ScriptedEmbedder
+from tests.contract.dialects.conftest import OpenPlace, Place
 from tests.contract.dialects.powabase_knowing import ask, fill, id_of, make_base, refuse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -228,3 +229,21 @@ async def test_only_one_thing_stands_for_a_search(place: Place) -> None:
     agent = await make_agent(place)
     body = {"message": "Hello", "knowledge_bases": [], "context_override": "Line 4."}
     assert (await ask(place, "POST", f"{agent}/run", body, status=400))["error"] == ONLY_ONE
+
+
+async def test_vectors_and_their_threshold_count_in_a_run(opening: OpenPlace) -> None:
+    async with opening(embedder=ScriptedEmbedder()) as place:
+        base = await make_base(place, retrieval_config={"method": "vector_search", "similarity_threshold": 0.5})
+        await fill(place, base, "trams.md", TRAMS)
+        question = "Tram 28 runs from Martim Moniz to Estrela."
+        _, (_, *chunks) = await run(place, await make_agent(place, base), "Yes.", question)
+        assert {one["retrieval_method"] for one in chunks} == {"vector_search"}
+        scores = [one["included_in_context"] for one in chunks]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[0]
+        named = {"id": id_of(base), "similarity_threshold": 1}
+        _, (_, *chunks) = await run(place, await make_agent(place), "Yes.", "Penguins?", knowledge_bases=[named])
+        assert {one["omitted"] for one in chunks} == {"below_threshold"}
+        found = await ask(place, "POST", f"{base}/search", {"query": question})
+        assert found["retrieval_method"] == "vector_search"
+        assert all(hit["retrieval_score"] >= 0.5 for hit in found["results"])

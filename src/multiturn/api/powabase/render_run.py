@@ -22,6 +22,7 @@ from multiturn.api.powabase.run_wire import (
 from multiturn.model.citation import Citation
 from multiturn.model.content import Content, FunctionCall, Message, Reasoning
 from multiturn.model.context import ContextRecord
+from multiturn.model.ids import chunk_id
 from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.retrieved import RetrievedContext, Snippet
 from multiturn.model.run import Run
@@ -39,6 +40,7 @@ STATUSES: Mapping[OurStatus, RunStatus] = {
     "failed": "failed",
     "cancelled": "failed",
 }
+NOWHERE = Place()
 CANCELLED = "The run was cancelled."
 # The title of a text that a run was given instead of a search.
 OVERRIDE = "Context"
@@ -120,19 +122,19 @@ def render_chunk(snippet: Snippet, names: Names, *, shown: bool) -> PowabaseChun
     is_whole = snippet.chunk is None
     return PowabaseChunkBody(
         type=find_type(snippet),
-        id=write_chunk(snippet.item_id, snippet.chunk) if snippet.item_id else None,
+        id=chunk_id(snippet.item_id, snippet.chunk) if snippet.item_id else None,
         key=None if snippet.number is None else str(snippet.number),
         text=snippet.text,
         score=snippet.score if snippet.reranked is None else snippet.reranked,
         retrieval_score=snippet.score,
         reranker_score=snippet.reranked,
-        source_id=str(snippet.asset_id) if snippet.asset_id else None,
+        source_id=snippet.asset_id,
         source_name=snippet.title,
-        knowledge_base_id=str(store_id) if store_id else None,
+        knowledge_base_id=store_id,
         kb_name=names.get(store_id) if store_id else None,
         indexing_strategy="full_document" if is_whole else "chunk_embed",
         retrieval_method=find_method(snippet),
-        meta={**snippet.metadata, **write_place(snippet.place)},
+        meta=snippet.metadata if snippet.place == NOWHERE else {**snippet.metadata, **write_place(snippet.place)},
         included_in_context=shown,
         omitted=snippet.omitted,
     )
@@ -146,7 +148,7 @@ def find_type(snippet: Snippet) -> Any:
 
 def find_method(snippet: Snippet) -> str:
     """By what a piece was found."""
-    if snippet.lexical is not None and snippet.similarity is not None:
+    if snippet.lexical and snippet.similarity is not None:
         return "hybrid"
     return "vector_search" if snippet.similarity is not None else "full_text"
 
