@@ -171,7 +171,9 @@ def test_pieces_of_details_are_joined(pieces: list[Any], joined: list[tuple[str,
     assert found == joined
 
 
-@pytest.mark.parametrize("nonsense", [b"3", b'"text"', b'{"a":1}', b"[3, null, [], {}]", b"[", b"\xff", b"[" * 5000])
+@pytest.mark.parametrize(
+    "nonsense", [b"3", b'"text"', b'{"a":1}', b"[3, null, [], {}]", b"[", b"\xff", b"[" * 5000, b"[" * 40 + b"]" * 40]
+)
 def test_nonsense_is_no_reason_to_fail(nonsense: bytes) -> None:
     fields = join_fields([{"reasoning_details": Raw(nonsense)}, {"reasoning_details": Raw(b'[{"text":3}]')}])
     assert fields["reasoning_details"][-1] == {"text": 3}

@@ -22,13 +22,15 @@ from multiturn.model.step import ReasoningDropped
 CONTINUED = ("text", "summary")
 # What tells whether two pieces are of the same stretch of reasoning.
 PLACE = ("type", "index", "id")
+# Providers nest three levels.
+LEVELS_MAX = 32
 # Texts in these formats mean nothing to their provider without a signature.
 SIGNED_FORMATS = ("anthropic-claude-v1", "google-gemini-v1")
 
 
 def join_fields(pieces: Sequence[Mapping[str, Raw]]) -> dict[str, Any]:
     """The fields of a message from those of its pieces: lists are continued, of anything else the last counts. What is
-    no JSON is left out.
+    no JSON, or nested deeper than any provider nests, is left out: it could not be written again.
     """
     joined: dict[str, Any] = {}
     for name, raw in (field for piece in pieces for field in piece.items()):
@@ -36,12 +38,20 @@ def join_fields(pieces: Sequence[Mapping[str, Raw]]) -> dict[str, Any]:
             value = msgspec.json.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
+        if not is_shallow(value):
+            continue
         known = joined.get(name)
         if isinstance(value, list):
             joined[name] = join_lists(known if isinstance(known, list) else [], value)
         elif value is not None:
             joined[name] = value
     return {name: drop_unsigned(value) if isinstance(value, list) else value for name, value in joined.items()}
+
+
+def is_shallow(value: Any, *, levels: int = LEVELS_MAX) -> bool:
+    """Whether JSON is nested no deeper than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not inner or (levels > 0 and all(is_shallow(one, levels=levels - 1) for one in inner))
 
 
 def drop_unsigned(details: Sequence[Any]) -> list[Any]:
