@@ -35,7 +35,7 @@ HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|", re.ASCI
 OF_THE_CONNECTION = frozenset(
     {"host", "connection", "content-length", "content-type", "transfer-encoding", "upgrade", "mcp-session-id"}
 )
-IN_NO_URL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+IN_NO_URL = re.compile(r"[^\x21-\x7e]")
 # What stands where a secret is; sent back, it means the one that is kept.
 HIDDEN = "***"
 
@@ -154,7 +154,7 @@ def check_url(url: str, where: str) -> None:
     except ValueError:
         is_whole = False
     if not is_whole or len(url) > URL_CHARS_MAX or IN_NO_URL.search(url):
-        raise wrong(where, f"must be a URL of http or https, of at most {URL_CHARS_MAX} characters")
+        raise wrong(where, f"must be a URL of http or https, of at most {URL_CHARS_MAX} ASCII characters")
     if "@" in parts.netloc:
         raise wrong(where, "must not hold a password, which would be shown: send it in 'headers'")
 

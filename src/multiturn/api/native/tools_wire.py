@@ -24,7 +24,7 @@ from multiturn.model.reasoning import Effort
 from multiturn.model.tool import TOOL_TIMEOUT_S
 
 ToolName = Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME.pattern}$"})]
-Url = Annotated[str, Meta(max_length=URL_CHARS_MAX, extra_json_schema={"format": "uri", "pattern": "^https?://"})]
+Url = Annotated[str, Meta(max_length=URL_CHARS_MAX, extra_json_schema={"pattern": "^https?://[!-~]+$"})]
 Names = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)]],
     Meta(max_length=NAMES_MAX),
