@@ -67,6 +67,7 @@ CLASSES: Mapping[str, str] = {
     "agent_not_found": "AgentNotFoundError",
     "user_not_found": "UserNotFoundError",
     "document_not_found": "DocNotFoundError",
+    "tool_not_found": "ToolNotFoundError",
 }
 IN_HEADERS = ("x-", "idempotency-key")
 
@@ -186,6 +187,7 @@ POWABASE_TEXTS: Mapping[str, str] = {
     "session_not_found": "Session not found",
     "agent_not_found": "Agent not found",
     "run_not_found": "Run not found",
+    "context_handler_not_found": "Context handler not found",
     "run_not_waiting": "Run not found or not waiting for approval",
     "invalid_json": "Request body must be valid JSON",
 }

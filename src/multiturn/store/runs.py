@@ -15,7 +15,7 @@ from multiturn.model.session import Session
 from multiturn.model.step import Step
 from multiturn.model.turn import Lease
 from multiturn.store.database import Database, Transaction
-from multiturn.store.rows import as_json, as_ms, read_run, read_session, read_step
+from multiturn.store.rows import as_id, as_json, as_ms, read_run, read_session, read_step
 
 TICKET_MAX = 2**62
 EVENT_BATCHES_MAX = 200
@@ -52,9 +52,12 @@ class SqlRunStore:
 
     async def list_steps(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Step]]:
         """List the steps of runs, in order; a run that took a single step without tools has none."""
+        which = {"tenant_id": tenant_id, "values": as_json([id_.hex for id_ in run_ids])}
+        steps: dict[UUID, list[Step]] = {id_: [] for id_ in run_ids}
         async with self.database.reading() as tx:
-            found = [await tx.fetch_all("list_steps", {"tenant_id": tenant_id, "run_id": id_}) for id_ in run_ids]
-        return {id_: [read_step(row[0]) for row in rows] for id_, rows in zip(run_ids, found, strict=True)}
+            for run_id, body in await tx.fetch_all("list_steps", which):
+                steps[as_id(run_id)].append(read_step(body))
+        return steps
 
     async def list_events(self, tenant_id: UUID, run_id: UUID, *, after: int) -> Sequence[EventBatch]:
         """List the next stored events of a run behind number ``after``; the first batch may begin before it."""

@@ -70,9 +70,9 @@ class Api:
             assert reply.status_code == 200, reply.text
             assert reply.headers["Content-Type"].startswith("text/event-stream")
             assert reply.headers["X-Accel-Buffering"] == "no"
-            lines = [line for line in reply.iter_lines(decode_unicode=True) if line]
-        assert all(line.startswith("data: ") for line in lines)
-        return [json.loads(line.removeprefix("data: ")) for line in lines]
+            lines = [line for line in reply.iter_lines() if line]
+        assert all(line.startswith(b"data: ") for line in lines)
+        return [json.loads(line.removeprefix(b"data: ")) for line in lines]
 
 
 def open_api(place: Place, *, key: str = "") -> Api:

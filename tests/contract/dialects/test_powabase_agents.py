@@ -140,6 +140,7 @@ async def test_tools_are_given_and_taken(place: Place, api: Api) -> None:
     [
         ({"tool_name": "x"}, 400, "tool_type is required"),
         ({"tool_type": "builtin", "tool_name": "web_search"}, 501, "no tools of the type 'builtin'"),
+        ({"tool_type": "hammer", "tool_name": "x"}, 400, "no tools of the type 'hammer'"),
         ({"tool_type": "function", "tool_name": "two words"}, 400, "name"),
         ({"tool_type": "function", "tool_name": "x", "config_override": {"color": 1}}, 400, "config_override.color"),
         ({"tool_type": "openapi", "tool_name": "x", "config_override": {"url": 1}}, 400, "config_override"),
@@ -197,8 +198,9 @@ async def test_mcp_servers_are_given_changed_and_taken(place: Place, api: Api) -
     [
         ({"url": "https://desk.example"}, 400, "name is required"),
         ({"name": "desk"}, 400, "name and url are required"),
-        ({**SERVER, "enabled": False}, 501, "switched off"),
+        ({**SERVER, "enabled": False}, 400, "switched off"),
         ({**SERVER, "transport": "sse"}, 501, "transport 'sse'"),
+        ({**SERVER, "transport": "pigeon"}, 400, "transport 'pigeon'"),
         ({**SERVER, "config": {"color": 1}}, 400, "config.color"),
         ({**SERVER, "url": "ftp://desk"}, 400, "url"),
         ({"name": "desk", "transport": "stdio"}, 400, "server"),
@@ -243,7 +245,8 @@ async def test_hook_counts_for_servers_that_come_later(place: Place, api: Api) -
         ({"type": "approval"}, 400, "event is required"),
         ({"event": "PreToolUse", "type": "http", "config": {}}, 501, "'http' on 'PreToolUse'"),
         ({"event": "OnRunStart", "type": "rule", "config": {}}, 501, "'rule' on 'OnRunStart'"),
-        ({"event": "PreToolUse", "type": "approval", "enabled": False}, 501, "switched off"),
+        ({"event": "OnMonday", "type": "approval"}, 400, "'approval' on 'OnMonday'"),
+        ({"event": "PreToolUse", "type": "approval", "enabled": False}, 400, "switched off"),
     ],
 )
 async def test_hook_that_is_not_there_says_so(api: Api, body: Any, status: int, text: str) -> None:

@@ -28,6 +28,11 @@ from multiturn.model.ids import find_id, new_id
 from multiturn.model.tool import Approval, FunctionTool, HttpTools, KnowledgeTool, McpTools, RemoteTools, Tool
 
 HOOKS = "powabase_hooks"
+# What Powabase has of these and this server has not: a 501. What it does not have either is a 400.
+OTHER_EVENTS = ("OnRunStart", "OnDelegation", "PostToolUse", "PreResponse", "OnRunComplete")
+OTHER_TYPES = ("http", "rule")
+OTHER_TOOLS = ("agent", "builtin", "custom", "database", "http", "workflow")
+OTHER_TRANSPORTS = ("sse", "websocket")
 APPROVAL_EVENT, APPROVAL_TYPE = "PreToolUse", "approval"
 CONFIG_FIELDS: Mapping[str, frozenset[str]] = {
     "function": frozenset({"description", "parameters"}),
@@ -79,7 +84,7 @@ def read_tool(order: PowabaseToolOrderBody) -> Tool:
             f"There are no tools of the type '{order.tool_type[:40]}' here: there are {', '.join(CONFIG_FIELDS)}, and "
             "/mcp-servers."
         )
-        raise InvalidRequest(text, code="not_implemented", param="tool_type")
+        raise refuse(text, "tool_type", is_known=order.tool_type in OTHER_TOOLS)
     return configure(order.tool_type, order.tool_name, order.config_override or {})
 
 
@@ -119,11 +124,11 @@ def read_server(order: PowabaseMcpServerOrderBody) -> McpTools:
     """An MCP server that is asked for. Raises InvalidRequest."""
     if not order.enabled:
         text = "A server that is switched off is not kept: delete it, and add it again."
-        raise InvalidRequest(text, code="not_implemented", param="enabled")
+        raise InvalidRequest(text, param="enabled")
     transport = order.transport.replace("-", "_")
     if transport not in ("http", "streamable_http", "stdio"):
         text = f"There is no transport '{order.transport[:40]}' here: there are http (streamable HTTP) and stdio."
-        raise InvalidRequest(text, code="not_implemented", param="transport")
+        raise refuse(text, "transport", is_known=transport in OTHER_TRANSPORTS)
     is_local = transport == "stdio"
     if not is_local and order.url is None:
         raise InvalidRequest("name and url are required", param="url")
@@ -176,11 +181,17 @@ def read_hook(order: PowabaseHookOrderBody) -> Hook:
             f"There are no hooks of the type '{order.type[:40]}' on '{order.event[:40]}' here: there is "
             f"'{APPROVAL_TYPE}' on '{APPROVAL_EVENT}', which asks a person before a tool runs."
         )
-        raise InvalidRequest(text, code="not_implemented", param="type")
+        is_known = order.event in (APPROVAL_EVENT, *OTHER_EVENTS) and order.type in (APPROVAL_TYPE, *OTHER_TYPES)
+        raise refuse(text, "type" if order.event == APPROVAL_EVENT else "event", is_known=is_known)
     if not order.enabled:
         text = "A hook that is switched off is not kept: delete it, and add it again."
-        raise InvalidRequest(text, code="not_implemented", param="enabled")
+        raise InvalidRequest(text, param="enabled")
     return Hook(id=str(new_id()), matcher=order.matcher, config=order.config or {}, position=order.position)
+
+
+def refuse(text: str, param: str, *, is_known: bool) -> InvalidRequest:
+    """The error of what is not here: Powabase has it, or nobody does."""
+    return InvalidRequest(text, code="not_implemented" if is_known else None, param=param)
 
 
 def render_hook(hook: Hook) -> PowabaseHookBody:

@@ -46,11 +46,11 @@ async def read_request(
 
 
 def read_wire(body: bytes, shape: type[T]) -> T:
-    """A body as its struct; fields that the struct does not know are not looked at, and no body is an empty one.
+    """A body as its struct; fields that the struct does not know are not looked at.
 
     Raises InvalidRequest whose ``param`` is the field that is wrong or missing.
     """
-    fields = read_json_object(body) if body.strip() else {}
+    fields = read_json_object(body)
     try:
         return msgspec.json.decode(msgspec.json.encode(fields), type=shape)
     except msgspec.ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
@@ -61,15 +62,15 @@ class PowabaseChunkBody(Struct, kw_only=True, omit_defaults=True):
         Literal["text_embedding_chunk", "full_document", "recalled_message", "given"],
         Meta(description="A chunk; a source as a whole; a message of this session; a text that the run brought."),
     ] = field(name="_type")
-    id: str | None
+    id: UUID | None
     key: Annotated[str | None, Meta(description="What the answer cites it by.")] = None
     text: str
     score: Annotated[float, Meta(description="The reranker's score, else the search's.")]
     retrieval_score: float
     reranker_score: float | None
-    source_id: str | None
+    source_id: UUID | None
     source_name: str | None
-    knowledge_base_id: str | None
+    knowledge_base_id: UUID | None
     kb_name: str | None
     indexing_strategy: str
     retrieval_method: str

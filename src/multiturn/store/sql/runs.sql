@@ -47,8 +47,8 @@ WHERE EXISTS (SELECT 1 FROM runs WHERE tenant_id = :tenant_id AND id = :run_id)
 ON CONFLICT (tenant_id, run_id, number) DO UPDATE SET body = excluded.body;
 
 -- name: list_steps
--- What a run did, step by step.
-SELECT body FROM run_steps WHERE tenant_id = :tenant_id AND run_id = :run_id ORDER BY number;
+-- What runs did, step by step.
+SELECT run_id, body FROM run_steps WHERE tenant_id = :tenant_id AND run_id IN ({ids}) ORDER BY run_id, number;
 
 -- name: next_in_queue
 -- The waiting turn with the lowest ticket.
