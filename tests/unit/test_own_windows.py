@@ -213,3 +213,15 @@ def test_an_imported_session_rewrites_no_messages() -> None:
     (message,) = list_messages([thought, made], provider="a")
     assert (message["role"], message["content"], message["reasoning"]) == ("assistant", None, "hm")
     assert message["tool_calls"][0]["id"] == "look"
+
+
+@pytest.mark.parametrize("size", [400, 4000])
+async def test_thoughts_never_fill_the_room(size: int) -> None:
+    conversation = Conversation(500)
+    thought = think("a", "hm", reasoning_details=[{"data": "e" * size * 4}])
+    empty = Reasoning("", artefacts=Artefacts("a"))
+    await conversation.turn([user("look")], [empty, thought, replace(call("look"), artefacts=thought.artefacts)])
+    context = await conversation.show(result("look", "word " * 200))
+    assert context.tokens <= 500
+    check_strict(json.loads(shown_to(context, "a")))
+    assert len(shown_to(context, "a")) <= 500 * 4 + 400

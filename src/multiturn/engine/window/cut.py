@@ -94,7 +94,7 @@ def shorten_kept(contents: Sequence[Content], counts: Sequence[int], *, room: in
 def recount(shortened: Sequence[Content], whole: Sequence[Content], counts: Sequence[int]) -> list[int]:
     """The tokens of contents of which some were shortened: by the same measure as before, whatever that was."""
     return [
-        count if new is old else -(-count_tokens(new) * count // count_tokens(old))
+        count if new is old else -(-count_tokens(new) * count // max(count_tokens(old), 1))
         for new, old, count in zip(shortened, whole, counts, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from multiturn.engine.window.pairs import find_beginnings
 from multiturn.engine.window.tokens import count_text, count_tokens
-from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message
+from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 
 # What one text that is larger than the whole room may take of it, at most.
 LARGE_SHARE = 0.75
@@ -42,9 +42,10 @@ def shorten_large(contents: Sequence[Content], *, room: int) -> list[Content]:
 
 def shorten(contents: Sequence[Content], *, excess: int) -> list[Content]:
     """Shorten the longest texts in their middle, with a mark that says so, until a turn that is larger than the
-    budget by ``excess`` tokens fits.
+    budget by ``excess`` tokens fits. What is carried for a provider alone goes before anything that was said.
     """
-    shortened = list(contents)
+    shortened = list(map(drop_artefacts, contents))
+    excess -= sum(map(count_tokens, contents)) - sum(map(count_tokens, shortened))
     sizes = [count_text(text_of(content)) for content in shortened]
     while excess > 0:
         index = max(range(len(sizes)), key=sizes.__getitem__)
@@ -59,10 +60,17 @@ def shorten(contents: Sequence[Content], *, excess: int) -> list[Content]:
 
 def shorten_text(content: Content, tokens_max: int) -> Content:
     """The same with its text shortened in its middle."""
+    content = drop_artefacts(content)
     text = text_of(content)
     if count_text(text) <= max(tokens_max, count_text(MARK)):
         return content
     return with_text(content, cut_middle(text, tokens_max=tokens_max))
+
+
+def drop_artefacts(content: Content) -> Content:
+    """The same without what is for one provider alone."""
+    is_carried = isinstance(content, Reasoning | FunctionCall) and content.artefacts is not None
+    return replace(content, artefacts=None) if is_carried else content
 
 
 def cut_middle(text: str, *, tokens_max: int) -> str:
