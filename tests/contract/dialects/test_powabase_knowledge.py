@@ -228,6 +228,14 @@ async def test_what_is_not_there_says_so(place: Place) -> None:
     assert (code, answer["code"]) == (501, "not_implemented")
 
 
+@pytest.mark.parametrize("name", ["%00", "%0A", "%20", "%ED%A0%80", "a" * 256])
+async def test_what_is_no_name_is_refused(place: Place, name: str) -> None:
+    for method, path in (("GET", ""), ("GET", "/items"), ("DELETE", "/sources/a"), ("POST", "/reindex")):
+        assert (await refuse(place, method, f"/knowledge-bases/{name}{path}"))[0] in (400, 404)
+    assert (await refuse(place, "GET", f"/sources/{name}"))[0] == 404
+    assert (await refuse(place, "GET", f"/context-handlers/{name}"))[0] == 404
+
+
 async def test_words_are_always_indexed_and_failures_again(place: Place) -> None:
     base = await make_base(place)
     assert (await ask(place, "POST", f"{base}/build-bm25"))["status"] == "ready"
@@ -274,6 +282,7 @@ async def test_context_handler_keeps_what_was_found(place: Place) -> None:
         ({"knowledge_bases": [{"id": NOBODY}]}, 404, "knowledge_base_id"),
         ({"knowledge_bases": [{}]}, 400, "knowledge_bases[0].id"),
         ({"max_context_tokens": 0}, 400, "max_context_tokens"),
+        ({"max_context_tokens": 10**30}, 400, "max_context_tokens"),
     ],
 )
 async def test_what_cannot_be_retrieved_is_named(place: Place, fields: dict[str, Any], status: int, param: str) -> None:

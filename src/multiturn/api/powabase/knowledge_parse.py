@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from multiturn.api.auth import check_id
 from multiturn.api.powabase.knowledge_wire import (
     TOP_K,
     PowabaseIndexingBody,
@@ -151,9 +152,9 @@ def read_query(
 
 
 async def find_base(services: Services, tenant_id: UUID, name: str) -> KnowledgeStoreInfo:
-    """The knowledge base of this id, or the newest of this name. Raises NotFound."""
+    """The knowledge base of this id, or the newest of this name. Raises NotFound, InvalidRequest."""
     try:
-        return await services.stores.get(tenant_id, name)
+        return await services.stores.get(tenant_id, check_id(name, "knowledge_base_id"))
     except NotFound as error:
         raise NotFound("Knowledge base not found", code="store_not_found", param="knowledge_base_id") from error
 

@@ -12,6 +12,7 @@ from multiturn.model.store import ItemStatus
 
 TOP_K, TOP_K_MAX = 5, 100
 IDS_MAX = 100
+TOKENS_MAX = 10_000_000
 
 Time = Annotated[datetime, Meta(tz=True)]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX)]
@@ -26,7 +27,7 @@ Method = Annotated[
 ]
 MetadataFilter = Annotated[dict[str, Any], Meta(description="Only sources whose metadata contain this.")]
 SourceIds = Annotated[list[Id], Meta(max_length=IDS_MAX, description="Only these sources.")]
-Tokens = Annotated[int, Meta(ge=1, description="How many tokens the chunks may take.")]
+Tokens = Annotated[int, Meta(ge=1, le=TOKENS_MAX, description="How many tokens the chunks may take.")]
 OrderText = Annotated[str, Meta(min_length=1)]
 
 
