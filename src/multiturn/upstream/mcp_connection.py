@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from typing import Any
 
 import anyio
@@ -59,7 +60,8 @@ class Connection:
         self._listing: tuple[int, float, Sequence[ToolSpec]] | None = None
         self._listing_lock = asyncio.Lock()
         self._opened: asyncio.Future[ClientSession] = asyncio.get_running_loop().create_future()
-        self._owner = asyncio.create_task(self._own(), name="MCP connection")
+        # It outlives the request that asked first, and knows nothing of it.
+        self._owner = asyncio.create_task(self._own(), name="MCP connection", context=Context())
         self._owner.add_done_callback(self._conclude)
 
     def _make_transport(self, place: Place, http: HttpSession) -> StdioTransport | HttpTransport:

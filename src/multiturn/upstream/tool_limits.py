@@ -30,6 +30,7 @@ class ToolLimits:
     retry_s: float = 5
     listing_s: float = 300
     result_bytes_max: int = MIB
+    message_bytes_min: int = 4 * MIB
     document_bytes_max: int = 8 * MIB
     tools_max: int = 128
     listed_max: int = 20_000
@@ -40,8 +41,8 @@ class ToolLimits:
 
     @property
     def message_bytes_max(self) -> int:
-        """The longest message of a server; a result is cut out of it."""
-        return 4 * self.result_bytes_max
+        """The longest message of a server; a result is cut out of it, and a listing is one too."""
+        return max(4 * self.result_bytes_max, self.message_bytes_min)
 
     def offer(self, label: str, specs: Iterable[ToolSpec], allowed: Sequence[str] | None) -> Sequence[ToolSpec]:
         """The tools that are allowed, sorted by name, each once. Raises InvalidRequest (``too_many_tools``)."""

@@ -20,7 +20,7 @@ from multiturn.model.tool import HttpTools, ToolAnswer, ToolSpec
 from multiturn.upstream.fetch import REDIRECTS, REDIRECTS_MAX
 from multiturn.upstream.http import NETWORK_ERRORS
 from multiturn.upstream.openapi import Api, WrongDescription, find_base
-from multiturn.upstream.openapi_request import Request, WrongArguments, write_request
+from multiturn.upstream.openapi_request import Request, write_request
 from multiturn.upstream.tool_calls import describe, is_compressed, read_head, require_url
 from multiturn.upstream.tool_limits import ToolLimits, require_allowed, too_many
 
@@ -77,7 +77,7 @@ class HttpToolHost:
         base = require_base(find_base(api, operation, source.base_url, source.url))
         try:
             request = write_request(operation, base, arguments)
-        except WrongArguments as error:
+        except ValueError as error:  # WrongArguments, or a text that is none.
             return ToolAnswer(text=str(error), is_error=True)
         try:
             async with asyncio.timeout(source.timeout_s):

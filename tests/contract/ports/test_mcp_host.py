@@ -30,7 +30,7 @@ from tests.contract.ports.mcp_plain import make_server
 
 HERE = Path(__file__).parent
 TENANT = uuid4()
-LIMITS = ToolLimits(connect_s=10, retry_s=0, result_bytes_max=100_000)
+LIMITS = ToolLimits(connect_s=10, retry_s=0, result_bytes_max=100_000, message_bytes_min=400_000)
 
 
 def stumbling(mode: str = "calls", notes: Path | None = None, **settings: Any) -> Place:
