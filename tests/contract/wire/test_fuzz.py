@@ -194,11 +194,11 @@ def test_every_answer_is_as_described(served: Served) -> None:
 def test_without_a_key_nothing_is_told(served: Served) -> None:
     is_on = {"enabled": True}
     checks = {"enabled": False, "not_a_server_error": is_on, "response_schema_conformance": is_on}
-    # A key is looked for first: what is asked for in which words makes no difference behind that.
-    is_off = {"enabled": False}
-    answered, wrong = fuzz(served, {"checks": checks, "phases": {"coverage": is_off, "stateful": is_off}})
+    # The key is looked for first: in which words something is asked for makes no difference.
+    phases = {name: {"enabled": False} for name in ("coverage", "fuzzing", "stateful")}
+    answered, wrong = fuzz(served, {"checks": checks, "phases": phases})
     assert not wrong, "\n\n".join(wrong)
-    assert answered > 500
+    assert answered > 200
 
 
 BODY = b'{"messages": [{"role": "user", "content": "hi"}]}'
