@@ -171,6 +171,24 @@ async def test_nothing_of_one_provider_reaches_the_other(
         assert answers(first.last) == ["I look.", "I see.", "Again.", UNTHOUGHT, UNTHOUGHT, UNTHOUGHT]
 
 
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_a_fallback_between_steps_gets_the_calls_alone(
+    opening: OpenPlace, providers: tuple[Provider, Provider, list[str]], is_streamed: bool
+) -> None:
+    first, second, urls = providers
+    async with open_between(opening, urls) as place:
+        session = await open_session(place)
+        first.will_say({**think("I look."), **call("one")})
+        second.will_say({"content": "One."})
+        happened = await take(place, session, is_streamed=is_streamed)
+        assert [what["type"] for what in happened].count("reasoning_dropped") == 1
+        assert answers(second.last) == [UNSIGNED]
+        assert "I look." not in json.dumps(second.bodies)
+        first.will_say({"content": "Two."})
+        await take(place, session, is_streamed=is_streamed)
+        assert answers(first.last) == ["I look.", UNTHOUGHT]
+
+
 async def test_another_server_shows_the_same_bytes(
     opening: OpenPlace, providers: tuple[Provider, Provider, list[str]]
 ) -> None:
