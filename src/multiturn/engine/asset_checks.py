@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from multiturn.engine.metadata import check_object
-from multiturn.errors import Forbidden, InvalidRequest, UnreadableFile
+from multiturn.errors import InvalidRequest, UnreadableFile
 from multiturn.model.asset import Asset, AssetOrder, Probe
-from multiturn.model.tenant import Caller
 
 URL_CHARS_MAX = 8192
 KEY_CHARS_MAX = 128
@@ -40,12 +39,6 @@ class AssetLimits(Struct, frozen=True, kw_only=True):
         if asset.method == "url":
             return self.fetch_document_bytes_max if probe.kind == "document" else self.fetch_bytes_max
         return max(self.upload_bytes_max, self.multipart_bytes_max)
-
-
-def require_tenant(caller: Caller) -> None:
-    """Raise Forbidden for a caller that acts for one user: assets are the tenant's."""
-    if caller.is_bound:
-        raise Forbidden("This key acts for one user, and assets are the tenant's: it may read them only.")
 
 
 def check_size(asset: Asset, probe: Probe, limits: AssetLimits) -> None:

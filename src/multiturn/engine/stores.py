@@ -25,7 +25,7 @@ from multiturn.engine.ports_ingestion import PartStore, StoreRegistry
 from multiturn.engine.store_collections import StoreCollections, check_described, described, kept, store_not_found
 from multiturn.engine.store_rules import check_ingestion
 from multiturn.engine.times import as_stored
-from multiturn.errors import Forbidden, InvalidRequest, NotFound
+from multiturn.errors import InvalidRequest, NotFound
 from multiturn.model.asset import Asset, AssetKind
 from multiturn.model.ids import find_alias, find_id, new_id
 from multiturn.model.outline import Excerpt, ItemOutline
@@ -37,7 +37,6 @@ from multiturn.model.store import (
     StoreItem,
     StoreItemFilter,
 )
-from multiturn.model.tenant import Caller
 
 TITLE_CHARS_MAX = 800
 # 50 pairs of 8,192 characters (contracts/twelvelabs.md 6.2), in up to four bytes each.
@@ -276,12 +275,6 @@ def check_kind(asset: Asset, kind: AssetKind | None) -> AssetKind:
         text = f"The asset {asset.alias} is of the type '{asset.kind}', not '{kind}'."
         raise InvalidRequest(text, code="asset_kind_wrong", param="asset_type")
     return asset.kind
-
-
-def require_tenant(caller: Caller) -> None:
-    """Raise Forbidden for a caller that acts for one user: knowledge stores are the tenant's."""
-    if caller.is_bound:
-        raise Forbidden("This key acts for one user, and knowledge stores are the tenant's: it may read them only.")
 
 
 def find_title(metadata: dict[str, Any]) -> str | None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.file_batches import BatchEntry, FileBatches
-from multiturn.engine.stores import KnowledgeStores, require_tenant
+from multiturn.engine.stores import KnowledgeStores
 from multiturn.errors import Conflict, Forbidden, InvalidRequest, MultiturnError, NotFound
 from multiturn.model.asset import Asset
 from multiturn.model.ids import new_id
@@ -183,8 +184,8 @@ async def test_batch_counts_what_became_of_each(library: Library) -> None:
 async def test_key_of_a_user_changes_no_store(library: Library) -> None:
     who = Caller(tenant_id=library.tenant_id, user_id=new_id(), is_bound=True, key_id=new_id())
     with pytest.raises(Forbidden):
-        require_tenant(who)
-    require_tenant(replace(who, is_bound=False))
+        require_tenant(who, "agents")
+    require_tenant(replace(who, is_bound=False), "agents")
 
 
 async def test_no_byte_of_what_was_deleted_is_left(sqlite: SqliteDatabase, tmp_path: Path) -> None:
