@@ -69,7 +69,7 @@ async def test_session_goes_on_in_every_dialect_and_each_shows_all(place: Place)
 
     place.will_say("The iron bridge was opened in 1781.")
     async with open_client(place) as client:
-        replied = await client.sessions.chat(session_id=plain(session), messages=user("When did it open?"))
+        replied: Any = await client.sessions.chat(session_id=plain(session), messages=user("When did it open?"))
         told = json.loads(replied.model_dump_json())["choices"][0]["message"]["content"]
         history = await client.sessions.history(plain(session))
     expected = ["How long did it take?", said, "And the cost?", chatted, "When did it open?", told]

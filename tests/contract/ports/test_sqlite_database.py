@@ -203,7 +203,7 @@ async def say(stores: Stores, name: str, chance: Random) -> UUID:
     begun = await stores.begin(f"id-{name}", text=f"{name} " * chance.randint(1, 30), model=name, idempotency=key)
     answer = said(f"{name} " * chance.choice([1, 5, 50, 300]), "assistant")
     events = EventBatch(first=1, body=f'["{name}"]' * chance.randint(1, 50))
-    await stores.end(begun, answer, instructions=f'["{name}"]', events=events)
+    await stores.end(begun, answer, instructions=f'["{name}"]', events=(events,))
     return begun.session.id
 
 

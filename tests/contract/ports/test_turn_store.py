@@ -120,7 +120,7 @@ async def test_failed_turn_leaves_the_history(stores: Stores) -> None:
     await stores.take()
     begun = await stores.begin(text="ask")
     events = EventBatch(first=1, body='{"a":1}')
-    await stores.fail(begun, output=(said("half", "assistant"),), events=events)
+    await stores.fail(begun, output=(said("half", "assistant"),), events=(events,))
     session, run = await stores.session(), await stores.run(begun)
     assert (session.head, session.run_id) == (2, None)
     assert (run.status, run.input, run.output) == ("failed", (said("ask"),), (said("half", "assistant"),))
@@ -142,7 +142,7 @@ async def refuses_to_end(stores: Stores, begun: Begun) -> None:
     history = await stores.history(session)
     stores.clock.pass_(seconds=1)
     with pytest.raises(TurnConflict):
-        await stores.end(begun, events=EventBatch(first=1, body="{}"))
+        await stores.end(begun, events=(EventBatch(first=1, body="{}"),))
     with pytest.raises(TurnConflict):
         await stores.fail(begun)
     assert (await stores.session(), await stores.run(begun), await stores.history(session)) == (session, run, history)
