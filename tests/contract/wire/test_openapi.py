@@ -49,7 +49,7 @@ METHODS = ("get", "post", "delete")
 # What an example may meet that is asked of a server that has just begun: what it names is not there, or there already.
 ABSENT = re.compile(
     r'"(code|reason)":"((session|run|key|model|agent|user|document|asset|transcript|store|item|'
-    r"collection|upload|file)_not_found|link_invalid|"
+    r"collection|upload|file|tool|context_handler)_not_found|link_invalid|not_implemented|"
     r'(session|agent|user|document)_exists|invalid_participant|embeddings_unavailable)"'
 )
 # The statuses that the kinds of errors have; a code of its own kind may differ where this says so.
