@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand, TyperOption
 
 from multiturn.cli.background import Background, background
 from multiturn.cli.place import UserOption, place_of
@@ -46,12 +47,28 @@ AgentOption = Annotated[
 SystemOption = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Instructions for the model, kept with the session.")
 ]
-NoColorOption = Annotated[bool, typer.Option("--no-color", help="Use no colours; NO_COLOR does the same.")]
+NO_COLOR = "NO_COLOR"
+
+
+class ChatCommand(TyperCommand):
+    """The command, with an option that is about the terminal and not about the conversation."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        text = "Use no colours; NO_COLOR does the same."
+        self.params.append(
+            TyperOption(param_decls=["--no-color"], is_flag=True, expose_value=False, callback=note_colors, help=text)
+        )
+
+
+def note_colors(context: Any, _: Any, has_none: bool) -> None:
+    """Note that no colours are wanted."""
+    context.meta[NO_COLOR] = has_none
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("chat")(chat)
+    app.command("chat", cls=ChatCommand)(chat)
 
 
 def chat(
@@ -60,7 +77,6 @@ def chat(
     model: ModelOption = None,
     agent: AgentOption = None,
     system: SystemOption = None,
-    no_color: NoColorOption = False,
     user: UserOption = None,
 ) -> None:
     """Talk with the model in this terminal; /help lists what else can be done there.
@@ -72,8 +88,9 @@ def chat(
     """
     place = place_of(context, user=user)
     asked = Asked(session=session, model=model, system=system, agent=agent)
+    has_no_colors = context.meta[NO_COLOR] or NO_COLOR in os.environ
     is_person = sys.stdin.isatty() and sys.stdout.isatty()
-    screen = Screen(is_person=is_person, has_color=is_person and not no_color and "NO_COLOR" not in os.environ)
+    screen = Screen(is_person=is_person, has_color=is_person and not has_no_colors)
     with background() as behind, behind.entered(reach(place, takes_turns=True)) as client:
         conversation = Conversation(behind, Talk(client, asked), screen)
         conversation.wait_for_model()

@@ -45,7 +45,7 @@ async def make_tool(client: julep.AsyncJulep, agent_id: str, name: str = "foreca
 
 async def test_tool_is_made_listed_changed_and_taken_away(client: julep.AsyncJulep) -> None:
     agent = await client.agents.create(name="Ines")
-    made = await make_tool(client, agent.id)
+    made: Any = await make_tool(client, agent.id)
     assert (made.name, made.type, made.description) == ("forecast", "function", "The weather.")
     assert made.function.parameters == PARAMETERS
     other = await make_tool(client, agent.id, "tides")
@@ -58,7 +58,7 @@ async def test_tool_is_made_listed_changed_and_taken_away(client: julep.AsyncJul
         "The weather.",
         made.created_at,
     )
-    reset = await client.agents.tools.reset(made.id, agent_id=agent.id, name="storms", type="function")
+    reset: Any = await client.agents.tools.reset(made.id, agent_id=agent.id, name="storms", type="function")
     assert (reset.id, reset.name, reset.description, reset.function.parameters) == (made.id, "storms", None, {})
     gone = await client.agents.tools.delete(made.id, agent_id=agent.id)
     assert gone.id == made.id
@@ -122,14 +122,14 @@ async def test_model_is_told_of_the_agents_tools_and_calls_come_back(client: jul
     session = await client.sessions.create(agent=agent.id, auto_run_tools=True)
     assert session.auto_run_tools is True
     place.will_say(Script(tool_calls=[ScriptedCall("forecast", '{"city": "Lisbon"}')]), "It rains.")
-    answer = await client.sessions.chat(session.id, messages=user("Will it rain?"), auto_run_tools=True)
-    (call,) = answer.choices[0].message.tool_calls or ()
+    answer: Any = await client.sessions.chat(session.id, messages=user("Will it rain?"), auto_run_tools=True)
+    (call,) = answer.choices[0].message.tool_calls
     assert call.function.name == "forecast"
     assert [tool["function"]["name"] for tool in place.seen[-1]["tools"]] == ["forecast"]
     result: Any = [{"role": "tool", "tool_call_id": call.id, "content": "12 mm"}]
     answer = await client.sessions.chat(session.id, messages=result)
     assert answer.choices[0].message.content == "It rains."
-    rendered = await client.sessions.render(session.id, messages=user("And now?"))
+    rendered: Any = await client.sessions.render(session.id, messages=user("And now?"))
     assert [tool.function.name for tool in rendered.tools or ()] == ["forecast"]
 
 
@@ -142,12 +142,12 @@ async def test_tools_of_the_server_run_there(client: julep.AsyncJulep, place: Pl
     session = await client.sessions.create(agent=agent.id)
     place.will_say(Script("I look. ", tool_calls=[ScriptedCall("files__read", '{"text": "a"}')]), "It says a.")
     if is_streamed:
-        stream = await client.sessions.chat(session.id, messages=user("Read it."), stream=True)
+        stream: Any = await client.sessions.chat(session.id, messages=user("Read it."), stream=True)
         chunks = [chunk.choices[0] async for chunk in stream]
         said = "".join([str(choice.delta.content or "") for choice in chunks])
         assert not any(choice.tool_calls for choice in chunks)
     else:
-        answer = await client.sessions.chat(session.id, messages=user("Read it."))
+        answer: Any = await client.sessions.chat(session.id, messages=user("Read it."))
         said = str(answer.choices[0].message.content)
         assert not answer.choices[0].message.tool_calls
     assert said == "I look. \n\nIt says a."
