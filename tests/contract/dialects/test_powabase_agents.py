@@ -169,7 +169,7 @@ async def test_knowledge_bases_are_given_and_taken(place: Place, api: Api) -> No
         ({}, 400),
         ({"knowledge_base_id": "x"}, 400),
         ({"knowledge_base_id": "0" * 32}, 404),
-        ({"knowledge_base_id": store_id, "config": {"top_k": 3}}, 501),
+        ({"knowledge_base_id": store_id, "config": {"top_k": 3}}, 400),
     ):
         assert (await api.refuse("POST", f"{agent}/knowledge-bases", body))[0] == status
 

@@ -113,7 +113,7 @@ class AttachedRoutes:
         agent = await self._get(caller, request)
         if body.config:
             text = "'config' is not kept: a run says how a knowledge base is searched (`knowledge_bases`)."
-            raise InvalidRequest(text, code="not_implemented", param="config")
+            raise InvalidRequest(text, param="config")
         store = await self.services.stores.get(
             caller.tenant_id, read_given(body.knowledge_base_id, "knowledge_base_id")
         )
