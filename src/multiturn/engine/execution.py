@@ -142,6 +142,7 @@ class Execution:
             state=write_suspended(suspended),
             steps=self._forget([*answering.steps[:-1], replace(answering.steps[-1], calls=answering.pending)]),
             events=live.unsaved(with_end=False),
+            agent=self.assembled.speaker.version,
         )
         await self.parts.approvals.wait(live.run.tenant_id, self.held.lease, waiting)
         live.wait(replace(live.run, status="waiting"))

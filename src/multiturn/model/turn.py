@@ -147,7 +147,7 @@ class Ending(Struct, frozen=True, kw_only=True):
 class Waiting(Struct, frozen=True, kw_only=True):
     """What a run leaves behind that waits for a person's word: ``state`` is all that it needs to go on, on any server.
 
-    ``calls`` are those that wait; nobody's word by ``expires_at`` is a no.
+    ``calls`` are those that wait; nobody's word by ``expires_at`` is a no. ``agent`` is whose they are.
     """
 
     asked_at: datetime
@@ -156,6 +156,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     state: bytes
     steps: Sequence[Step] = ()
     events: tuple[EventBatch, ...] = ()
+    agent: AgentVersion | None = None
 
 
 class Decision(Struct, frozen=True, kw_only=True):

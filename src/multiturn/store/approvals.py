@@ -34,7 +34,11 @@ class SqlApprovalStore:
         async with self.database.transaction() as tx:
             if await tx.fetch_one("put_aside_session", held) is None:
                 raise TurnConflict("The turn lost its session: it was deleted, or another server took it over.")
-            await tx.execute("put_aside_run", which)
+            agent = {
+                "agent_id": waiting.agent and waiting.agent.id,
+                "agent_version": waiting.agent and waiting.agent.version,
+            }
+            await tx.execute("put_aside_run", {**which, **agent})
             row = {
                 **which,
                 "session_id": lease.session_id,

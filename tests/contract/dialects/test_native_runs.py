@@ -89,9 +89,10 @@ async def test_run_waits_for_a_word_and_goes_on(place: Place) -> None:
     (call,) = waiting["data"]
     assert (call["name"], call["source"], call["arguments"]) == (WRITE, "files", '{"text": "a"}')
     assert waiting["run"]["status"] == "waiting"
+    assert waiting["run"]["agent"]["version"] == 1
     assert waiting["asked_at"] < waiting["expires_at"]
     assert (await place.get("/v1/approvals"))["data"] == [waiting]
-    assert [run["id"] for run in (await place.get("/v1/runs?status=waiting"))["data"]] == [run_id]
+    assert [run["id"] for run in (await place.get("/v1/runs?status=waiting&agent_id=guide"))["data"]] == [run_id]
     again = {"messages": [{"role": "user", "content": "And now?"}]}
     await refuse(place, "POST", "/v1/sessions/s/chat", again, status=409, code="run_waiting")
     decided = {"decisions": [{"call_id": call["call_id"], "approved": True, "reason": "Why not."}]}
