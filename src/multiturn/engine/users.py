@@ -66,8 +66,11 @@ class Users:
     async def create_or_overwrite(
         self, caller: Caller, user_id: UUID, body: UserBody, metadata: dict[str, Any]
     ) -> User:
-        """Make the user with this id, or make it this. Raises what ``create`` raises."""
-        if await self.store.find(caller.tenant_id, user_id):
+        """Make the user with this id, or make it this. Raises what ``create`` raises.
+
+        A caller that acts for one user learns of no other whether it is there: each is NotFound.
+        """
+        if caller.is_bound or await self.store.find(caller.tenant_id, user_id):
             return await self.overwrite(caller, user_id, body, metadata)
         return await self.create(caller, body, metadata, user_id=user_id)
 

@@ -23,6 +23,7 @@ from multiturn.api.julep.wire import (
     JulepVectorsBody,
 )
 from multiturn.api.services import Services
+from multiturn.engine.callers import require_tenant
 from multiturn.engine.knowledge import document_not_found
 from multiturn.errors import InvalidRequest, NotFound, Unavailable
 from multiturn.model.ids import find_id
@@ -59,7 +60,7 @@ class DocRoutes:
     async def create_doc(self, request: Request) -> Response:
         """Put a document in."""
         caller, body = await read_request(self.services, request, JulepDocOrderBody)
-        owner = await self._find_owner(caller, request)
+        owner = await self._find_owner(caller, request, is_changed=True)
         item = await self.services.knowledge.add(
             caller.tenant_id, owner, title=body.title, content=body.content, metadata=body.metadata or {}
         )
@@ -96,7 +97,7 @@ class DocRoutes:
     async def delete_doc(self, request: Request) -> Response:
         """Delete a document."""
         caller = await authenticate(self.services, request)
-        owner = await self._find_owner(caller, request)
+        owner = await self._find_owner(caller, request, is_changed=True)
         id_ = find_id(request.path_params["doc_id"])
         if id_ is None:
             raise document_not_found()
@@ -106,7 +107,7 @@ class DocRoutes:
     async def delete_docs(self, request: Request) -> Response:
         """Delete documents by what their metadata contain, or all of them."""
         caller, body = await read_request(self.services, request, JulepBulkDeleteBody)
-        owner = await self._find_owner(caller, request)
+        owner = await self._find_owner(caller, request, is_changed=True)
         if not (body.metadata_filter or body.delete_all):
             text = "'metadata_filter' names no documents. Say 'delete_all' to delete all of them."
             raise InvalidRequest(text, param="metadata_filter")
@@ -146,10 +147,14 @@ class DocRoutes:
         vectors = await embedder.embed(texts, is_query=True)
         return write_response(JulepVectorsBody(vectors=vectors.tolist()))
 
-    async def _find_owner(self, caller: Caller, request: Request) -> Owner:
-        """The owner that a path names. Raises NotFound for one that is not there, or not the caller's."""
+    async def _find_owner(self, caller: Caller, request: Request, *, is_changed: bool = False) -> Owner:
+        """The owner that a path names. Raises NotFound for one that is not there, or not the caller's; Forbidden for an
+        agent that the caller may not change.
+        """
         services, names = self.services, request.path_params
         if name := names.get("agent_id"):
+            if is_changed:
+                require_tenant(caller, "agents")
             return Owner("agent", (await services.agents.get(caller, name)).id)
         if name := names.get("user_id"):
             return Owner("user", (await services.users.get(caller, name)).id)
