@@ -19,9 +19,10 @@ from mcp_types import CallToolResult
 
 from multiturn.api.mcp.wire import VERSIONS
 from multiturn.errors import UpstreamError
-from multiturn.upstream.scripted import Script
+from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import OpenPlace, Place
 from tests.contract.dialects.knowing import make, make_store, put
+from tests.unit.tool_hosts import ScriptedHost, echo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,7 +112,7 @@ async def test_question_is_a_turn_of_its_session(place: Place, mode: str) -> Non
     place.will_say("It is blue.", "I said blue.")
     heard: list[str] = []
 
-    async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
 
     async with connect(place, mode=mode) as client:
@@ -266,6 +267,28 @@ async def test_client_that_goes_away_leaves_the_turn(place: Place) -> None:
     hold.set()
     await place.ask("again")
     assert (await place.list_texts())[:2] == ["What colour is it?", "It is blue."]
+
+
+async def test_call_that_needs_a_word_is_told_and_the_turn_goes_on(opening: OpenPlace) -> None:
+    source = {"type": "mcp", "label": "files", "url": "http://127.0.0.1:9/mcp", "approval": ["write"]}
+    called = Script("", tool_calls=[ScriptedCall("files__write", '{"text": "a"}')])
+    async with opening(tool_host=ScriptedHost({"write": echo})) as place, connect(place) as client:
+        await make(place, "/v1/agents", {"name": "Guide", "canonical_name": "guide", "tools": [source]})
+        place.will_say(called, "It is written.")
+        said = await ask(client, "Write it.", session="s", agent="guide")
+        assert (said["status"], said["answer"]) == ("waiting", "")
+        refused = await fail(client, "ask", message="And now?", session="s", model="m")
+        assert "run_waiting" in refused
+        await make(place, f"/v1/runs/{said['run_id']}/approvals", {"approved": True})
+        async with asyncio.timeout(10):
+            while not (items := (await call(client, "read_session", session="s"))["items"]):
+                await asyncio.sleep(0.02)
+    assert [(item["type"], item["text"]) for item in items] == [
+        ("message", "Write it."),
+        ("function_call", '{"text": "a"}'),
+        ("function_call_output", "You said a."),
+        ("message", "It is written."),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator
@@ -45,6 +46,7 @@ SILENCE_S = 10.0
 # What the model writes is told as often as this at most.
 WRITES_EVERY_S = 0.5
 TAIL_CHARS = 120
+WAITING_LOOKS, WAITING_LOOK_S = 50, 0.02
 
 
 class Asking:
@@ -132,13 +134,8 @@ class Telling:
     async def _find_result(self, event: Event) -> dict[str, object] | None:
         """What the tool gives back, when the turn has ended or waits for a person."""
         turn = self.turn
-        if isinstance(event, Stepped) and isinstance(call := event.what, ApprovalAsked):
-            body = render_answer(turn.run.id, turn.session, "waiting", (), {})
-            text = (
-                f"A person has to allow the call of {call.name} first. The turn goes on then by itself: read_session "
-                f"({turn.session.external_id or turn.session.id}) shows its answer."
-            )
-            return write_outcome([text], body)
+        if isinstance(event, Stepped) and isinstance(event.what, ApprovalAsked):
+            return await self._find_waiting()
         if not isinstance(event, Ended):
             return None
         require_answer(event)
@@ -148,6 +145,25 @@ class Telling:
         links = {id_: link(self.services.links.file(asset)) for id_, asset in assets.items()}
         body = render_answer(event.run.id, turn.session, event.run.status, event.output, links)
         return write_outcome(say_answer(body), body)
+
+    async def _find_waiting(self) -> dict[str, object] | None:
+        """What the tool gives back of a turn that waits for a person; None for one that goes on, or ends, after all:
+        the question is told a moment before the turn is laid aside.
+        """
+        turn = self.turn
+        for _ in range(WAITING_LOOKS):
+            try:
+                calls = await self.services.approvals.list_waiting(turn.run)
+            except Conflict:
+                await asyncio.sleep(WAITING_LOOK_S)
+                continue
+            names = ", ".join(dict.fromkeys(call.name for call in calls))
+            text = (
+                f"A person has to allow this first: {names}. The turn goes on then by itself: read_session "
+                f"({turn.session.external_id or turn.session.id}) shows its answer."
+            )
+            return write_outcome([text], render_answer(turn.run.id, turn.session, "waiting", (), {}))
+        return None
 
 
 class Progress:
