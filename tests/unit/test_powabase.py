@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +18,7 @@ from multiturn.api.powabase.names import read_given, write_chunk, write_run, wri
 from multiturn.api.powabase.parse import read_settings, write_settings
 from multiturn.api.powabase.parse_run import choose_reasoning
 from multiturn.api.powabase.render_run import (
+    Story,
     find_method,
     is_shown,
     list_calls,
@@ -25,16 +28,31 @@ from multiturn.api.powabase.render_run import (
 )
 from multiturn.api.powabase.seeding import read_seed
 from multiturn.api.powabase.stories import join_spans
-from multiturn.errors import InvalidRequest, MultiturnError, NotFound
+from multiturn.api.powabase.stream import Frame, RunWriter
+from multiturn.errors import InvalidRequest, MultiturnError, NotFound, UpstreamError
 from multiturn.model.agent import AgentBody
 from multiturn.model.citation import Citation
+from multiturn.model.completion import Delta
 from multiturn.model.content import Content, FunctionCall, Message
+from multiturn.model.event import Ended, Event, Spoke, Stepped
 from multiturn.model.ids import find_id, new_id
 from multiturn.model.item import Item, Range
 from multiturn.model.reasoning import ReasoningOptions
 from multiturn.model.retrieved import RetrievedContext, Snippet
+from multiturn.model.run import Run
 from multiturn.model.session import Session
-from multiturn.model.step import Step, ToolCall
+from multiturn.model.step import (
+    ApprovalAsked,
+    ApprovalGiven,
+    ReasoningDropped,
+    Step,
+    StepEnded,
+    StepStarted,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+    ToolsMissing,
+)
 from multiturn.model.tool import McpTools
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -262,3 +280,136 @@ def test_envelope_is_chosen_by_path(path: str, has_own: bool) -> None:
 def test_errors_are_flat(error: MultiturnError, text: str) -> None:
     written = write_powabase(error)
     assert (written["error"], written["code"]) == (text, error.code)
+
+
+# The stream of a run.
+
+RUN = Run(
+    id=new_id(), tenant_id=new_id(), session_id=new_id(), ticket=1, status="in_progress", model="m", created_at=NOW
+)
+
+
+def write_delta(text: str = "", thought: str = "") -> Delta:
+    return Delta(raw=b"{}", text=text, reasoning=thought)
+
+
+async def tell(*events: Event | None, error: MultiturnError | None = None) -> list[dict[str, Any] | str]:
+    """The frames of a run with these events and its end: their JSON, or the comment that they are."""
+    done = msgspec.structs.replace(RUN, status="failed" if error else "completed", finish_reason="stop")
+    output = () if error else (Message("assistant", "Yes."),)
+
+    async def happen() -> AsyncGenerator[Event | None]:
+        for event in events:
+            yield event
+        yield Ended(99, done, output, error)
+
+    async def load(ended: Ended) -> Story:
+        return Story(run=ended.run, output=ended.output)
+
+    async def wait() -> None:
+        waited.append(True)
+
+    waited: list[bool] = []
+    writer = RunWriter(Frame(run=RUN, session="s", is_new=True), load, wait)
+    told = b"".join([frame async for frame in writer.write(happen())]).decode()
+    asked = sum(isinstance(one, Stepped) and isinstance(one.what, ApprovalAsked) for one in events)
+    assert len(waited) == asked
+    assert told.endswith("\n\n")
+    frames = told.removesuffix("\n\n").split("\n\n")
+    return [json.loads(frame[6:]) if frame.startswith("data: ") else frame for frame in frames]
+
+
+def kinds(told: list[dict[str, Any] | str]) -> list[str]:
+    return [one if isinstance(one, str) else one["event"] for one in told]
+
+
+async def test_silence_is_a_comment() -> None:
+    told = await tell(None, Spoke(1, [write_delta("Yes.")]), None)
+    assert kinds(told)[1:5] == [": keepalive", "step_started", "content_delta", ": keepalive"]
+    assert kinds(told)[-2:] == ["chunk", "complete"]
+
+
+async def test_run_that_says_nothing_has_a_step_too() -> None:
+    assert kinds(await tell()) == ["start", "step_started", "step_completed", "chunk", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (
+            ToolCalled(step=1, call_id="c", name="read", arguments='{"a": 1}'),
+            {"event": "tool_call", "step": 1, "tool_name": "read", "arguments": {"a": 1}, "call_id": "c"},
+        ),
+        (
+            ToolReturned(step=1, call_id="c", name="read", preview="x", duration_ms=2.5, meta={"code": "tool_failed"}),
+            {
+                "event": "tool_result",
+                "step": 1,
+                "tool_name": "read",
+                "call_id": "c",
+                "result_preview": "x",
+                "duration_ms": 2.5,
+                "is_error": False,
+                "result_meta": {"code": "tool_failed"},
+            },
+        ),
+        (
+            ApprovalGiven(step=1, call_id="c", name="read", approved=False, reason="no"),
+            {
+                "event": "hook_result",
+                "hook_event": "PreToolUse",
+                "type": "approval",
+                "step": 1,
+                "tool_name": "read",
+                "call_id": "c",
+                "approved": False,
+                "reason": "no",
+            },
+        ),
+        (
+            ToolsMissing(label="desk", reason="It is away."),
+            {"event": "tools_missing", "source": "desk", "message": "It is away."},
+        ),
+        (
+            ReasoningDropped(from_provider="a", to_provider="b"),
+            {"event": "reasoning_dropped_at_provider_switch", "from_provider": "a", "to_provider": "b"},
+        ),
+        (StepStarted(step=1, is_last=True), {"event": "step_started", "step": 1, "is_last_step": True}),
+    ],
+)
+async def test_happening_is_told(what: Any, expected: dict[str, Any]) -> None:
+    assert (await tell(Stepped(1, what)))[1] == expected
+
+
+async def test_approval_is_told_when_it_can_be_given() -> None:
+    asked = ApprovalAsked(step=1, call_id="c", name="delete", arguments="{}", source="files")
+    told = (await tell(Stepped(1, asked)))[1]
+    assert isinstance(told, dict)
+    assert (told["event"], told["tool_name"], told["tool_input"]) == ("approval_requested", "delete", {})
+    assert f"/api/agents/runs/{write_run(RUN.id)}/approve" in told["message"]
+
+
+async def test_thoughts_are_told_whole_before_what_follows_them() -> None:
+    told = await tell(
+        Stepped(1, StepStarted(step=1)),
+        Spoke(2, [write_delta(thought="Let me "), write_delta(thought="see.")]),
+        Stepped(4, ToolCalled(step=1, call_id="c", name="read", arguments="")),
+        Stepped(5, StepEnded(step=1, finish_reason="tool_calls", has_calls=True)),
+        Stepped(6, StepStarted(step=2)),
+        Spoke(7, [write_delta(thought="Ah."), write_delta("Yes.")]),
+        Stepped(9, StepEnded(step=2, finish_reason="stop")),
+    )
+    whole = [one for one in told if isinstance(one, dict) and one["event"] == "reasoning"]
+    assert [(one["step"], one["content"]) for one in whole] == [(1, "Let me see."), (2, "Ah.")]
+    assert kinds(told)[4:6] == ["reasoning", "tool_call"]
+    assert kinds(told)[-4:] == ["reasoning", "step_completed", "chunk", "complete"]
+
+
+async def test_failure_is_told_and_completes() -> None:
+    told = await tell(Spoke(1, [write_delta("Y")]), error=UpstreamError("It broke."))
+    assert kinds(told) == ["start", "step_started", "content_delta", "error", "complete"]
+    failed, complete = told[-2:]
+    assert isinstance(failed, dict)
+    assert isinstance(complete, dict)
+    assert (failed["error"], failed["run_id"]) == ("It broke.", write_run(RUN.id))
+    assert (complete["status"], complete["error"], complete["content"]) == ("failed", "It broke.", "")

@@ -228,7 +228,12 @@ SERVERS = (
                 example={"tools": [{"name": "read", "description": "Reads a file", "input_schema": {}}]},
             ),
         ),
-        errors={**ANY, **NO_OTHER},
+        errors={
+            **ANY,
+            **NO_OTHER,
+            400: ("invalid_request", "tool_source_refused"),
+            503: (*ANY[503], "tools_unavailable"),
+        },
         envelope=POWABASE,
     ),
 )

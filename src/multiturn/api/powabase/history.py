@@ -32,8 +32,8 @@ from multiturn.model.session import Session
 from multiturn.model.step import Step
 
 MESSAGES_MAX = 200
-# How many items are read at a time: a page of plain messages at once.
-ITEMS = 256
+# How many items are read at a time: a page of plain messages at once, or of runs that called a tool each.
+ITEMS, ITEMS_OF_RUN = 208, 4
 
 
 class Window(Struct, frozen=True):
@@ -76,8 +76,9 @@ class Histories:
         """The newest turns of a window, oldest first, whole, and whether there are older ones."""
         items: list[Item] = []
         before = window.before
+        limit = ITEMS if window.runs is None else min(ITEMS, ITEMS_OF_RUN * (window.runs + 1))
         while True:
-            page = await self.services.sessions.list_items(session, cursor=before, limit=ITEMS, newest_first=True)
+            page = await self.services.sessions.list_items(session, cursor=before, limit=limit, newest_first=True)
             items = [*reversed(page.data), *items]
             turns = list(split_turns(session, items))
             whole = turns[1:] if page.has_more else turns

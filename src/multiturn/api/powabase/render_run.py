@@ -41,6 +41,7 @@ STATUSES: Mapping[OurStatus, RunStatus] = {
     "cancelled": "failed",
 }
 NOWHERE = Place()
+KINDS: Mapping[str, str] = {"session": "recalled_message", "given": "given", "item": "full_document"}
 CANCELLED = "The run was cancelled."
 # The title of a text that a run was given instead of a search.
 OVERRIDE = "Context"
@@ -142,8 +143,7 @@ def render_chunk(snippet: Snippet, names: Names, *, shown: bool) -> PowabaseChun
 
 def find_type(snippet: Snippet) -> Any:
     """What a piece is: of a session's past, given with the run, a source as a whole, or a chunk of one."""
-    kinds = {"session": "recalled_message", "given": "given", "item": "full_document"}
-    return kinds.get(snippet.source, "text_embedding_chunk")
+    return KINDS.get(snippet.source, "text_embedding_chunk")
 
 
 def find_method(snippet: Snippet) -> str:
