@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from multiturn.api.auth import check_id
+from multiturn.api import session_names
 from multiturn.api.julep.wire import JulepSessionChangeBody, JulepSessionOrderBody
 from multiturn.api.policy import read_policy
 from multiturn.api.services import Services
 from multiturn.errors import InvalidRequest, NotFound
-from multiturn.model.ids import find_id
 from multiturn.model.policy import ContextPolicy
 from multiturn.model.session import Session, SessionChange, SessionKey, SessionOrder, SessionSettings
 from multiturn.model.tenant import Caller
@@ -22,14 +21,8 @@ DEFAULTS: Mapping[str, Any] = {"situation": None, "system_template": None, "rend
 
 
 def session_key(caller: Caller, name: str) -> SessionKey:
-    """A session as a path names it: our id in any form, or the client's."""
-    return SessionKey(
-        tenant_id=caller.tenant_id,
-        user_id=caller.user_id,
-        id=find_id(name),
-        external_id=check_id(name, "path.session_id"),
-        is_bound=caller.is_bound,
-    )
+    """A session as a path names it."""
+    return session_names.session_key(caller, name, param="path.session_id")
 
 
 async def find_participants(

@@ -25,9 +25,9 @@ from multiturn.api.mcp.render import (
     write_progress,
     write_result,
 )
-from multiturn.api.mcp.tools import session_key
 from multiturn.api.media_links import absolute
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.api.sse import with_silences
 from multiturn.api.turns import require_answer
 from multiturn.engine.turns import Turn
@@ -81,7 +81,7 @@ class Asking:
         sessions = self.services.sessions
         if name is None:
             return await sessions.create(self.caller, SessionOrder(settings=settings))
-        key = session_key(self.caller, name)
+        key = session_key(self.caller, name, param="session")
         try:
             return await sessions.get(key)
         except NotFound:

@@ -23,10 +23,9 @@ from multiturn.api.mcp.render import (
 )
 from multiturn.api.media_links import absolute, write_fragment
 from multiturn.api.services import Services
-from multiturn.model.ids import find_id
+from multiturn.api.session_names import session_key
 from multiturn.model.knowledge import DocumentHit, Owner, SearchOrder
 from multiturn.model.listing import SessionFilter, Span
-from multiturn.model.session import SessionKey
 from multiturn.model.store import Sorting
 from multiturn.model.tenant import Caller
 
@@ -166,7 +165,7 @@ class Tools:
 
     async def read_session(self, _request: Request, caller: Caller, asked: wire.ReadSession) -> Outcome:
         """Read a stretch of a session. Raises NotFound."""
-        session = await self.services.sessions.get(session_key(caller, asked.session))
+        session = await self.services.sessions.get(session_key(caller, asked.session, param="session"))
         page = await self.services.sessions.list_items(
             session, Span(before=asked.before), limit=asked.limit, newest_first=True
         )
@@ -192,17 +191,6 @@ def render_passage(number: int, hit: DocumentHit, link: str | None) -> wire.Pass
         score=round(hit.score, 4),
         item_id=str(hit.item.id),
         url=link + write_fragment(hit.place) if link else None,
-    )
-
-
-def session_key(caller: Caller, name: str) -> SessionKey:
-    """A session as a tool's argument names it: our id, or the client's."""
-    return SessionKey(
-        tenant_id=caller.tenant_id,
-        user_id=caller.user_id,
-        id=find_id(name),
-        external_id=check_id(name, "session"),
-        is_bound=caller.is_bound,
     )
 
 

@@ -19,8 +19,8 @@ from multiturn.api.media_links import absolute
 from multiturn.api.native.chat_parse import parse_chat, read_agent
 from multiturn.api.native.chat_render import render_answer, write_error, write_stream, write_whole
 from multiturn.api.native.chat_wire import AnswerBody
-from multiturn.api.native.names import session_key
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.api.turns import Telling, tell_turn
 from multiturn.engine.turns import Turn
 from multiturn.model.citation import Grounding

@@ -15,9 +15,9 @@ from multiturn.api.limits import read_body, read_json_object
 from multiturn.api.native.chat import find_agent
 from multiturn.api.native.chat_parse import parse_chat, read_agent
 from multiturn.api.native.contexts_wire import ContextBody, PartBody, RetrievedBody, SnippetBody, SummaryBody
-from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.engine.contexts import Assembled
 from multiturn.errors import NotFound
 from multiturn.model.context import ContextRecord

@@ -22,11 +22,11 @@ from multiturn.api.native.documents_wire import (
     SearchBody,
 )
 from multiturn.api.native.metadata import read_metadata
-from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice
 from multiturn.api.native.sessions import LIMIT, LIMIT_MAX
 from multiturn.api.native.wire import ListBody
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.engine.callers import require_tenant
 from multiturn.errors import InvalidRequest
 from multiturn.model.ids import find_id

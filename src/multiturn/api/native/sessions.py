@@ -9,7 +9,6 @@ from starlette.routing import Route
 from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body, read_json_object, read_limit, read_struct
-from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice, read_number
 from multiturn.api.native.render import render_item, render_run, render_session
 from multiturn.api.native.run_filters import STATUSES, read_run_filter
@@ -17,6 +16,7 @@ from multiturn.api.native.session_parse import read_change, read_filter, read_or
 from multiturn.api.native.session_wire import DeletedBody, ForkBody, SessionChangeBody, SessionOrderBody
 from multiturn.api.native.wire import ListBody
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.model.session import Session
 from multiturn.model.tenant import Caller
 

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
-from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice
 from multiturn.api.native.transfer_lines import read_chunks
 from multiturn.api.native.transfer_parse import FORMATS, Format, Source
 from multiturn.api.native.transfer_render import render_imported, write_lines
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.errors import InvalidRequest
 from multiturn.model.archive import Archived, Imported
 

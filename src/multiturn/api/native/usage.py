@@ -13,10 +13,10 @@ from starlette.routing import Route
 from multiturn.api.auth import authenticate, check_id
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_limit
-from multiturn.api.native.names import session_key
 from multiturn.api.native.query import read_choice
 from multiturn.api.native.usage_wire import DATE_PATTERN, SessionUsageBody, UsageReportBody, UsageRowBody, UsedBody
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.engine.usage import DAYS_MAX, SESSION_DAYS_MAX, UsageReport
 from multiturn.errors import InvalidRequest
 from multiturn.model.tenant import Caller

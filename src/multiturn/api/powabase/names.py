@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from multiturn.api.auth import check_id
 from multiturn.errors import InvalidRequest
 from multiturn.model.ids import chunk_id, find_id
-from multiturn.model.session import Session, SessionKey
-from multiturn.model.tenant import Caller
+from multiturn.model.session import Session
 
 SHOWN_CHARACTERS = 60
 
@@ -29,17 +27,6 @@ def write_session_id(id_: UUID) -> str:
 def write_run(id_: UUID) -> str:
     """A run's id."""
     return f"run_{id_.hex}"
-
-
-def session_key(caller: Caller, name: str) -> SessionKey:
-    """A session as a request names it: our id in any form, or the client's."""
-    return SessionKey(
-        tenant_id=caller.tenant_id,
-        user_id=caller.user_id,
-        id=find_id(name),
-        external_id=check_id(name, "session_id"),
-        is_bound=caller.is_bound,
-    )
 
 
 def read_given(text: str, name: str) -> UUID:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from multiturn.api.envelopes import POWABASE
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body
-from multiturn.api.powabase.names import session_key, write_run, write_session
+from multiturn.api.powabase.names import write_run, write_session
 from multiturn.api.powabase.parse_context import read_context
 from multiturn.api.powabase.parse_run import parse_approval, parse_run, write_turn
 from multiturn.api.powabase.reading import identify
@@ -43,6 +43,7 @@ from multiturn.api.powabase.run_wire import (
 from multiturn.api.powabase.stories import Stories
 from multiturn.api.powabase.stream import Frame, RunWriter
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.api.sse import EventStream, watch_client, with_silences
 from multiturn.api.turns import Telling, note_turn, tell_break, tell_turn, write_headers
 from multiturn.engine.turns import Turn

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body
 from multiturn.api.powabase.history import MESSAGES_MAX, Histories, Window
-from multiturn.api.powabase.names import echo_session, session_key, write_run, write_session_id
+from multiturn.api.powabase.names import echo_session, write_run, write_session_id
 from multiturn.api.powabase.reading import OFFSET_MAX, identify, read_time, read_whole, read_window
 from multiturn.api.powabase.render_run import render_run
 from multiturn.api.powabase.seeding import read_seed, tell_session
@@ -30,6 +30,7 @@ from multiturn.api.powabase.session_wire import (
 )
 from multiturn.api.powabase.stories import Stories
 from multiturn.api.services import Services
+from multiturn.api.session_names import session_key
 from multiturn.errors import Forbidden, NotFound
 from multiturn.model.agent import Agent
 from multiturn.model.ids import find_id

@@ -1,4 +1,4 @@
-"""How paths of the native API name a session."""
+"""How requests name a session, whatever the dialect."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from multiturn.model.session import SessionKey
 from multiturn.model.tenant import Caller
 
 
-def session_key(caller: Caller, name: str) -> SessionKey:
-    """A session as a path names it: our id, or the client's."""
+def session_key(caller: Caller, name: str, *, param: str = "session_id") -> SessionKey:
+    """A session as a request names it: our id in any form, or the client's. Raises InvalidRequest."""
     return SessionKey(
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
         id=find_id(name),
-        external_id=check_id(name, "session_id"),
+        external_id=check_id(name, param),
         is_bound=caller.is_bound,
     )
