@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from multiturn.api.envelopes import find_envelope, write_powabase
-from multiturn.api.powabase.attachments import Hook, find_approval, match, with_hooks
+from multiturn.api.powabase.attachments import Hook, add_hook, drop_hook, find_approval, match
 from multiturn.api.powabase.history import Window, keep_newest, split_turns
 from multiturn.api.powabase.names import read_given, write_chunk, write_run, write_session_id
 from multiturn.api.powabase.parse import read_settings, write_settings
@@ -98,10 +98,12 @@ def test_hooks_add_up_and_go_alone() -> None:
 
 def test_hooks_are_kept_with_the_agent() -> None:
     body = AgentBody(name="a", tools=(DESK,), wire={"other": 1})
-    fields = with_hooks(body, [hook("*")])
-    assert fields["tools"][0].approval == "always"
-    assert set(fields["wire"]) == {"other", "powabase_hooks"}
-    assert with_hooks(body, [])["wire"] == {"other": 1}
+    asked = hook("*")
+    more = add_hook(body, hook=asked)
+    assert isinstance(more.tools[0], McpTools)
+    assert more.tools[0].approval == "always"
+    assert set(more.wire) == {"other", "powabase_hooks"}
+    assert drop_hook(more, hook=asked) == body
 
 
 def test_settings_come_back_as_they_went() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -33,10 +34,12 @@ from multiturn.api.powabase.wire import (
 from multiturn.api.services import Services
 from multiturn.engine.tool_checks import keep_secrets
 from multiturn.errors import Conflict, InvalidRequest, NotFound, Unavailable
-from multiturn.model.agent import Agent, AgentChange
+from multiturn.model.agent import Agent, AgentBody
 from multiturn.model.ids import find_id
 from multiturn.model.tenant import Caller
 from multiturn.model.tool import HttpTools, McpTools, Tool
+
+Tools = tuple[Tool, ...]
 
 
 class AttachedRoutes:
@@ -79,7 +82,7 @@ class AttachedRoutes:
         caller, body = await read_request(self.services, request, PowabaseToolOrderBody)
         agent = await self._get(caller, request)
         tool = attachments.read_tool(body)
-        await self._put_tools(caller, agent, (*agent.body.tools, tool))
+        await self._put_tools(caller, agent, lambda tools: (*tools, tool))
         return write_response(attachments.render_tool(agent, tool), status=201)
 
     async def change_tool(self, request: Request) -> Response:
@@ -117,19 +120,17 @@ class AttachedRoutes:
         store = await self.services.stores.get(
             caller.tenant_id, read_given(body.knowledge_base_id, "knowledge_base_id")
         )
-        if store.id in agent.body.store_ids:
-            raise Conflict("KB already assigned to this agent", param="knowledge_base_id")
-        await self._change(caller, agent, store_ids=(*agent.body.store_ids, store.id))
+        await self.services.agents.revise(caller, agent.id, partial(add_store, store_id=store.id))
         return write_response(render_store(agent, store.id), status=201)
 
     async def remove_store(self, request: Request) -> Response:
         """Take a knowledge base from an agent: by the id of the assignment, or by its own."""
         caller, agent = await self._find(request)
         wanted = find_id(request.path_params["assignment_id"])
-        kept = tuple(one for one in agent.body.store_ids if wanted not in (one, assignment_id(agent, one)))
-        if len(kept) == len(agent.body.store_ids):
+        gone = [one for one in agent.body.store_ids if wanted in (one, assignment_id(agent, one))]
+        if not gone:
             raise NotFound("Assignment not found")
-        await self._change(caller, agent, store_ids=kept)
+        await self.services.agents.revise(caller, agent.id, partial(drop_store, store_id=gone[0]))
         return write_response(PowabaseDeletedBody())
 
     async def list_servers(self, request: Request) -> Response:
@@ -144,8 +145,7 @@ class AttachedRoutes:
         caller, body = await read_request(self.services, request, PowabaseMcpServerOrderBody)
         agent = await self._get(caller, request)
         server = attachments.read_server(body)
-        require_free(agent, server)
-        await self._put_tools(caller, agent, (*agent.body.tools, server))
+        await self._put_tools(caller, agent, lambda tools: (*require_free(tools, server), server))
         return write_response(attachments.render_server(agent, server), status=201)
 
     async def change_server(self, request: Request) -> Response:
@@ -157,7 +157,7 @@ class AttachedRoutes:
         order = PowabaseMcpServerOrderBody(**{**attachments.write_order(before), **given})
         (after,) = keep_secrets([attachments.read_server(order)], [before])
         if attachments.name_of(after) != before.label:
-            require_free(agent, after)
+            require_free(agent.body.tools, after)
         await self._replace(caller, agent, before, after)
         assert isinstance(after, McpTools)
         return write_response(attachments.render_server(agent, after))
@@ -191,19 +191,17 @@ class AttachedRoutes:
         caller, body = await read_request(self.services, request, PowabaseHookOrderBody)
         agent = await self._get(caller, request)
         hook = attachments.read_hook(body)
-        hooks = [*attachments.list_hooks(agent.body), hook]
-        await self._change(caller, agent, **attachments.with_hooks(agent.body, hooks))
+        await self.services.agents.revise(caller, agent.id, partial(attachments.add_hook, hook=hook))
         return write_response(attachments.render_hook(hook), status=201)
 
     async def remove_hook(self, request: Request) -> Response:
         """Take a hook from an agent: what it had asked about runs again by itself."""
         caller, agent = await self._find(request)
-        hooks, wanted = attachments.list_hooks(agent.body), find_id(request.path_params["hook_id"])
-        dropped = [hook for hook in hooks if UUID(hook.id) == wanted]
-        if not dropped:
+        wanted = find_id(request.path_params["hook_id"])
+        gone = [hook for hook in attachments.list_hooks(agent.body) if UUID(hook.id) == wanted]
+        if not gone:
             raise NotFound("Hook not found")
-        kept = [hook for hook in hooks if hook not in dropped]
-        await self._change(caller, agent, **attachments.with_hooks(agent.body, kept, dropped=dropped))
+        await self.services.agents.revise(caller, agent.id, partial(attachments.drop_hook, hook=gone[0]))
         return write_response(PowabaseDeletedBody())
 
     async def _find(self, request: Request) -> tuple[Caller, Agent]:
@@ -222,26 +220,40 @@ class AttachedRoutes:
     async def _replace(self, caller: Caller, agent: Agent, before: Tool, after: Tool) -> None:
         if isinstance(before, McpTools | HttpTools) and isinstance(after, McpTools | HttpTools):
             after = replace(after, approval=before.approval)
-        await self._put_tools(caller, agent, tuple(after if tool == before else tool for tool in agent.body.tools))
+        await self._put_tools(caller, agent, lambda tools: tuple(after if one == before else one for one in tools))
 
     async def _remove(self, caller: Caller, agent: Agent, tool: Tool) -> Response:
-        await self._put_tools(caller, agent, tuple(one for one in agent.body.tools if one != tool))
+        await self._put_tools(caller, agent, lambda tools: tuple(one for one in tools if one != tool))
         return write_response(PowabaseDeletedBody())
 
-    async def _put_tools(self, caller: Caller, agent: Agent, tools: tuple[Tool, ...]) -> None:
-        """Let these be an agent's tools, under its hooks."""
-        body = replace(agent.body, tools=tools)
-        await self._change(caller, agent, **attachments.with_hooks(body, attachments.list_hooks(body)))
+    async def _put_tools(self, caller: Caller, agent: Agent, edit: Callable[[Tools], Tools]) -> None:
+        """Change an agent's tools as they stand then; they are under its hooks."""
 
-    async def _change(self, caller: Caller, agent: Agent, **fields: Any) -> None:
-        await self.services.agents.update(caller, agent.id, AgentChange(body=fields))
+        def change(body: AgentBody) -> AgentBody:
+            edited = replace(body, tools=edit(body.tools))
+            return attachments.with_hooks(edited, attachments.list_hooks(edited))
+
+        await self.services.agents.revise(caller, agent.id, change)
 
 
-def require_free(agent: Agent, server: Tool) -> None:
-    """Raise Conflict when the agent has an MCP server of this name."""
-    taken = [tool.label for tool in agent.body.tools if isinstance(tool, McpTools)]
+def require_free(tools: Tools, server: Tool) -> Tools:
+    """The tools of an agent. Raises Conflict when an MCP server of this name is among them."""
+    taken = [tool.label for tool in tools if isinstance(tool, McpTools)]
     if attachments.name_of(server) in taken:
         raise Conflict("MCP server with this name already exists for agent", param="name")
+    return tools
+
+
+def add_store(body: AgentBody, *, store_id: UUID) -> AgentBody:
+    """An agent with one more knowledge base. Raises Conflict when it has it already."""
+    if store_id in body.store_ids:
+        raise Conflict("KB already assigned to this agent", param="knowledge_base_id")
+    return replace(body, store_ids=(*body.store_ids, store_id))
+
+
+def drop_store(body: AgentBody, *, store_id: UUID) -> AgentBody:
+    """An agent without a knowledge base."""
+    return replace(body, store_ids=tuple(one for one in body.store_ids if one != store_id))
 
 
 def assignment_id(agent: Agent, store_id: UUID) -> UUID:

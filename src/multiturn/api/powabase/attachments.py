@@ -206,8 +206,18 @@ def render_hook(hook: Hook) -> PowabaseHookBody:
     )
 
 
-def with_hooks(body: AgentBody, hooks: Sequence[Hook], *, dropped: Iterable[Hook] = ()) -> dict[str, Any]:
-    """An agent's fields with these hooks, as the approvals of its sources; those of the ``dropped`` go."""
+def add_hook(body: AgentBody, *, hook: Hook) -> AgentBody:
+    """An agent with one more hook."""
+    return with_hooks(body, [*list_hooks(body), hook])
+
+
+def drop_hook(body: AgentBody, *, hook: Hook) -> AgentBody:
+    """An agent without a hook: what that alone had asked about runs again by itself."""
+    return with_hooks(body, [one for one in list_hooks(body) if one.id != hook.id], dropped=(hook,))
+
+
+def with_hooks(body: AgentBody, hooks: Sequence[Hook], *, dropped: Sequence[Hook] = ()) -> AgentBody:
+    """An agent with these hooks, as the approvals of its sources; those of the ``dropped`` go."""
     wire = {name: value for name, value in body.wire.items() if name != HOOKS}
     if hooks:
         wire[HOOKS] = msgspec.to_builtins(list(hooks))
@@ -215,7 +225,7 @@ def with_hooks(body: AgentBody, hooks: Sequence[Hook], *, dropped: Iterable[Hook
         replace(tool, approval=find_approval(tool, hooks, dropped)) if isinstance(tool, McpTools | HttpTools) else tool
         for tool in body.tools
     )
-    return {"wire": wire, "tools": tools}
+    return replace(body, wire=wire, tools=tools)
 
 
 def find_approval(tool: RemoteTools, hooks: Iterable[Hook], dropped: Iterable[Hook]) -> Approval:
