@@ -172,6 +172,7 @@ COMMANDS = {
     "work": [""],
     "keys": ["list", "make", "revoke"],
     "sessions": ["list", "show", "items", "runs", "delete"],
+    "quotas": ["list", "show", "set", "remove"],
     "approvals": ["list", "approve", "deny"],
     "export": [""],
     "import": [""],

@@ -47,10 +47,11 @@ and every other field of a request reach the model as they are. `model` is a nam
 model answers to every name."""
 
 CALLER = """Every request needs a key, but those under Server. A key belongs to a tenant, which owns the data, and \
-may belong to one user of it. Two keys of one tenant and user share their sessions; tenants and users never see each \
+may belong to one user of it. A user's JWT does as well, where the operator has named its issuer; beside it a key \
+(`apikey`) names the tenant. Two keys of one tenant and user share their sessions; tenants and users never see each \
 other's, though the names of their sessions be equal."""
 
-BEARER = "`Bearer <key>`, as OpenAI's clients send it."
+BEARER = "`Bearer <key>`, as OpenAI's clients send it, or `Bearer <JWT>`."
 
 KEY_HEADERS = """The key alone. A third one, `superAgentKey`, goes before all others, for clients that send a \
 provider's key as the bearer."""

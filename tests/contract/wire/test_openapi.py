@@ -48,8 +48,8 @@ PAGE = write_page(OPERATIONS, write_description()).decode()
 METHODS = ("get", "post", "delete")
 # What an example may meet that is asked of a server that has just begun: what it names is not there, or there already.
 ABSENT = re.compile(
-    r'"(code|reason)":"((session|run|key|model|agent|user|document|asset|transcript|store|item|'
-    r"collection|upload|file|tool|context_handler)_not_found|link_invalid|not_implemented|"
+    r'"(code|reason)":"((session|run|key|quota|model|agent|user|document|asset|transcript|store|item|'
+    r"collection|upload|file|tool|context_handler)_not_found|link_invalid|not_implemented|run_not_waiting|"
     r'(session|agent|user|document)_exists|invalid_participant|embeddings_unavailable)"'
 )
 # The statuses that the kinds of errors have; a code of its own kind may differ where this says so.

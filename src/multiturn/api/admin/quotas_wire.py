@@ -10,7 +10,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Dollars = Annotated[float, Meta(ge=0, le=1e9)]
 
 
-class AllowanceBody(Struct, kw_only=True, forbid_unknown_fields=True):
+class AllowanceOrderBody(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How much may be used; null is any amount, 0 is nothing."""
 
     turns: Annotated[Count | None, Meta(description="Turns that were answered, and calls without a session.")] = None
@@ -20,12 +20,20 @@ class AllowanceBody(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
+class AllowanceBody(Struct, kw_only=True):
+    """How much may be used; null is any amount."""
+
+    turns: int | None
+    tokens: int | None
+    cost_usd: float | None
+
+
 class QuotaOrderBody(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What may be used: on a day and in a month (UTC), or in the whole life of a session. It replaces what was set."""
 
-    day: Annotated[AllowanceBody | None, Meta(description="Of a tenant or a user.")] = None
-    month: Annotated[AllowanceBody | None, Meta(description="Of a tenant or a user.")] = None
-    life: Annotated[AllowanceBody | None, Meta(description="Of a session.")] = None
+    day: Annotated[AllowanceOrderBody | None, Meta(description="Of a tenant or a user.")] = None
+    month: Annotated[AllowanceOrderBody | None, Meta(description="Of a tenant or a user.")] = None
+    life: Annotated[AllowanceOrderBody | None, Meta(description="Of a session.")] = None
 
 
 class SpentBody(Struct, kw_only=True):

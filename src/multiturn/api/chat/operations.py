@@ -113,7 +113,7 @@ OPERATIONS = (
                 "conflict",
             ),
             413: ("request_too_large",),
-            429: ("queue_full", "model_busy", "server_busy"),
+            429: ("quota_exceeded", "queue_full", "model_busy", "server_busy"),
             503: (
                 "upstream_unavailable",
                 "model_not_ready",

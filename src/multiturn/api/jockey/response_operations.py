@@ -81,7 +81,7 @@ TURN = {
     ),
     404: ("store_not_found", "item_not_found", "collection_not_found", "model_not_found"),
     409: ("session_busy", "turn_conflict", "run_cancelled", "session_deleted", "idempotency_key_reused"),
-    429: ("queue_full", "server_busy", "rate_limit_exceeded"),
+    429: ("quota_exceeded", "queue_full", "server_busy", "rate_limit_exceeded"),
     502: (*PROVIDER[502], "upstream_refused", "schema_not_met"),
     503: ("storage_failed", "queue_timeout", "turn_timeout", "interrupted", "upstream_unavailable", "model_not_ready"),
 }

@@ -256,7 +256,7 @@ SAID = (
                 "conflict",
             ),
             413: ("request_too_large",),
-            429: ("queue_full", "model_busy", "server_busy"),
+            429: ("quota_exceeded", "queue_full", "model_busy", "server_busy"),
             502: (*PROVIDER[502], "upstream_refused"),
             503: (
                 "upstream_unavailable",
