@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
-from multiturn.engine.runs import LiveRun, Runs, split, write_batch
+from multiturn.engine.runs import LiveRun, Runs, Told, split, write_batch
 from multiturn.model.completion import Delta
 from multiturn.model.event import Answered, Ended, Event, Spoke, Stepped
 from multiturn.model.ids import new_id
@@ -56,7 +57,9 @@ async def test_what_is_told_while_events_are_heard_is_heard(runs: Runs) -> None:
     live.speak([word("a")], holds_end=True)
     heard: list[str] = []
     numbers: list[int] = []
-    more = iter([lambda: live.tell(CALLED), lambda: live.speak([word("b")], holds_end=True), lambda: end(live)])
+    more: Iterator[Callable[[], None]] = iter(
+        [lambda: live.tell(CALLED), lambda: live.speak([word("b")], holds_end=True), lambda: end(live)]
+    )
     async with asyncio.timeout(5), aclosing(runs.follow(RUN)) as events:
         async for event in events:
             heard += tell(event)
@@ -83,7 +86,7 @@ async def test_what_stands_behind_the_last_word_waits_with_it(runs: Runs) -> Non
 
 
 def test_events_are_read_as_they_were_told(runs: Runs) -> None:
-    told = [STEP, word("a"), word("b"), CALLED, word("c")]
+    told: list[Told] = [STEP, word("a"), word("b"), CALLED, word("c")]
     batch = write_batch(4, told)
     read = list(runs._decode(batch, 3))
     assert [tell(event) for event in read] == [["StepStarted"], ["a", "b"], ["ToolCalled"], ["c"]]
