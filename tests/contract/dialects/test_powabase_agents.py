@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -211,6 +212,14 @@ async def test_mcp_server_that_is_wrong_says_what(api: Api, body: Any, status: i
     found, said = await api.refuse("POST", f"{agent}/mcp-servers", body)
     assert found == status
     assert text in said
+
+
+async def test_of_servers_that_are_given_at_once_none_is_lost(api: Api) -> None:
+    agent = await api.make_agent()
+    names = [f"desk{number}" for number in range(5)]
+    await asyncio.gather(*[api.post(f"{agent}/mcp-servers", {**SERVER, "name": name}, status=201) for name in names])
+    servers = (await api.get(f"{agent}/mcp-servers"))["mcp_servers"]
+    assert sorted(server["name"] for server in servers) == names
 
 
 async def test_mcp_server_that_is_away_says_so(api: Api) -> None:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from multiturn.errors import UpstreamError
+from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import Place
 from tests.contract.dialects.knowing import make, make_store, put
 from tests.contract.dialects.powabase_clients import Api, open_api
@@ -86,6 +87,24 @@ async def test_stream_cites_as_the_messages_do(place: Place, api: Api) -> None:
     answered = (await list_messages(api, events[0]["session_id"]))[-1]
     assert answered["content"] == text
     assert answered["citations"] == events[-1]["citations"]
+
+
+async def test_what_a_tool_found_is_in_the_context(place: Place, api: Api) -> None:
+    agent, item, _ = await make_expert(place, api)
+    await api.post(f"{agent}/tools", {"tool_type": "knowledge", "tool_name": "knowledge"}, status=201)
+    look = ScriptedCall("search_knowledge", '{"query": "opened in 1781"}')
+    place.will_say(Script(tool_calls=[look]), "The iron bridge was opened in 1781.")
+    events = await api.stream(agent, "Hm?")
+    (call,) = events[-1]["tool_calls"]
+    assert (call["tool_name"], call["arguments"]) == ("search_knowledge", {"query": "opened in 1781"})
+    assert "1781" in call["result"]
+    (citation,) = events[-1]["citations"]
+    assert citation["source_id"] == item["asset_id"]
+    answered = (await list_messages(api, events[0]["session_id"]))[-1]
+    assert answered["citations"] == [citation]
+    assert answered["tool_calls"] == [call]
+    chunks = {chunk["key"]: chunk for chunk in answered["retrieved_context"] if "key" in chunk}
+    assert chunks[citation["key"]]["id"] == citation["item_id"]
 
 
 async def test_citations_outlive_their_source(place: Place, api: Api) -> None:

@@ -154,7 +154,7 @@ FAILURES: dict[int, tuple[str, ...]] = {
         "conflict",
     ),
     413: ("request_too_large", "run_limit_reached"),
-    429: ("queue_full", "model_busy", "server_busy", "quota_exceeded"),
+    429: ("quota_exceeded", "queue_full", "model_busy", "server_busy"),
     502: (*PROVIDER[502], "upstream_refused"),
     503: (
         "upstream_unavailable",
