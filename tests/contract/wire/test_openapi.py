@@ -75,8 +75,19 @@ def list_operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def check(value: Any, schema: Mapping[str, Any]) -> None:
     """Validate a value against a schema of the description."""
-    document = {**schema, "components": DESCRIPTION["components"]}
+    document = {**schema, "components": {"schemas": {name: SCHEMAS[name] for name in find_named(schema)}}}
     jsonschema_rs.Draft202012Validator(document, validate_formats=True).validate(value)
+
+
+def find_named(schema: Mapping[str, Any]) -> set[str]:
+    """The schemas that one refers to, and those that they do: all of them would be compiled for every value."""
+    named: set[str] = set()
+    left = [msgspec.json.encode(schema).decode()]
+    while left:
+        for name in set(re.findall(r'"#/components/schemas/([^"]+)"', left.pop())) - named:
+            named.add(name)
+            left.append(msgspec.json.encode(SCHEMAS[name]).decode())
+    return named
 
 
 def test_description_is_valid_openapi() -> None:
