@@ -110,9 +110,32 @@ def write_narrowed() -> dict[str, Any]:
     for name in ("session_id", "sessionId"):
         del described["components"]["schemas"]["CompletionRequest"]["properties"][name]
     search = described["components"]["schemas"]["Search"]
-    search["required"] = ["text"]
-    search["properties"]["text"] = next(one for one in search["properties"]["text"]["anyOf"] if one != {"type": "null"})
+    require_value(search, "text")
+    narrow_access(described)
     return described
+
+
+def narrow_access(described: dict[str, Any]) -> None:
+    """A key's end lies in the future, and one for tokens has no user; a quota limits something, in periods of its
+    kind.
+    """
+    schemas = described["components"]["schemas"]
+    del schemas["NewKey"]["properties"]["expires_at"]
+    schemas["NewKey"]["properties"]["scopes"]["items"]["enum"].remove("jwt")
+    del schemas["QuotaOrder"]["properties"]["life"]
+    require_value(schemas["QuotaOrder"], "day")
+    require_value(schemas["AllowanceOrder"], "turns")
+    for path, kind in (("/v1/quotas/{kind}", "tenant"), ("/v1/quotas/{kind}/{subject_id}", "users")):
+        for operation in described["paths"][path].values():
+            for parameter in operation["parameters"]:
+                if parameter["name"] == "kind":
+                    parameter["schema"]["enum"], parameter["example"] = [kind], kind
+
+
+def require_value(schema: dict[str, Any], name: str) -> None:
+    """Have a field there, and not null."""
+    schema["required"] = [*schema.get("required", ()), name]
+    schema["properties"][name] = next(one for one in schema["properties"][name]["anyOf"] if one != {"type": "null"})
 
 
 def give_run(served: Served, described: dict[str, Any]) -> None:

@@ -41,7 +41,10 @@ LIMIT = Parameter(
     schema={"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     text="How many at most.",
 )
-AFTER = Parameter(name="after", place="query", schema={"type": "string"}, text="The `next` of the page before.")
+PLACE = "^(tenant/|(users|sessions)/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?)$"
+AFTER = Parameter(
+    name="after", place="query", schema={"type": "string", "pattern": PLACE}, text="The `next` of the page before."
+)
 
 QUOTA: dict[str, Any] = {
     "object": "quota",
