@@ -247,8 +247,9 @@ async def test_run_that_fails_names_itself(place: Place, api: Api) -> None:
     assert [run["status"] for run in runs] == ["failed", "failed"]
 
 
-async def test_time_of_a_run_is_limited(place: Place, api: Api) -> None:
-    agent = await make_clerk(api)
+@pytest.mark.parametrize("has_tools", [True, False])
+async def test_time_of_a_run_is_limited(place: Place, api: Api, *, has_tools: bool) -> None:
+    agent = await (make_clerk(api) if has_tools else api.make_agent())
     place.will_say(Script("Slow.", hold=asyncio.Event()))
     status, failed = await api.send("POST", f"{agent}/run", {"message": "hi", "timeout_seconds": 0.05})
     assert status == 413

@@ -61,6 +61,8 @@ from multiturn.model.turn import Decision
 SILENCE_S = 30.0
 # How long it may take until a run that asked for approval is stored as waiting, and how often one looks.
 ASKED_S, LOOK_S = 10.0, 0.02
+# How long it may take until a session can be read that another request is making.
+MADE_S = 2.0
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -151,9 +153,17 @@ class RunRoutes:
             session = await sessions.create(caller, made)
         except Conflict:
             # Of two first runs with one name the other was faster.
-            session = await sessions.get(session_key(caller, name or ""))
+            session = await self._get_soon(session_key(caller, name or ""))
             return Asked(caller=caller, agent=agent, session=await self._join(session, agent), is_new=False)
         return Asked(caller=caller, agent=agent, session=session, is_new=True)
+
+    async def _get_soon(self, key: SessionKey) -> Session:
+        """A session that is being made by another request: what that stores can be read a moment later."""
+        for _ in range(int(MADE_S / LOOK_S)):
+            with suppress(NotFound):
+                return await self.services.sessions.get(key)
+            await asyncio.sleep(LOOK_S)
+        return await self.services.sessions.get(key)
 
     async def _join(self, session: Session, agent: Agent) -> Session:
         """A session with the agent among those that take part in it."""
