@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from multiturn.engine.keys import DEFAULT_TENANT, REMEMBER, Keys, NewKey, require_admin
+from multiturn.engine.keys import REMEMBER, Keys, NewKey, require_admin
 from multiturn.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from multiturn.model.ids import new_id
-from multiturn.model.tenant import OPERATOR
+from multiturn.model.tenant import DEFAULT_TENANT, OPERATOR
 from multiturn.store.keys import SqlKeyStore
 from multiturn.store.sqlite import SqliteDatabase
 

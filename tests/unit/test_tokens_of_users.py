@@ -158,10 +158,11 @@ async def test_only_key_needs_no_name(keys: Keys) -> None:
 
 async def test_clocks_may_differ_by_the_leeway(keys: Keys) -> None:
     tokens = make_tokens(keys, leeway_s=60)
-    await tokens.authenticate(make_token(exp=NOW - 30))
-    await tokens.authenticate(make_token(nbf=int(time.time()) + 30))
+    now = int(time.time())
+    await tokens.authenticate(make_token(exp=now - 30))
+    await tokens.authenticate(make_token(nbf=now + 30))
     with pytest.raises(Unauthenticated):
-        await make_tokens(keys, leeway_s=0).authenticate(make_token(exp=NOW - 30))
+        await make_tokens(keys, leeway_s=0).authenticate(make_token(exp=now - 30))
 
 
 async def test_one_of_several_audiences_is_enough(keys: Keys) -> None:
