@@ -174,6 +174,7 @@ COMMANDS = {
     "sessions": ["list", "show", "items", "runs", "delete"],
     "quotas": ["list", "show", "set", "remove"],
     "approvals": ["list", "approve", "deny"],
+    "usage": [""],
     "export": [""],
     "import": [""],
     "model": ["list", "pull", "use", "path"],

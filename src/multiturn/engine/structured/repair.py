@@ -21,7 +21,9 @@ FENCE = re.compile(r"```[a-zA-Z0-9]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 def repair(text: str, schema: Mapping[str, Any]) -> str | None:
     """The answer as JSON that fits a schema that was checked and tightened; None where that would take guessing."""
     fitting = Fitting(schema)
-    for value in read_candidates(text[:ANSWER_CHARS_MAX]):
+    # Halves of characters are in no JSON.
+    whole = text[:ANSWER_CHARS_MAX].encode("utf-8", "replace").decode()
+    for value in read_candidates(whole):
         fitted = fitting.fit(value)
         if fitting.fits(fitted):
             return msgspec.json.encode(fitted).decode()
