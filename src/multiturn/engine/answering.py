@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
@@ -152,6 +152,7 @@ class SteppedAnswer:
                     reason=word.reason,
                 )
                 self.voice.tell(said)
+        self._keep_calls(calls)
         await self._finish_calls(calls)
         self._end(has_calls=True)
         self._check_bounds()
@@ -317,7 +318,7 @@ class SteppedAnswer:
         named = [replace(call, call_id=f"{LOOK_UP}{new_id().hex}") for call in heard.calls]
         names = {call.call_id: new.call_id for call, new in zip(heard.calls, named, strict=True)}
         thoughts = rename_calls(heard.answer.write_thoughts(), names)
-        self.tokens_left -= sum(map(count_tokens, thoughts))
+        self.tokens_left -= sum(map(count_tokens, [*thoughts, *named]))
         self.items += [*thoughts, *named]
         self.last = None
         if not others and heard.answer.usage:
@@ -326,9 +327,10 @@ class SteppedAnswer:
         waiting = [call for call in calls[:CALLS_MAX] if self.belt.waits(call)]
         if others:
             calls = [replace(call, approved=False) if call in waiting else call for call in calls]
-        elif waiting:
-            ran = await self._run_now([call for call in calls if call not in waiting])
-            self.pending = tuple(ran.get(call.call_id, call) for call in calls)
+        self._keep_calls(calls)
+        if waiting and not others:
+            await self._run_now([call for call in calls if call not in waiting])
+            self.pending = self.steps[-1].calls
             for call in waiting:
                 self.voice.tell(ask_for(call, step=len(self.steps)))
             return
@@ -336,30 +338,37 @@ class SteppedAnswer:
 
     async def _finish_calls(self, calls: Sequence[ToolCall]) -> None:
         """Run those calls of the step that have not run yet, and take in what all of them say."""
-        ran = await self._run_now([call for call in calls if call.result is None])
-        done = [ran.get(call.call_id, call) for call in calls]
-        outputs = [Ran(call).output for call in done]
-        self.tokens_left -= sum(map(count_tokens, [*self.items[-len(done) :], *outputs]))
+        await self._run_now([call for call in calls if call.result is None])
+        outputs = self._list_outputs()
+        self.tokens_left -= sum(map(count_tokens, outputs))
         self.items += outputs
-        self.steps[-1] = replace(self.steps[-1], calls=tuple(done))
 
-    async def _run_now(self, calls: Sequence[ToolCall]) -> dict[str, ToolCall]:
-        """Run calls; as they are afterwards, by their ids."""
+    def _keep_calls(self, calls: Sequence[ToolCall]) -> None:
+        """Keep the calls of this step as they are now: of a run that is ended meanwhile, too, it is known which ran."""
+        now = {call.call_id: call for call in calls}
+        known = self.steps[-1].calls or calls
+        self.steps[-1] = replace(self.steps[-1], calls=tuple(now.get(call.call_id, call) for call in known))
+
+    def _list_outputs(self) -> list[FunctionCallOutput]:
+        """What the calls of this step have said so far."""
+        return [Ran(call).output for call in self.steps[-1].calls if call.result is not None]
+
+    async def _run_now(self, calls: Sequence[ToolCall]) -> None:
+        """Run calls of this step; those that ran before have had their part of the room."""
         assert self.belt is not None
-        step = len(self.steps)
+        step, room = len(self.steps), self.tokens_left - sum(map(count_tokens, self._list_outputs()))
         for call in calls[:CALLS_MAX]:
             told = ToolCalled(step=step, call_id=call.call_id, name=call.name, arguments=call.arguments)
             self.voice.tell(told)
-        ran = await self.belt.run(calls[:CALLS_MAX], tokens_max=self.tokens_left, on_ran=self._tell_ran)
+        ran = await self.belt.run(calls[:CALLS_MAX], tokens_max=max(0, room), on_ran=self._tell_ran)
         for _, sources in ran:
             self.found += sources
             if self.citer:
                 self.citer.add(sources)
-        done = {call.call_id: call for call, _ in ran}
-        left_out = (replace(call, result=TOO_MANY, is_error=True, duration_ms=0.0) for call in calls[CALLS_MAX:])
-        return done | {call.call_id: call for call in left_out}
+        self._keep_calls([replace(call, result=TOO_MANY, is_error=True, duration_ms=0.0) for call in calls[CALLS_MAX:]])
 
     def _tell_ran(self, call: ToolCall) -> None:
+        self._keep_calls([call])
         self.voice.tell(
             ToolReturned(
                 step=len(self.steps),
@@ -381,7 +390,14 @@ class SteppedAnswer:
         # What was thought in the steps before stands with them.
         thoughts = self.last.write_thoughts() if self.last else ()
         rest = [one for one in cited if not isinstance(one, Reasoning)]
-        return (*list_complete(self.items), *thoughts, *rest)
+        return (*self._list_complete(), *thoughts, *rest)
+
+    def _list_complete(self) -> list[Content]:
+        """The calls that have a result, with it: others were waiting, or running when the run was ended."""
+        answered = {one.call_id for one in self.items if isinstance(one, FunctionCallOutput)}
+        items = [*self.items, *(one for one in self._list_outputs() if one.call_id not in answered)]
+        answered |= {one.call_id for one in items if isinstance(one, FunctionCallOutput)}
+        return [one for one in items if not isinstance(one, FunctionCall) or one.call_id in answered]
 
     def progress(self) -> Progress:
         """How far it has come, for a run that waits."""
@@ -411,12 +427,6 @@ class SteppedAnswer:
             self.citer.go_on(progress.citations, progress.length)
 
 
-def list_complete(items: Sequence[Content]) -> list[Content]:
-    """Items without calls that have no result: those were waiting, or running when the run was ended."""
-    answered = {one.call_id for one in items if isinstance(one, FunctionCallOutput)}
-    return [one for one in items if not isinstance(one, FunctionCall) or one.call_id in answered]
-
-
 def join_pieces(place: int, pieces: Sequence[ToolCallDelta]) -> ToolCallDelta:
     """A call in one piece."""
     call = write_call(pieces)
@@ -427,6 +437,17 @@ def join_pieces(place: int, pieces: Sequence[ToolCallDelta]) -> ToolCallDelta:
 def ask_for(call: ToolCall, *, step: int) -> ApprovalAsked:
     """The question whether a call may run."""
     return ApprovalAsked(step=step, call_id=call.call_id, name=call.name, arguments=call.arguments, source=call.source)
+
+
+async def hear_within(seconds: float | None, hearing: Coroutine[Any, Any, None]) -> None:
+    """Hear a model for so long at most. Raises TooLarge (``run_limit_reached``) behind that."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            await hearing
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise limit_reached(f"{seconds:g} seconds") from None
 
 
 def limit_reached(limit: str) -> TooLarge:

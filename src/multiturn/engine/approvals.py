@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from multiturn.engine.ports import Clock
 from multiturn.engine.ports_approvals import ApprovalStore
@@ -13,6 +15,7 @@ from multiturn.model.step import ToolCall
 from multiturn.model.turn import Decision
 
 EXPIRED_PER_LOOK = 50
+CANCEL_AGAIN_S = 0.5
 TOO_LATE = "Nobody answered in time."
 
 
@@ -46,11 +49,17 @@ class Approvals:
 
     async def cancel(self, run: Run) -> Run:
         """Cancel a run, also one that waits; what it had said enters the history. The run as it stands afterwards."""
-        with self.turns.parts.runs.expecting(run):
-            taken = await self.store.give_up(run.tenant_id, run.id, server_id=self.turns.server_id, now=self.clock())
-            if taken and taken.begun:
-                run = self.turns.take_up(taken, is_cancelled=True).run
-        return await self.turns.parts.runs.cancel(run)
+        while True:
+            with self.turns.parts.runs.expecting(run):
+                taken = await self.store.give_up(
+                    run.tenant_id, run.id, server_id=self.turns.server_id, now=self.clock()
+                )
+                if taken and taken.begun:
+                    run = self.turns.take_up(taken, is_cancelled=True).run
+            # It may have begun to wait just behind that look: then it is there at the next.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CANCEL_AGAIN_S):
+                    return await self.turns.parts.runs.cancel(run)
 
     async def expire(self) -> int:
         """Take the silence of a person for a no, where a run has waited too long; tells how many runs."""

@@ -11,8 +11,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
-from multiturn.engine.answer_choice import choose_answer
-from multiturn.engine.answering import SteppedAnswer, Voice, join_usage
+from multiturn.engine.answer_choice import choose_answer, find_bounds
+from multiturn.engine.answering import SteppedAnswer, Voice, hear_within, join_usage
 from multiturn.engine.contexts import Assembled
 from multiturn.engine.endings import Entry, Output, enter_history, extend
 from multiturn.engine.parts import Parts
@@ -131,7 +131,7 @@ class Execution:
             progress=answering.progress(),
             said="".join(live.answer.texts),
             thought="".join(live.answer.thoughts),
-            told=live.count,
+            told=live.count + len(live.held),
             first_token_s=live.first_token_s,
             asked_at=now,
         )
@@ -140,11 +140,17 @@ class Execution:
             expires_at=now + timedelta(seconds=self.parts.approval_s),
             calls=tuple(call for call in answering.pending if call.result is None),
             state=write_suspended(suspended),
-            steps=self._forget([*answering.steps[:-1], replace(answering.steps[-1], calls=answering.pending)]),
-            events=live.unsaved(with_end=False),
+            steps=self._forget(answering.steps),
+            events=live.unsaved(with_end=True),
             agent=self.assembled.speaker.version,
         )
-        await self.parts.approvals.wait(live.run.tenant_id, self.held.lease, waiting)
+        try:
+            await self.parts.approvals.wait(live.run.tenant_id, self.held.lease, waiting)
+        except RunCancelled:
+            # Somebody asked for it in this moment.
+            live.was_cancelled = True
+            await self.stop()
+            return
         live.wait(replace(live.run, status="waiting"))
 
     async def _reconcile(self, session: Session) -> Plan:
@@ -168,14 +174,15 @@ class Execution:
         try:
             spent = self.answering.spent if self.answering else []
             self.answering = self._choose_answer(session, self.assembled)
+            for missing in self.assembled.speaker.toolset.missing:
+                self.live.tell(missing)
             if self.answering:
                 self.answering.spent += spent
                 self.live.items, self.live.steps = self.answering.items, self.answering.steps
-                for missing in self.assembled.speaker.toolset.missing:
-                    self.live.tell(missing)
                 await self.answering.ask(request, is_streamed=order.is_streamed)
             else:
-                await (self._listen(request) if order.is_streamed else self._receive(request))
+                hearing = self._listen(request) if order.is_streamed else self._receive(request)
+                await hear_within(find_bounds(self.parts, order, self.assembled).seconds, hearing)
         finally:
             self.model_s += time.perf_counter() - began
 

@@ -22,7 +22,7 @@ from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke, Ste
 from multiturn.model.retrieved import RetrievedContext
 from multiturn.model.run import ENDED, Run
 from multiturn.model.session import OnDisconnect
-from multiturn.model.step import Happening, Step
+from multiturn.model.step import ApprovalAsked, Happening, Step
 
 # How long one looks for news of a run that another server holds.
 POLL_S = 0.25
@@ -86,8 +86,11 @@ class LiveRun:
             self._wake()
 
     def tell(self, what: Happening) -> None:
-        """Tell what happened beside the words, in its place between them."""
-        if self.held:
+        """Tell what happened beside the words, in its place between them.
+
+        A question to a person is held until it is stored: who has read it may answer it.
+        """
+        if self.held or isinstance(what, ApprovalAsked):
             self.held.append(what)
             return
         self.told.append(what)
@@ -115,6 +118,7 @@ class LiveRun:
     def wait(self, run: Run) -> None:
         """The run waits for a person's word, and that is stored: who follows it looks there from now on."""
         self.run = run
+        self.told += self.held
         self.is_waiting = True
         self._wake()
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from multiturn.errors import Conflict, NotFound, TurnConflict
+from multiturn.errors import Conflict, NotFound, RunCancelled, TurnConflict
 from multiturn.model.step import ToolCall
 from multiturn.model.turn import Begun, Decision, Lease, TakenUp, Waiting
 from multiturn.store.database import Database, Transaction
@@ -38,7 +38,8 @@ class SqlApprovalStore:
                 "agent_id": waiting.agent and waiting.agent.id,
                 "agent_version": waiting.agent and waiting.agent.version,
             }
-            await tx.execute("put_aside_run", {**which, **agent})
+            if not await tx.execute("put_aside_run", {**which, **agent}):
+                raise RunCancelled("The run was cancelled before it began to wait.")
             row = {
                 **which,
                 "session_id": lease.session_id,

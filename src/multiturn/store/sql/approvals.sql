@@ -5,9 +5,9 @@ WHERE tenant_id = :tenant_id AND id = :id AND run_id = :run_id AND fencing = :fe
 RETURNING waiting;
 
 -- name: put_aside_run
--- No server holds it, so that none can lose it. Whose it is can be seen while it waits.
+-- No server holds it, so that none can lose it. Whose it is can be seen while it waits. One that was to be cancelled never waits.
 UPDATE runs SET status = 'waiting', agent_id = :agent_id, agent_version = :agent_version
-WHERE tenant_id = :tenant_id AND id = :run_id AND status = 'in_progress';
+WHERE tenant_id = :tenant_id AND id = :run_id AND status = 'in_progress' AND is_cancelled = 0;
 
 -- name: save_wait
 -- A run may wait more than once, never twice at a time.
