@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from multiturn.engine.answering import Bounds, Progress, SteppedAnswer
 from multiturn.engine.toolbelt import CALLS_MAX, DENIED, TOO_MANY, Toolbelt
 from multiturn.engine.toolsets import NAME_CHARS_MAX, Toolset, Toolsets, name_remote, tell_missing
-from multiturn.errors import TooLarge, UpstreamError
+from multiturn.errors import TooLarge, UpstreamError, UpstreamTimeout
 from multiturn.model.completion import ModelRequest
 from multiturn.model.content import Content, FunctionCall, FunctionCallOutput, Message, Reasoning
 from multiturn.model.step import ApprovalAsked, ApprovalGiven, StepEnded, StepStarted, ToolReturned
@@ -118,7 +118,7 @@ async def test_words_reach_a_client_as_they_came() -> None:
 
 
 def fail(arguments: dict[str, Any]) -> ToolAnswer:
-    raise UpstreamError("It hung.", code="tool_timeout")
+    raise UpstreamTimeout("It hung.", code="tool_timeout")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,13 @@ KINDS = {
     "upstream": 502,
     "unavailable": 503,
 }
-OTHERWISE = {"context_length_exceeded": 400, "model_not_found": 404, "upstream_timeout": 504, "internal_error": 500}
+OTHERWISE = {
+    "context_length_exceeded": 400,
+    "model_not_found": 404,
+    "upstream_timeout": 504,
+    "tool_timeout": 504,
+    "internal_error": 500,
+}
 
 
 def list_operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
