@@ -59,7 +59,10 @@ DELTAS = {
         chunk({"content": [{"text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]}),
         Delta(raw=b"", text="ab"),
     ),
-    "reasoning_content": (chunk({"reasoning_content": "Hm"}), Delta(raw=b"", reasoning="Hm", thought_as="reasoning_content")),
+    "reasoning_content": (
+        chunk({"reasoning_content": "Hm"}),
+        Delta(raw=b"", reasoning="Hm", thought_as="reasoning_content"),
+    ),
     "reasoning": (chunk({"reasoning": "Hm", "content": ""}), Delta(raw=b"", reasoning="Hm", thought_as="reasoning")),
     "refusal": (chunk({"refusal": "No"}), Delta(raw=b"", refusal="No")),
     "finish": (chunk({}, finish_reason="length"), Delta(raw=b"", finish_reason="length")),

@@ -47,7 +47,12 @@ def use(given: int = 0, cached: int = 0, made: int = 0, thought: int = 0, writte
         ("https://api.anthropic.com/v1/", "claude-sonnet-4-5", use(10_000, 6_000, 100, 0, 2_000), 0.0168),
         # Gemini 2.5 Pro: 1.25 in, 10 out; above 200,000 tokens 2.50 and 15, for all of them.
         ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-2.5-pro", use(200_000, 0, 1_000), 0.26),
-        ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-2.5-pro", use(200_001, 0, 1_000), 0.5150025),
+        (
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+            "gemini-2.5-pro",
+            use(200_001, 0, 1_000),
+            0.5150025,
+        ),
         # What one provider serves of another, and what a broker names by its maker.
         ("https://mine.openai.azure.com/openai/v1", "gpt-4o", use(1000, 0, 200), 0.0045),
         ("https://openrouter.ai/api/v1", "openai/gpt-4o", use(1000, 0, 200), 0.0045),

@@ -193,7 +193,7 @@ POWABASE_TEXTS: Mapping[str, str] = {
 }
 
 
-# What has another status there than here: nothing is wrong with a request for what is not there (contracts/powabase 2.3).
+# What has another status there than here: a request for what is not there is not wrong (contracts/powabase 2.3).
 POWABASE_STATUSES: Mapping[str, int] = {"not_implemented": 501, "run_not_waiting": 404}
 
 

@@ -48,8 +48,8 @@ TAGS = {
     "Tenant": "What counts for the contexts of all sessions, unless an agent, a session or a turn says otherwise.",
     "Usage": "What was used: tokens and money, by day, user, model and session.",
     "Keys": "API keys, for keys with the scope `admin`. `multiturn keys` does the same on the command line.",
-    "Quotas": "How much a tenant, its users and its sessions may use, for keys with the scope `admin`. `multiturn quotas` "
-    "does the same on the command line.",
+    "Quotas": "How much a tenant, its users and its sessions may use, for keys with the scope `admin`. "
+    "`multiturn quotas` does the same on the command line.",
     **JOCKEY_TAGS,
     **JULEP_TAGS,
     **POWABASE_TAGS,

@@ -15,7 +15,7 @@ USER = Parameter(
     name="X-User-Id",
     place="header",
     schema=NAME,
-    text="The user whose sessions are meant, by a name of the client's. Only a key with the scope `users` or `admin` may "
-    "send it; a user that is new is made. Left out: the user of the key. Beside a JWT it may say no other user.",
+    text="The user whose sessions are meant, by a name of the client's. Only a key with the scope `users` or `admin` "
+    "may send it; a user that is new is made. Left out: the user of the key. Beside a JWT it may say no other user.",
     example="user-1",
 )

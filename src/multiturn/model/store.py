@@ -89,8 +89,8 @@ class KnowledgeStoreInfo(Struct, frozen=True, kw_only=True):
 
 
 class StoreChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a store or a collection; metadata are replaced whole, and so is what a dialect keeps with
-    a store.
+    """What is to be changed of a store or a collection; metadata are replaced whole, and so is what a dialect keeps
+    with a store.
     """
 
     name: str | UnsetType = UNSET

@@ -168,8 +168,8 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 class TakenUp(Struct, frozen=True, kw_only=True):
-    """A run that waited, behind a person's word: ``begun`` when it goes on, with its ``state``; else ``calls`` are those
-    that still wait.
+    """A run that waited, behind a person's word: ``begun`` when it goes on, with its ``state``; else ``calls`` are
+    those that still wait.
     """
 
     calls: tuple[ToolCall, ...] = ()

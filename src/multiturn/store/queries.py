@@ -2,8 +2,8 @@
 
 A query is ``-- name: append_item``, comment lines that say why, and the statement. What the two databases do not
 share is marked: ``/*postgres: FOR UPDATE */`` stands in PostgreSQL only (it is a comment to SQLite), and ``{now_ms}``
-is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``, ``{ids}`` the same of ids in 32
-digits, ``{month}`` the first day of the month of the column ``day`` (both in days since 1970).
+is the database's own clock, ``{each}`` a row for each member of the JSON list ``:values``, ``{ids}`` the same of ids
+in 32 digits, ``{month}`` the first day of the month of the column ``day`` (both in days since 1970).
 """
 
 from __future__ import annotations

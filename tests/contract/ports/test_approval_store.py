@@ -1,4 +1,4 @@
-"""The promises of ApprovalStore: a run that waits holds no lease, keeps its session, and goes on once, at one server."""
+"""The promises of ApprovalStore: what waits holds no lease, keeps its session, and goes on once, at one server."""
 
 from __future__ import annotations
 

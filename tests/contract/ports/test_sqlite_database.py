@@ -300,10 +300,10 @@ async def test_a_query_reads_by_key(sqlite: SqliteDatabase) -> None:
         # The few stores that have one asset.
         "find_read_item": ["USE TEMP B-TREE FOR ORDER BY"],
         # What is looked up by a list of ids.
-        **dict.fromkeys(
-            ("load_items_at", "load_runs", "load_retrieved", "list_steps", "count_session_runs"),
-            ["SCAN json_each VIRTUAL TABLE INDEX 1:"],
-        ),
+        **{
+            name: ["SCAN json_each VIRTUAL TABLE INDEX 1:"]
+            for name in ("load_items_at", "load_runs", "load_retrieved", "list_steps", "count_session_runs")
+        },
         # What one user has, and what was used in some days.
         "list_runs_of_owner": ["USE TEMP B-TREE FOR ORDER BY"],
         "list_usage": ["USE TEMP B-TREE FOR GROUP BY", "SCAN used", "USE TEMP B-TREE FOR ORDER BY"],
