@@ -103,6 +103,7 @@ class SteppedAnswer:
 
     ``items`` are the calls and results of the steps so far, ``found`` the sources that they brought, ``spent`` what the
     steps before the last one used. ``pending`` are calls that a person has to approve: the run waits for that.
+    ``was_begun``: it was told that the first step begins, and it begins again with a shorter context.
     """
 
     def __init__(self, voice: Voice, citer: Citer | None, belt: Toolbelt | None, bounds: Bounds) -> None:
@@ -121,6 +122,7 @@ class SteppedAnswer:
         self.step_began = 0.0
         self.last: Answer | None = None
         self.has_dropped = False
+        self.was_begun = False
 
     async def ask(self, request: ModelRequest, *, is_streamed: bool) -> None:
         """Ask until the model answers, calls a tool that is not ours, or has to wait for a person's word.
@@ -185,8 +187,9 @@ class SteppedAnswer:
 
     def _begin(self, *, is_last: bool) -> None:
         self.step_began = time.perf_counter()
-        if self.belt:
+        if self.belt and not self.was_begun:
             self.voice.tell(StepStarted(step=len(self.steps) + 1, is_last=is_last))
+        self.was_begun = False
 
     def _note_maker(self, request: ModelRequest, maker: Maker | None) -> None:
         """Tell once a run that somebody else answers than who thought before."""

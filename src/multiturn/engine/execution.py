@@ -77,7 +77,7 @@ class Execution:
         try:
             await self._ask(session, self.plan)
         except ContextTooLong as error:
-            if self.live.count or self.assembled is None or self.assembled.budget.overflow == "error":
+            if self._has_answered() or self.assembled is None or self.assembled.budget.overflow == "error":
                 raise
             limit = await self.parts.contexts.learn_limit(error, self.order.model, self.assembled.context)
             await self._ask(session, self.plan, limit)
@@ -140,8 +140,8 @@ class Execution:
             expires_at=now + timedelta(seconds=self.parts.approval_s),
             calls=tuple(call for call in answering.pending if call.result is None),
             state=write_suspended(suspended),
-            steps=self._forget(answering.steps),
-            events=live.unsaved(with_end=True),
+            steps=self._forget(answering.steps) if self.order.is_stored else (),
+            events=live.unsaved(with_end=True) if self.order.is_stored else (),
             agent=self.assembled.speaker.version,
         )
         try:
@@ -172,12 +172,13 @@ class Execution:
         request = self._request(session, self.assembled)
         began = time.perf_counter()
         try:
-            spent = self.answering.spent if self.answering else []
+            spent, was_begun = self.answering.spent if self.answering else [], self.live.count > 0
             self.answering = self._choose_answer(session, self.assembled)
-            for missing in self.assembled.speaker.toolset.missing:
+            for missing in () if was_begun else self.assembled.speaker.toolset.missing:
                 self.live.tell(missing)
             if self.answering:
                 self.answering.spent += spent
+                self.answering.was_begun = was_begun
                 self.live.items, self.live.steps = self.answering.items, self.answering.steps
                 await self.answering.ask(request, is_streamed=order.is_streamed)
             else:
@@ -185,6 +186,10 @@ class Execution:
                 await hear_within(find_bounds(self.parts, order, self.assembled).seconds, hearing)
         finally:
             self.model_s += time.perf_counter() - began
+
+    def _has_answered(self) -> bool:
+        """Whether the model said or called anything; that a step began, or that tools are missing, is not of it."""
+        return self.live.first_token_s is not None or bool(self.live.steps)
 
     def _request(self, session: Session, assembled: Assembled) -> ModelRequest:
         """What the model is asked first."""

@@ -16,7 +16,7 @@ class ApprovalStore(Protocol):
     async def wait(self, tenant_id: UUID, lease: Lease, waiting: Waiting) -> None:
         """Store what a run needs to go on, and give its lease back.
 
-        Raises TurnConflict, and stores nothing, when the lease was lost.
+        Raises TurnConflict, and stores nothing, when the lease was lost; RunCancelled when it was to be cancelled.
         """
         ...
 

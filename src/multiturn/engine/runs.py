@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from uuid import UUID
 
 import msgspec
@@ -45,10 +45,12 @@ class LiveRun:
     It keeps the events that are not yet surely stored; older ones are read from the store. ``retrieved`` is what was
     found for it, known when the model is asked; ``items`` are the calls of our own tools so far, with their results,
     ``steps`` the steps so far. ``is_waiting``: it waits for a person's word, and goes on as another LiveRun.
+    Of one that is not ``is_stored`` no event is ever written down.
     """
 
-    def __init__(self, run: Run, on_disconnect: OnDisconnect, *, told: int = 0) -> None:
+    def __init__(self, run: Run, on_disconnect: OnDisconnect, *, told: int = 0, is_stored: bool = True) -> None:
         self.run = run
+        self.is_stored = is_stored
         self.on_disconnect = on_disconnect
         self.answer = Answer()
         self.retrieved: RetrievedContext | None = None
@@ -178,6 +180,7 @@ class Runs:
         self.clock = clock
         self.live: dict[UUID, LiveRun] = {}
         self.expected: set[UUID] = set()
+        self.awaited: dict[UUID, list[asyncio.Future[None]]] = {}
         self.closes_at = math.inf
 
     def __contains__(self, run_id: object) -> bool:
@@ -222,7 +225,17 @@ class Runs:
         live = self.live.get(run.id)
         if live is None:
             return self._follow_stored(run, after)
-        return self._read(run, after) if live.dropped > after else self._follow_live(live, after)
+        return self._catch_up(run, live, after) if live.dropped > after else self._follow_live(live, after)
+
+    async def _catch_up(self, run: Run, live: LiveRun, after: int) -> AsyncGenerator[Event]:
+        """What of a run of this server is only in the store; where nothing is kept of that, what is there now."""
+        before = after
+        async for event in self._read(run, after):
+            after = last_number(event)
+            yield event
+        if after == before:
+            async for event in self._follow_live(live, live.dropped):
+                yield event
 
     async def happened(self, run: Run, *, after: int = 0) -> AsyncGenerator[Event]:
         """The events of a run behind number ``after`` that are there already."""
@@ -271,7 +284,30 @@ class Runs:
         elif time.monotonic() > self.closes_at:
             raise Unavailable("The server stopped. The run goes on: send the request again.", code="interrupted")
         else:
-            await asyncio.sleep(POLL_WAITING_S if stored.status == "waiting" else POLL_S)
+            await (self._wait_taken_up(run.id) if stored.status == "waiting" else asyncio.sleep(POLL_S))
+
+    async def _wait_taken_up(self, run_id: UUID) -> None:
+        """Wait until this server takes up a run that waits; for a moment only, since another may."""
+        if run_id in self.live:
+            return
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        listening = self.awaited.setdefault(run_id, [])
+        listening.append(heard)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_WAITING_S):
+                    await heard
+        finally:
+            listening.remove(heard)
+            if not listening and self.awaited.get(run_id) is listening:
+                del self.awaited[run_id]
+
+    def enter(self, live: LiveRun) -> None:
+        """This server executes a run from now on; who followed it while it waited hears it from its first word on."""
+        self.live[live.run.id] = live
+        for heard in self.awaited.pop(live.run.id, ()):
+            if not heard.done():
+                heard.set_result(None)
 
     async def _read(self, run: Run, after: int) -> AsyncGenerator[Event]:
         """Read stored events behind ``after``."""
@@ -363,7 +399,7 @@ class Runs:
         """Store what was streamed since the last time, of all runs together."""
         batches, saved = [], []
         for live in self.live.values():
-            if live.ended or live.is_ending or live.count <= live.saved:
+            if live.ended or live.is_ending or live.count <= live.saved or not live.is_stored:
                 continue
             batch = write_batch(live.saved + 1, live.told[live.saved - live.dropped :])
             batches.append((live.run.tenant_id, live.run.id, batch))

@@ -31,6 +31,7 @@ class SchemaAnswer:
 
     items: Sequence[Content] = ()
     steps: Sequence[Step] = ()
+    was_begun = False
 
     def __init__(self, voice: Voice, schema: dict[str, Any]) -> None:
         self.voice = voice

@@ -86,7 +86,7 @@ class Turns:
         self.parts.metrics.commit.observe(time.perf_counter() - began)
         if begun.state == "queued":
             self.started[begun.run.id] = asyncio.Event()
-        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect)
+        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect, is_stored=order.is_stored)
         self._spawn(live, order, partial(self._begin, live, begun, order))
         return Turn(begun.session, begun.run, live, allowed)
 
@@ -95,7 +95,8 @@ class Turns:
         assert taken.begun
         suspended = read_suspended(taken.state)
         order, begun = suspended.order, taken.begun
-        live = LiveRun(begun.run, order.on_disconnect or self.limits.on_disconnect, told=suspended.told)
+        leaving = order.on_disconnect or self.limits.on_disconnect
+        live = LiveRun(begun.run, leaving, told=suspended.told, is_stored=order.is_stored)
         live.was_cancelled = is_cancelled
         words = {decision.call_id: decision for decision in taken.decisions}
         self._spawn(live, order, partial(self._go_on, begun, Resumption(suspended=suspended, decisions=words)))
@@ -103,7 +104,7 @@ class Turns:
 
     def _spawn(self, live: LiveRun, order: TurnOrder, work: Work) -> None:
         """Have a turn executed by a task of its own."""
-        self.parts.runs.live[live.run.id] = live
+        self.parts.runs.enter(live)
         self.parts.metrics.live.inc()
         live.task = self.parts.spawn(self._execute(live, order, work))
 

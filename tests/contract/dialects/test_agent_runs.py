@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from multiturn.errors import ContextTooLong
 from multiturn.model.tool import ToolAnswer
 from multiturn.upstream.scripted import Script, ScriptedCall
 from tests.contract.dialects.conftest import OpenPlace, Place, open_place
@@ -245,3 +246,62 @@ async def test_nobodys_word_in_time_is_a_no(opening: OpenPlace) -> None:
         place.will_say(Script("May I?", tool_calls=[SAY]), "Nobody said yes.")
         assert (await chat(place, session))["text"] == "May I?\n\nNobody said yes."
         assert "Nobody answered in time" in place.seen[-1]["messages"][-1]["content"]
+
+
+async def test_a_run_that_waited_longer_than_its_events_live_can_be_cancelled(opening: OpenPlace) -> None:
+    changes: dict[str, Any] = {"events_life_s": 0.0, "sweep_every_s": 0.02}
+    async with opening(tool_host=ScriptedHost({"echo": echo}), **changes) as place:
+        session = await make_session(place, tools=[ASKED])
+        place.will_say(Script("May I?", tool_calls=[SAY]))
+        asking = asyncio.create_task(chat_fails(place, session))
+        run = await run_of(place, session, status="waiting")
+        await asyncio.sleep(0.1)
+        told = (await place.get(f"/v1/runs/{run['id']}/events"))["data"]
+        assert [event["number"] for event in told] == list(range(1, len(told) + 1))
+        assert told[-1]["step"]["type"] == "approval_asked"
+        async with place.http.post(f"/v1/runs/{run['id']}/cancel") as reply:
+            assert (await reply.json())["status"] == "cancelled"
+        assert await asking == "run_cancelled"
+
+
+async def test_a_run_that_is_not_saved_leaves_nothing_of_its_waiting(place: Place) -> None:
+    session = await make_session(place, tools=[ASKED])
+    place.will_say(Script("May I?", tool_calls=[SAY]), Script("Again?", tool_calls=[SAY]), "Thanks.")
+    asking = asyncio.create_task(chat(place, session, save=False))
+    for _ in range(2):
+        run = await run_of(place, session, status="waiting")
+        assert (await place.get(f"/v1/runs/{run['id']}/steps"))["data"] == []
+        await decide(place, run["id"], approved=True)
+    assert (await asking)["text"] == "May I?\n\nAgain?\n\nThanks."
+    assert await place.list_items(session) == []
+    (run,) = await place.list_runs(session)
+    assert (run["status"], run["usage"]["output_tokens"] > 0) == ("completed", True)
+    assert (await place.get(f"/v1/runs/{run['id']}/steps"))["data"] == []
+    events = (await place.get(f"/v1/runs/{run['id']}/events"))["data"]
+    assert [event["type"] for event in events] == ["end"]
+
+
+async def test_a_run_that_is_cancelled_keeps_the_calls_that_ran(place: Place) -> None:
+    tools = [DESK, {**ASKED, "label": "ask"}]
+    session = await make_session(place, tools=tools)
+    asked = ScriptedCall("ask__echo", '{"text": "two"}', id="call_2")
+    place.will_say(Script("May I?", tool_calls=[SAY, asked]))
+    asking = asyncio.create_task(chat_fails(place, session))
+    run = await run_of(place, session, status="waiting")
+    async with place.http.post(f"/v1/runs/{run['id']}/cancel") as reply:
+        assert (await reply.json())["status"] == "cancelled"
+    assert await asking == "run_cancelled"
+    (step,) = (await place.get(f"/v1/runs/{run['id']}/steps"))["data"]
+    assert [call.get("result") for call in step["calls"]] == ["You said one.", None]
+    items = await place.list_items(session)
+    assert [item["type"] for item in items] == ["message", "function_call", "function_call_output", "message"]
+
+
+async def test_a_context_that_is_too_long_for_the_provider_is_cut_once_with_tools_too(place: Place) -> None:
+    session = await make_session(place)
+    place.will_say(ContextTooLong("Too long.", status=400), Script("Wait.", tool_calls=[SAY]), "Done.")
+    assert (await chat(place, session))["text"] == "Wait.\n\nDone."
+    (run,) = await place.list_runs(session)
+    events = (await place.get(f"/v1/runs/{run['id']}/events"))["data"]
+    steps = [event["step"]["type"] for event in events if event["type"] == "step"]
+    assert steps == ["step_started", "tool_called", "tool_returned", "step_ended", "step_started", "step_ended"]

@@ -147,6 +147,17 @@ async def test_events_are_forgotten_by_age(stores: Stores) -> None:
     assert await is_there(stores, begun)
 
 
+async def test_events_live_as_long_as_their_run(stores: Stores) -> None:
+    begun = await stores.begin()
+    event = (stores.tenant_id, begun.run.id, EventBatch(first=1, body="~{}"))
+    await stores.runs.save_events([event], stores.clock())
+    stores.clock.pass_(hours=2)
+    assert await stores.retention.expire_events(stores.clock(), limit=3) == 0
+    await stores.end(begun)
+    stores.clock.pass_(hours=1)
+    assert await stores.retention.expire_events(stores.clock(), limit=3) == 1
+
+
 async def test_idempotency_keys_are_forgotten_by_age(stores: Stores) -> None:
     for n in range(3):
         await stores.take(str(n), idempotency=IdempotencyKey("chat", str(n)))

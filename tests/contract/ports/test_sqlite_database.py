@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 from multiturn.errors import SettingsError, Unavailable
 from multiturn.model.event import EventBatch
 from multiturn.model.item import Range
-from multiturn.model.turn import IdempotencyKey
+from multiturn.model.step import Step, ToolCall
+from multiturn.model.turn import Begun, IdempotencyKey, Waiting
+from multiturn.store.approvals import SqlApprovalStore
 from multiturn.store.sqlite import LOG_PAGES, SqliteDatabase
 from tests.contract.ports.stores import Stores, said
 from tests.contract.ports.test_database import add_user, is_stored, user
@@ -203,8 +206,58 @@ async def say(stores: Stores, name: str, chance: Random) -> UUID:
     begun = await stores.begin(f"id-{name}", text=f"{name} " * chance.randint(1, 30), idempotency=key)
     answer = said(f"{name} " * chance.choice([1, 5, 50, 300]), "assistant")
     events = EventBatch(first=1, body=f'["{name}"]' * chance.randint(1, 50))
-    await stores.end(begun, answer, instructions=f'["{name}"]', events=(events,))
+    steps = [Step(number=1, started_at=stores.clock(), text=f"{name} " * chance.choice([1, 30, 2000]))]
+    if chance.random() < 0.3:
+        begun = await wait_for_word(stores, begun, name, steps)
+    await stores.end(begun, answer, instructions=f'["{name}"]', events=(events,), steps=steps)
     return begun.session.id
+
+
+async def wait_for_word(stores: Stores, begun: Begun, name: str, steps: list[Step]) -> Begun:
+    """The turn as it goes on behind a person's word."""
+    now, approvals = stores.clock(), SqlApprovalStore(stores.database)
+    waiting = Waiting(
+        asked_at=now,
+        expires_at=now + timedelta(hours=1),
+        calls=(ToolCall(call_id="one", name=name),),
+        state=name.encode() * 200,
+        steps=steps,
+        events=(EventBatch(first=1, body=f"~{name}"),),
+    )
+    assert begun.lease
+    await approvals.wait(stores.tenant_id, begun.lease, waiting)
+    taken = await approvals.give_up(stores.tenant_id, begun.run.id, server_id=stores.server_id, now=now)
+    assert taken
+    assert taken.begun
+    return taken.begun
+
+
+async def test_nothing_is_left_of_what_waits_in_a_session_that_is_erased(sqlite: SqliteDatabase) -> None:
+    stores = Stores(sqlite)
+    for name, is_cleared in (("zanzibar", False), ("quagga", True)):
+        begun = await stores.begin(name, text=name * 9)
+        now = stores.clock()
+        waiting = Waiting(
+            asked_at=now,
+            expires_at=now,
+            calls=(ToolCall(call_id="one", name=name * 9),),
+            state=name.encode() * 2000,
+            steps=[Step(number=1, started_at=now, text=name * 9)],
+            events=(EventBatch(first=1, body=f"~{name}"),),
+        )
+        assert begun.lease
+        await SqlApprovalStore(sqlite).wait(stores.tenant_id, begun.lease, waiting)
+        if is_cleared:
+            await stores.sessions.clear(stores.tenant_id, begun.session.id, now)
+        else:
+            await stores.sessions.delete(stores.tenant_id, begun.session.id)
+        assert await SqlApprovalStore(sqlite).find(stores.tenant_id, begun.run.id) is None
+    await stores.erase()
+    await sqlite.vacuum()
+    # The name of the session that was cleared is its own still.
+    assert search(sqlite, [b"zanzibar", b"quaggaquagga"]) == []
+    for table in ("run_waits", "run_steps", "run_events", "runs"):
+        assert sqlite.reader.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

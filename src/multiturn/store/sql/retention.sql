@@ -130,10 +130,12 @@ SELECT (SELECT count(*) FROM items WHERE tenant_id = :tenant_id AND session_id =
         SELECT id FROM knowledge_stores WHERE tenant_id = :tenant_id AND owner_id = :session_id));
 
 -- name: expire_events
--- across tenants: events are kept for an hour, whoever's they are.
+-- across tenants: events are kept until their run has ended, and for an hour after, whoever's they are.
 -- The batch is chosen once: PostgreSQL may ask a plain subquery that locks again for each row, and take more than the limit.
 WITH old AS MATERIALIZED (
-    SELECT tenant_id, run_id, first FROM run_events WHERE created_at < :before ORDER BY created_at LIMIT :limit
+    SELECT tenant_id, run_id, first FROM run_events WHERE created_at < :before AND NOT EXISTS (
+        SELECT 1 FROM runs WHERE runs.tenant_id = run_events.tenant_id AND runs.id = run_events.run_id
+            AND (ended_at IS NULL OR ended_at >= :before)) ORDER BY created_at LIMIT :limit
     /*postgres: FOR UPDATE SKIP LOCKED */)
 DELETE FROM run_events WHERE (tenant_id, run_id, first) IN (SELECT tenant_id, run_id, first FROM old);
 

@@ -133,9 +133,10 @@ UPDATE sessions SET settings = :settings, metadata = :metadata, instructions = :
 WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: clear_session
--- Its history is empty; what it was is erased in batches. The path is said to be empty unless there never was anything.
+-- Its history is empty; what it was is erased in batches, the turns too that queued behind one that waits for a person. The path is said to
+-- be empty unless there never was anything.
 UPDATE sessions SET path = CASE WHEN head = 0 THEN NULL ELSE '[]' END, cut = head + 1, shown = NULL, cleared = head,
-    settings = :settings, vanished_run_id = NULL, waiting_run_id = NULL, active_at = :now
+    settings = :settings, vanished_run_id = NULL, waiting_run_id = NULL, waiting = 0, active_at = :now
 WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: drop_pending_summary
