@@ -259,6 +259,13 @@ async def test_answer_by_a_schema_is_told_when_it_fits(is_streamed: bool) -> Non
     assert told.upstream.requests[1]["messages"][-2]["content"] == "I do not know."
 
 
+@pytest.mark.parametrize("has_tools", [True, False])
+async def test_an_answer_by_a_schema_calls_no_tools_of_ours(has_tools: bool) -> None:
+    told = Told([Script('{"eats": "krill"}')])
+    await SchemaAnswer(told.voice, SCHEMA, has_tools=has_tools).ask(REQUEST, is_streamed=False)
+    assert told.upstream.requests[0].get("tool_choice") == ("none" if has_tools else None)
+
+
 async def test_answer_that_never_fits_fails() -> None:
     with pytest.raises(UpstreamError) as caught:
         await by_schema(*[Script("No.")] * 3)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
 from multiturn.engine.runs import LiveRun, Runs, Told, split, write_batch
 from multiturn.model.completion import Delta
-from multiturn.model.event import Answered, Ended, Event, Spoke, Stepped
+from multiturn.model.event import Answered, Ended, Event, EventBatch, Spoke, Stepped
 from multiturn.model.ids import new_id
 from multiturn.model.run import Run
 from multiturn.model.step import StepEnded, StepStarted, ToolCalled
@@ -107,3 +108,41 @@ async def test_answer_in_one_piece_stands_behind_what_happened(runs: Runs) -> No
         heard = [event async for event in events]
     assert [tell(event) for event in heard] == [["StepStarted"], ["answer"], ["end"]]
     assert [event.number for event in heard if not isinstance(event, Spoke)] == [8, 9, 10]
+
+
+async def test_a_run_that_went_on_is_cancelled_when_its_client_goes_away(runs: Runs) -> None:
+    before, now = LiveRun(RUN, "cancel"), LiveRun(RUN, "cancel", told=3)
+    before.wait(RUN)
+    now.task = asyncio.create_task(asyncio.sleep(5))
+    runs.enter(now)
+    await runs.abandon(before)
+    assert now.was_cancelled
+    with pytest.raises(asyncio.CancelledError):
+        await now.task
+
+
+async def test_who_follows_a_run_that_waits_hears_it_go_on_at_once(runs: Runs) -> None:
+    waiting = asyncio.create_task(runs._wait_taken_up(RUN.id))
+    await asyncio.sleep(0)
+    assert runs.awaited
+    runs.enter(LiveRun(RUN, "finish", told=3))
+    async with asyncio.timeout(0.4):
+        await waiting
+    assert not runs.awaited
+
+
+class Forgetful:
+    """A store that keeps no events."""
+
+    async def list_events(self, tenant_id: UUID, run_id: UUID, *, after: int) -> Sequence[EventBatch]:
+        return ()
+
+
+async def test_what_is_kept_nowhere_is_passed_over() -> None:
+    runs = Runs(cast(Any, Forgetful()), cast(Any, None), cast(Any, openai_wire), lambda: NOW)
+    live = LiveRun(RUN, "finish", told=3, is_stored=False)
+    runs.enter(live)
+    live.tell(STEP)
+    live.finish(RUN, (), None)
+    async with asyncio.timeout(5), aclosing(runs.follow(RUN)) as events:
+        assert [tell(event) async for event in events] == [["StepStarted"], ["end"]]

@@ -26,9 +26,9 @@ def choose_answer(
     parts: Parts, voice: Voice, order: TurnOrder, session: Session, assembled: Assembled
 ) -> SteppedAnswer | SchemaAnswer | None:
     """Who hears the model where its words are not simply passed on as they come."""
-    if order.schema is not None:
-        return SchemaAnswer(voice, order.schema)
     speaker = assembled.speaker
+    if order.schema is not None:
+        return SchemaAnswer(voice, order.schema, has_tools=bool(speaker.toolset.names))
     cites = speaker.stores is not None and not is_json(speaker.fields)
     if not cites and not speaker.toolset.names:
         return None

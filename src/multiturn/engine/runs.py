@@ -388,6 +388,8 @@ class Runs:
 
     async def abandon(self, live: LiveRun) -> None:
         """The client of a run went away: the run goes on, or is cancelled where that was asked for."""
+        # One that waited for a person's word goes on as another.
+        live = self.live.get(live.run.id, live)
         if live.ended:
             return
         if live.on_disconnect == "cancel":

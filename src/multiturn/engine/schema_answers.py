@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from multiturn.engine.answering import Voice
+from multiturn.engine.answering import Voice, close_tools
 from multiturn.engine.structured.repair import repair
 from multiturn.engine.structured.validation import validate, write_correction
 from multiturn.engine.thoughts import extend
@@ -27,15 +27,18 @@ ASKED = "Answer with one JSON object that fits this JSON schema, and nothing els
 
 
 class SchemaAnswer:
-    """An answer by a schema, while it is made: in one step. ``spent`` is what the tries before the last one used."""
+    """An answer by a schema, while it is made: in one step. ``spent`` is what the tries before the last one used.
+    ``has_tools``: the request has tools of ours, which are not called in such an answer; no client knows them.
+    """
 
     items: Sequence[Content] = ()
     steps: Sequence[Step] = ()
     was_begun = False
 
-    def __init__(self, voice: Voice, schema: dict[str, Any]) -> None:
+    def __init__(self, voice: Voice, schema: dict[str, Any], *, has_tools: bool = False) -> None:
         self.voice = voice
         self.schema = schema
+        self.has_tools = has_tools
         self.spent: list[Usage] = []
         self.found: list[Snippet] = []
 
@@ -43,6 +46,7 @@ class SchemaAnswer:
         """Ask until the answer fits. Raises UpstreamError (``schema_not_met``), and what the upstream raises."""
         tell = self._stream if is_streamed else self.voice.reply
         request = replace(request, fields={**request.fields, "response_format": write_format(self.schema)})
+        request = close_tools(request) if self.has_tools else request
         errors: Sequence[str] = ()
         for _ in range(TRIES):
             completion = await self._complete(request)
