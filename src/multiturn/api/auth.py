@@ -16,6 +16,8 @@ from multiturn.model.tenant import Caller
 FIRST_HEADER = "superagentkey"
 KEY_HEADERS = ("x-api-key", "apikey")
 USER_HEADER = "x-user-id"
+# Chat completions, whose clients may have the provider's key as their bearer.
+RELAYING_PATHS = ("/v1/chat/", "/api/publicLLM", "/api/v1/")
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
 ID_CHARS_MAX = 255
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -43,7 +45,8 @@ async def authenticate(services: Services, request: HTTPConnection, *, reads: bo
         user = check_id(as_written(user), USER_HEADER)
     if services.open_caller:
         return await services.keys.act_for(services.open_caller, user) if user else services.open_caller
-    found = find_credentials(request.headers, takes_tokens=services.tokens is not None)
+    relays = request.url.path.startswith(RELAYING_PATHS)
+    found = find_credentials(request.headers, takes_tokens=services.tokens is not None, relays=relays)
     if services.tokens and found.token:
         caller = await services.tokens.authenticate(found.token, key=found.key, user=user)
     else:
@@ -59,11 +62,12 @@ def require_write(caller: Caller) -> None:
         raise Forbidden("This key may only read: it has the scope 'read'.")
 
 
-def find_credentials(headers: Headers, *, takes_tokens: bool) -> Credentials:
+def find_credentials(headers: Headers, *, takes_tokens: bool, relays: bool = False) -> Credentials:
     """The key of a request, and the token beside it where the server takes tokens.
 
     Raises Unauthenticated for an Authorization header alone that is no bearer, and for two keys that differ: beside
-    ``apikey`` clients send the bearer too, which is the same or a user's (contracts/powabase 2.1).
+    ``apikey`` clients send the bearer too, which is the same or a user's (contracts/powabase 2.1). Where a request
+    ``relays`` to a model, the bearer may be the key of the model's provider.
     """
     if secret := headers.get(FIRST_HEADER):
         return Credentials(secret)
@@ -80,7 +84,7 @@ def find_credentials(headers: Headers, *, takes_tokens: bool) -> Credentials:
         return Credentials(None, bearer) if takes_tokens and is_token else Credentials(bearer)
     if takes_tokens and is_token and bearer != key:
         return Credentials(key, bearer)
-    if name == "apikey" and bearer not in ("", key):
+    if name == "apikey" and not relays and bearer not in ("", key):
         raise Unauthenticated(tell_two(is_token=is_token), code="keys_differ")
     return Credentials(key)
 

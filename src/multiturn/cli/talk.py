@@ -134,10 +134,12 @@ class Talk:
         return is_stored
 
     async def read_state(self) -> ModelState | None:
-        """What the server's own model is doing; None where it has none."""
+        """What the server's own model is doing; None where it has none. What answers stands first, before the models
+        of vectors and of speech.
+        """
         told = await self.client.get("/healthz")
-        own = [model for model in told.get("models", ()) if "detail" in model]
-        return msgspec.convert(own[0], ModelState) if own else None
+        first = next(iter(told.get("models", ())), {})
+        return msgspec.convert(first, ModelState) if "detail" in first else None
 
 
 async def find_model(client: Client) -> str:

@@ -97,7 +97,7 @@ async def test_events_of_an_erased_run_are_not_kept(stores: Stores) -> None:
 async def test_last_events_come_with_the_end(stores: Stores) -> None:
     begun = await stores.begin()
     whole = EventBatch(first=1, body='{"text":"\x00 👋"}'.replace("\x00", "\\u0000"), is_whole=True)
-    await stores.end(begun, events=whole)
+    await stores.end(begun, events=(whole,))
     assert await stores.runs.list_events(stores.tenant_id, begun.run.id, after=0) == [whole]
 
 
