@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from multiturn.engine.answering import Progress
 from multiturn.engine.contexts import Assembled
+from multiturn.errors import Conflict
 from multiturn.model.context import Plan
 from multiturn.model.turn import Decision, TurnOrder
 
@@ -51,5 +52,12 @@ def write_suspended(suspended: Suspended) -> bytes:
 
 
 def read_suspended(state: bytes) -> Suspended:
-    """A turn that waited, from its bytes."""
-    return read(zlib.decompress(state))
+    """A turn that waited, from its bytes.
+
+    Raises Conflict (``run_not_waiting``) for bytes of another version of the server: that run has lost its way.
+    """
+    try:
+        return read(zlib.decompress(state))
+    except (zlib.error, msgspec.DecodeError) as error:
+        text = "The run was laid aside by another version of this server and cannot go on. Ask again."
+        raise Conflict(text, code="run_not_waiting") from error
