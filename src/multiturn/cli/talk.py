@@ -138,7 +138,7 @@ class Talk:
         of vectors and of speech.
         """
         told = await self.client.get("/healthz")
-        first = next(iter(told.get("models", ())), {})
+        first: dict[str, Any] = next(iter(told.get("models", ())), {})
         return msgspec.convert(first, ModelState) if "detail" in first else None
 
 
