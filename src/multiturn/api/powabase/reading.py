@@ -14,12 +14,14 @@ from starlette.requests import Request
 from multiturn.api.auth import authenticate
 from multiturn.api.limits import find_param, is_number, read_body, read_json_object
 from multiturn.api.services import Services
+from multiturn.engine.metadata import check_text
 from multiturn.errors import InvalidRequest
 from multiturn.model.tenant import Caller
 
 T = TypeVar("T")
 OFFSET_MAX = 2**31
 LIMIT, LIMIT_MAX = 50, 200
+SEARCH_CHARS_MAX = 255
 MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
@@ -60,6 +62,13 @@ def read_wire(body: bytes, shape: type[T]) -> T:
         raise InvalidRequest(text, param=find_param(said)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+
+
+def read_search(query: QueryParams, name: str = "search") -> str | None:
+    """What is searched for; empty is as if left out. Raises InvalidRequest."""
+    text = query.get(name, "").strip()
+    check_text(text, name, chars_max=SEARCH_CHARS_MAX)
+    return text or None
 
 
 def read_window(query: QueryParams, *, limit: int = LIMIT, limit_max: int = LIMIT_MAX) -> Window:

@@ -24,7 +24,7 @@ from multiturn.api.powabase.described import (
     WRITES,
     page_limit,
 )
-from multiturn.api.powabase.reading import OFFSET_MAX
+from multiturn.api.powabase.reading import OFFSET_MAX, SEARCH_CHARS_MAX
 from multiturn.api.powabase.run_operations import CHUNK, CITATION, DIAGNOSTICS, RUN, TEXT
 from multiturn.api.powabase.session_wire import (
     PowabaseMessagesBody,
@@ -96,10 +96,15 @@ def choose(name: str, text: str, schema: dict[str, Any]) -> Parameter:
 
 
 COUNT: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX}
-TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
+# A time or a day; empty is as if left out.
+TIME: dict[str, Any] = {"type": "string"}
 FILTERS = (
-    choose("search", "Words that a message, or the session's name, holds.", {"type": "string", "maxLength": 255}),
-    choose("created_after", "From this time on, of ISO 8601.", TIME),
+    choose(
+        "search",
+        "Words that a message, or the session's name, holds.",
+        {"type": "string", "maxLength": SEARCH_CHARS_MAX},
+    ),
+    choose("created_after", "From this time on, or from the beginning of this day; of ISO 8601.", TIME),
     choose("created_before", "Before this time; a day alone is meant with all of it.", TIME),
     choose("min_runs", "With so many runs at least.", COUNT),
     choose("max_runs", "With so many runs at most.", COUNT),

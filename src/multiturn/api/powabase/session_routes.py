@@ -15,7 +15,7 @@ from multiturn.api.errors import write_response
 from multiturn.api.limits import read_body
 from multiturn.api.powabase.history import MESSAGES_MAX, Histories, Window
 from multiturn.api.powabase.names import echo_session, write_run, write_session_id
-from multiturn.api.powabase.reading import OFFSET_MAX, identify, read_time, read_whole, read_window
+from multiturn.api.powabase.reading import OFFSET_MAX, identify, read_search, read_time, read_whole, read_window
 from multiturn.api.powabase.render_run import render_run
 from multiturn.api.powabase.seeding import read_seed, tell_session
 from multiturn.api.powabase.session_wire import (
@@ -145,7 +145,7 @@ class SessionRoutes:
         window = read_window(query)
         wanted = AgentSessionFilter(
             agent_id=agent.id,
-            text=query.get("search", "").strip() or None,
+            text=read_search(query),
             created_after=read_after(query),
             created_before=read_before(query),
             runs_min=read_count(query, "min_runs"),
