@@ -45,7 +45,7 @@ async def authenticate(services: Services, request: HTTPConnection, *, reads: bo
         user = check_id(as_written(user), USER_HEADER)
     if services.open_caller:
         return await services.keys.act_for(services.open_caller, user) if user else services.open_caller
-    relays = request.url.path.startswith(RELAYING_PATHS)
+    relays = request.scope["path"].startswith(RELAYING_PATHS)
     found = find_credentials(request.headers, takes_tokens=services.tokens is not None, relays=relays)
     if services.tokens and found.token:
         caller = await services.tokens.authenticate(found.token, key=found.key, user=user)

@@ -57,10 +57,16 @@ def find_bounds(parts: Parts, order: TurnOrder, assembled: Assembled) -> Bounds:
         result_tokens=assembled.budget.tokens_max - assembled.context.tokens,
         steps=limits.steps or STEPS_MAX,
         tokens=limits.tokens,
-        seconds=limits.seconds if order.seconds_max is None else order.seconds_max,
+        seconds=find_seconds(order, assembled),
         cost_usd=limits.cost_usd,
         price=partial(parts.prices.price, order.model),
     )
+
+
+def find_seconds(order: TurnOrder, assembled: Assembled) -> float | None:
+    """How long the model and its tools may take."""
+    agent = assembled.speaker.agent
+    return agent.body.limits.seconds if agent and order.seconds_max is None else order.seconds_max
 
 
 def is_json(fields: Mapping[str, Raw]) -> bool:

@@ -444,6 +444,9 @@ def ask_for(call: ToolCall, *, step: int) -> ApprovalAsked:
 
 async def hear_within(seconds: float | None, hearing: Coroutine[Any, Any, None]) -> None:
     """Hear a model for so long at most. Raises TooLarge (``run_limit_reached``) behind that."""
+    if seconds is None:
+        await hearing
+        return
     try:
         async with asyncio.timeout(seconds) as limit:
             await hearing

@@ -11,7 +11,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from multiturn.engine.alignment import align, may_repeat
-from multiturn.engine.answer_choice import choose_answer, find_bounds
+from multiturn.engine.answer_choice import choose_answer, find_seconds
 from multiturn.engine.answering import SteppedAnswer, Voice, hear_within, join_usage
 from multiturn.engine.contexts import Assembled
 from multiturn.engine.endings import Entry, Output, enter_history, extend
@@ -183,7 +183,7 @@ class Execution:
                 await self.answering.ask(request, is_streamed=order.is_streamed)
             else:
                 hearing = self._listen(request) if order.is_streamed else self._receive(request)
-                await hear_within(find_bounds(self.parts, order, self.assembled).seconds, hearing)
+                await hear_within(find_seconds(order, self.assembled), hearing)
         finally:
             self.model_s += time.perf_counter() - began
 
