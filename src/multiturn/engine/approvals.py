@@ -40,9 +40,7 @@ class Approvals:
         Raises Conflict (``run_not_waiting``, ``approval_given``), NotFound (``call_not_found``).
         """
         with self.turns.parts.runs.expecting(run):
-            taken = await self.store.take_up(
-                run.tenant_id, run.id, decisions, server_id=self.turns.server_id, now=self.clock()
-            )
+            taken = await self.store.take_up(run.tenant_id, run.id, decisions, server_id=self.turns.server_id)
             if taken is None:
                 raise not_waiting(run)
             return self.turns.take_up(taken).run if taken.begun else run
@@ -51,9 +49,7 @@ class Approvals:
         """Cancel a run, also one that waits; what it had said enters the history. The run as it stands afterwards."""
         while True:
             with self.turns.parts.runs.expecting(run):
-                taken = await self.store.give_up(
-                    run.tenant_id, run.id, server_id=self.turns.server_id, now=self.clock()
-                )
+                taken = await self.store.give_up(run.tenant_id, run.id, server_id=self.turns.server_id)
                 if taken and taken.begun:
                     run = self.turns.take_up(taken, is_cancelled=True).run
             # It may have begun to wait just behind that look: then it is there at the next.

@@ -133,7 +133,6 @@ class Execution:
             thought="".join(live.answer.thoughts),
             told=live.count + len(live.held),
             first_token_s=live.first_token_s,
-            asked_at=now,
         )
         waiting = Waiting(
             asked_at=now,

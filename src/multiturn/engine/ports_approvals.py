@@ -25,7 +25,7 @@ class ApprovalStore(Protocol):
         ...
 
     async def take_up(
-        self, tenant_id: UUID, run_id: UUID, decisions: Sequence[Decision], *, server_id: UUID, now: datetime
+        self, tenant_id: UUID, run_id: UUID, decisions: Sequence[Decision], *, server_id: UUID
     ) -> TakenUp | None:
         """Note what a person said. When nothing of the run waits any more, this server takes its session's lease and
         everything that it needs; None, and nothing noted, where it does not wait.
@@ -35,7 +35,7 @@ class ApprovalStore(Protocol):
         """
         ...
 
-    async def give_up(self, tenant_id: UUID, run_id: UUID, *, server_id: UUID, now: datetime) -> TakenUp | None:
+    async def give_up(self, tenant_id: UUID, run_id: UUID, *, server_id: UUID) -> TakenUp | None:
         """Take up a run to end it, whatever was said; None where it does not wait."""
         ...
 

@@ -16,7 +16,7 @@ from multiturn.engine.ports_prepared import PreparedStore
 from multiturn.engine.window.tokens import count_text
 from multiturn.errors import InvalidRequest, NotFound
 from multiturn.model.citation import StoreQuery
-from multiturn.model.ids import CHUNK_MAX, chunk_id, new_id
+from multiturn.model.ids import CHUNK_MAX, new_id
 from multiturn.model.knowledge import Owner
 from multiturn.model.prepared import PreparedContext
 from multiturn.model.retrieved import RetrievedContext, Snippet
@@ -106,11 +106,6 @@ class PreparedContexts:
 def list_given(prepared: PreparedContext) -> tuple[Snippet, ...]:
     """The sources of a prepared context, as a turn is given them."""
     return tuple(replace(one, number=None) for one in prepared.retrieved.snippets if one.omitted is None)
-
-
-def piece_id(snippet: Snippet) -> UUID | None:
-    """The id of what was found: of a chunk, or of an item as a whole; None for a text that was given."""
-    return chunk_id(snippet.item_id, snippet.chunk) if snippet.item_id else None
 
 
 def prepared_not_found() -> NotFound:

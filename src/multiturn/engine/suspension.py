@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 from msgspec import Struct
@@ -33,7 +32,6 @@ class Suspended(Struct, frozen=True, kw_only=True):
     thought: str
     told: int
     first_token_s: float | None = None
-    asked_at: datetime
 
 
 class Resumption(Struct, frozen=True, kw_only=True):

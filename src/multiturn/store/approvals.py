@@ -63,7 +63,7 @@ class SqlApprovalStore:
         return TakenUp(calls=list_left(read_calls(row[0]), decisions), decisions=decisions)
 
     async def take_up(
-        self, tenant_id: UUID, run_id: UUID, decisions: Sequence[Decision], *, server_id: UUID, now: datetime
+        self, tenant_id: UUID, run_id: UUID, decisions: Sequence[Decision], *, server_id: UUID
     ) -> TakenUp | None:
         """Note what a person said; when nothing waits any more, take the session and all that the run needs."""
         which = {"tenant_id": tenant_id, "run_id": run_id}
@@ -79,7 +79,7 @@ class SqlApprovalStore:
                 return TakenUp(calls=left, decisions=said)
             return await self._go_on(tx, locked, run_id, server_id, TakenUp(state=state, decisions=said))
 
-    async def give_up(self, tenant_id: UUID, run_id: UUID, *, server_id: UUID, now: datetime) -> TakenUp | None:
+    async def give_up(self, tenant_id: UUID, run_id: UUID, *, server_id: UUID) -> TakenUp | None:
         """Take up a run to end it, whatever was said; None where it does not wait."""
         async with self.database.transaction() as tx:
             locked = await lock_waiting(tx, tenant_id, run_id)

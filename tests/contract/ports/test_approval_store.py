@@ -45,14 +45,12 @@ async def wait(stores: Stores, approvals: SqlApprovalStore, *calls: ToolCall) ->
 
 async def decide(stores: Stores, approvals: SqlApprovalStore, begun: Begun, *words: Decision) -> TakenUp | None:
     """Say something about the calls of a run, at another server."""
-    return await approvals.take_up(
-        stores.tenant_id, begun.run.id, words, server_id=stores.server_id, now=stores.clock()
-    )
+    return await approvals.take_up(stores.tenant_id, begun.run.id, words, server_id=stores.server_id)
 
 
 async def give_up(stores: Stores, approvals: SqlApprovalStore, begun: Begun) -> TakenUp | None:
     """Take a run up to end it."""
-    return await approvals.give_up(stores.tenant_id, begun.run.id, server_id=stores.server_id, now=stores.clock())
+    return await approvals.give_up(stores.tenant_id, begun.run.id, server_id=stores.server_id)
 
 
 async def test_run_that_waits_holds_no_lease_and_keeps_its_session(stores: Stores, approvals: SqlApprovalStore) -> None:

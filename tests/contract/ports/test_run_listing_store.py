@@ -143,7 +143,7 @@ async def test_what_was_decided_waits_no_more(stores: Stores, listings: SqlRunLi
     await wait(stores, begun)
     for call_id, left in (("a", CALLS[1:]), ("b", None)):
         words = [Decision(call_id=call_id, approved=True)]
-        await approvals.take_up(stores.tenant_id, begun.run.id, words, server_id=stores.server_id, now=stores.clock())
+        await approvals.take_up(stores.tenant_id, begun.run.id, words, server_id=stores.server_id)
         found = await listings.find_waiting(stores.tenant_id, begun.run.id)
         assert (found.calls if found else None) == left
     assert not (await listings.list_waiting(stores.tenant_id, EVERY_RUN, after=None, limit=2)).data

@@ -226,7 +226,7 @@ async def wait_for_word(stores: Stores, begun: Begun, name: str, steps: list[Ste
     )
     assert begun.lease
     await approvals.wait(stores.tenant_id, begun.lease, waiting)
-    taken = await approvals.give_up(stores.tenant_id, begun.run.id, server_id=stores.server_id, now=now)
+    taken = await approvals.give_up(stores.tenant_id, begun.run.id, server_id=stores.server_id)
     assert taken
     assert taken.begun
     return taken.begun
